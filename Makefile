@@ -1,0 +1,59 @@
+# Each target first creates the virtual environment it needs, and leaves it alone while neither
+# the interpreter nor pyproject.toml has changed.
+
+PYTHON ?= python3
+
+# The minor version, and a key for this interpreter in this folder: an environment holds absolute
+# paths, so one that was copied along with its project has to be made anew.
+INTERPRETER := $(shell $(PYTHON) -c 'import os, sys, zlib; \
+	assert sys.version_info >= (3, 11); \
+	key = zlib.crc32("|".join([sys.version, sys.base_prefix, os.getcwd()]).encode()); \
+	print("%d.%d %08x" % (sys.version_info[0], sys.version_info[1], key))' 2>/dev/null)
+VERSION := $(word 1,$(INTERPRETER))
+
+# A chosen interpreter gets an environment of its own beside the default one.
+VENV ?= .venv$(if $(filter file,$(origin PYTHON)),,-$(VERSION))
+BIN := $(VENV)/bin
+CREATED := $(VENV)/.created-$(word 2,$(INTERPRETER))
+installed = $(1:%=$(VENV)/.installed-%)
+
+# Extras to install on top: `make demo EXTRAS=cuda`.
+EXTRAS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint check clean
+# Two installations at once would spoil one environment.
+.NOTPARALLEL:
+
+help: ## Show this list
+	@echo 'Usage: [PYTHON=python3.12] make TARGET [EXTRAS=cuda]'
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile
+
+demo: $(call installed,examples $(EXTRAS)) ## Train a classifier of handwritten digits and draw digits.png
+	@$(BIN)/python examples/digits.py
+
+test: $(call installed,test $(EXTRAS)) ## Run the test suite
+	@$(BIN)/python -m pytest -n auto
+
+lint: $(call installed,lint test examples) ## Check style (ruff) and types (mypy)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test ## Everything a change has to pass: lint and test
+
+clean: ## Remove the environments, the caches and everything built
+	rm -rf .venv .venv-* build dist digits.png .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find structkit tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+$(CREATED):
+	@$(if $(VERSION),,$(PYTHON) --version; echo '$(PYTHON) is not a working Python 3.11 or newer:' \
+		'name one, as in PYTHON=python3.12 make $(MAKECMDGOALS)' >&2; exit 1)
+	@echo 'Creating $(VENV) with Python $(VERSION)'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.installed-%: pyproject.toml $(CREATED)
+	@echo 'Installing structkit[$*] into $(VENV), the first time takes a minute or two ...'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
+	@touch $@

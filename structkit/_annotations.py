@@ -1,0 +1,156 @@
+"""What the annotations of a class body say: which names are fields, which are static, which are neither.
+
+An annotation may be a value, a string, a forward reference, an alias, or an `Optional[...]` of one of these. Only the
+outer names of a string are resolved (`Static` in `"Static[Undefined]"`), so forward references never get in the way.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dataclasses
+import sys
+import types
+import typing
+from typing import Annotated, Any, ClassVar, TypeVar, Union
+
+from structkit._typing import GENERIC_ALIASES, namespace_annotations
+
+_T = TypeVar("_T")
+
+
+class StaticMarker:
+    """The metadata that `Static[T]` puts into `Annotated`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "static"
+
+
+Static = Annotated[_T, StaticMarker()]
+"""`Static[T]` annotates a field of type `T` that is kept in the tree structure, like `static()`."""
+
+FIELD, STATIC, CLASSVAR, INITVAR, KW_ONLY = "field", "static", "classvar", "initvar", "kw_only"
+
+_CONTAINERS = (Union, typing.Optional, Annotated)
+_UNRESOLVED = object()
+
+
+def annotation_kinds(namespace: dict[str, Any]) -> dict[str, tuple[Any, str]]:
+    """The annotations of a class body: name -> (annotation, kind), in order.
+
+    Args:
+        namespace: what the class body left behind. Kinds are `"field"`, `"static"`, `"classvar"`, `"initvar"` and
+            `"kw_only"`.
+    """
+    annotations = namespace_annotations(namespace)
+    scope = _Scope(namespace)
+    return {name: (annotation, _kind(annotation, scope)) for name, annotation in annotations.items()}
+
+
+class _Scope:
+    """Names as the class body saw them: the body, the functions around it, the module, the builtins."""
+
+    def __init__(self, namespace: dict[str, Any]):
+        self.namespace = namespace
+        self.module_name: str = namespace.get("__module__", "builtins")
+        module = sys.modules.get(self.module_name)
+        self.module: dict[str, Any] = {} if module is None else vars(module)
+
+    def resolve(self, dotted: str) -> Any:
+        head, *attributes = dotted.strip().split(".")
+        found = self._lookup(head)
+        for attribute in attributes:
+            found = getattr(found, attribute, _UNRESOLVED)
+        return found
+
+    def _lookup(self, name: str) -> Any:
+        for names in (self.namespace, self.module, vars(builtins)):
+            if name in names:
+                return names[name]
+        # Frames are walked last: only a class defined in a function, with string annotations, needs them.
+        frame: types.FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_globals.get("__name__") == self.module_name:
+                for names in (frame.f_locals, frame.f_globals):
+                    if name in names:
+                        return names[name]
+            frame = frame.f_back
+        return _UNRESOLVED
+
+
+def _kind(annotation: Any, scope: _Scope) -> str:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return _TYPE_KINDS.get(annotation, FIELD)
+    if isinstance(annotation, str):
+        return _kind_of_text(annotation, scope)
+    if isinstance(annotation, typing.ForwardRef):
+        return _kind_of_text(annotation.__forward_arg__, scope)
+    if isinstance(annotation, dataclasses.InitVar):
+        return INITVAR
+    if isinstance(annotation, GENERIC_ALIASES):
+        return _kind_of_alias(annotation, scope)
+    if annotation is ClassVar:
+        return CLASSVAR
+    origin = typing.get_origin(annotation)
+    if origin is None:
+        return FIELD
+    if origin is ClassVar:
+        return CLASSVAR
+    if isinstance(origin, GENERIC_ALIASES):
+        return _kind_of_alias(origin, scope)
+    if origin is Annotated:
+        if any(isinstance(note, StaticMarker) for note in annotation.__metadata__):
+            return STATIC
+        return _kind(annotation.__origin__, scope)
+    if origin is Union or origin is types.UnionType:
+        return _kind_of_any((_kind(part, scope) for part in typing.get_args(annotation)))
+    return FIELD
+
+
+_TYPE_KINDS: dict[Any, str] = {dataclasses.KW_ONLY: KW_ONLY, dataclasses.InitVar: INITVAR}
+
+
+def _kind_of_alias(alias: Any, scope: _Scope) -> str:
+    try:
+        value = alias.__value__
+    except NameError:
+        return FIELD
+    return _kind(value, scope)
+
+
+def _kind_of_any(kinds: typing.Iterable[str]) -> str:
+    return next((kind for kind in kinds if kind != FIELD), FIELD)
+
+
+def _kind_of_text(text: str, scope: _Scope) -> str:
+    head, bracket, _ = text.partition("[")
+    if "|" not in text:
+        found = scope.resolve(head)
+        kind = FIELD if found is _UNRESOLVED else _kind(found, scope)
+        # Most strings end here: parsing costs more than the rest of a class's creation.
+        if kind != FIELD or not bracket or found not in _CONTAINERS:
+            return kind
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        return FIELD
+    return _kind_of_tree(tree, scope)
+
+
+def _kind_of_tree(tree: ast.expr, scope: _Scope) -> str:
+    if isinstance(tree, ast.BinOp):
+        return _kind_of_any((_kind_of_tree(tree.left, scope), _kind_of_tree(tree.right, scope)))
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
+        return _kind_of_text(tree.value, scope)
+    if isinstance(tree, ast.Subscript):
+        head = _kind_of_tree(tree.value, scope)
+        if head != FIELD or scope.resolve(ast.unparse(tree.value)) not in _CONTAINERS:
+            return head
+        parts = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
+        return _kind_of_any(_kind_of_tree(part, scope) for part in parts)
+    if isinstance(tree, ast.Name | ast.Attribute):
+        found = scope.resolve(ast.unparse(tree))
+        return FIELD if found is _UNRESOLVED else _kind(found, scope)
+    return FIELD

@@ -1,0 +1,235 @@
+"""From the plan of a class to its `__init__`: source text, compiled once, readable in tracebacks.
+
+Only what depends on names is generated, because compiling is most of the time that creating a class takes. Flatten,
+unflatten, `replace`, `==` and `repr` depend on the flat form alone and are shared by all classes.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from structkit import _storage
+from structkit._fields import MISSING, Field
+from structkit._spec import ClassSpec
+from structkit._statics import PLAIN, pack_statics
+from structkit._typing import class_annotations, set_lazy_annotations
+
+
+class Factory:
+    """The default of a parameter whose real default is made anew for each object."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+FACTORY = Factory()
+
+# What a generated `__init__` refers to, next to the class, its defaults, converters and factories.
+HELPERS: dict[str, Any] = {
+    "BaseException": BaseException,
+    "abandon": _storage.abandon,
+    "assign_fields": _storage.assign_fields,
+    "begin": _storage.begin,
+    "factory": FACTORY,
+    "finish": _storage.finish,
+    "init_part": _storage.init_part,
+    "pack_statics": pack_statics,
+    "plain": PLAIN,
+    "store": _storage.store,
+    "type": type,
+}
+
+# For a class whose construction runs no `__post_init__`: one store of two tuples.
+DIRECT = '''\
+def __init__({parameters}):
+    """Make a {name} from its fields."""
+{prepare}\
+    if {type}({self}) is not {cls}:
+        return {init_part}({self}, {values})
+{pack}\
+    {store}({self}, ({children}, {statics}))
+{check}'''
+
+PACK = """\
+    {packed} = {static_values}
+    if not ({all_plain}):
+        {packed} = {pack_statics}({struct}, {names}, {packed})
+"""
+
+CHECK = """\
+    for {check_name} in {checks}:
+        {check_name}({self})
+"""
+
+# For a class whose `__post_init__` may assign: a draft is open around it.
+DRAFTED = '''\
+def __init__({parameters}):
+    """Make a {name} from its fields, then run its __post_init__."""
+{prepare}\
+    {outermost} = {begin}({self})
+    try:
+        {assign_fields}({self}, {values})
+{post_init}\
+    except {BaseException}:
+        if {outermost}:
+            {abandon}({self})
+        raise
+    if {outermost}:
+        {finish}({self})
+'''
+
+
+def generate_init(spec: ClassSpec, module: str, qualname: str) -> Callable[..., None]:
+    """The `__init__` of the class, as a function whose source `inspect.getsource` shows.
+
+    Args:
+        spec: the plan of the class.
+        module: the class's module, for the function and the name of its source.
+        qualname: the class's qualified name.
+    """
+    names = _Names(spec)
+    source = _source(spec, names)
+    filename = _remember(f"{module}.{qualname}.__init__", source)
+    exec(compile(source, filename, "exec"), names.scope)
+    init = names.scope.pop("__init__")
+    init.__qualname__ = f"{qualname}.__init__"
+    init.__module__ = module
+    set_lazy_annotations(init, lambda format: _annotations(spec, format))
+    return init  # type: ignore[no-any-return]
+
+
+class _Names:
+    """Names for the generated code that no field has, and the globals in which they mean something."""
+
+    def __init__(self, spec: ClassSpec):
+        self.taken = set(spec.arguments)
+        self.scope: dict[str, Any] = {"__builtins__": {}, "__name__": "structkit"}
+        self.helpers = {helper: self.bind(helper, value) for helper, value in HELPERS.items()}
+        self.helpers["self"] = self.free("self")
+        # Bound by the metaclass when the class exists; before that (`__init_subclass__`), no object is of this class.
+        self.helpers["cls"] = self.bind(spec.name if spec.name.isidentifier() else "cls", None)
+
+    def free(self, name: str) -> str:
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
+    def bind(self, name: str, value: Any) -> str:
+        name = self.free(name)
+        self.scope[name] = value
+        return name
+
+
+def bind_class(init: Callable[..., None], spec: ClassSpec, cls: type) -> None:
+    """Tell a generated `__init__` which class it constructs.
+
+    Args:
+        init: what `generate_init` returned.
+        spec: the plan of the class.
+        cls: the class.
+    """
+    name = _Names(spec).helpers["cls"]
+    init.__globals__[name] = cls
+
+
+def _source(spec: ClassSpec, names: _Names) -> str:
+    parameters = _parameters(spec, names)
+    prepare = "".join(_prepare(names, f) for f in spec.fields.values())
+    set_here = [name for name, f in spec.fields.items() if _has_value(f)]
+    words = dict(
+        names.helpers,
+        name=spec.name,
+        parameters=", ".join(parameters),
+        prepare=prepare,
+        values="{" + ", ".join(f"{name!r}: {name}" for name in set_here) + "}",
+    )
+    if spec.post_init or len(set_here) < len(spec.fields):
+        arguments = ", ".join(spec.initvars)
+        post_init = f"        {words['self']}.__post_init__({arguments})\n" if spec.post_init else ""
+        return DRAFTED.format(**words, post_init=post_init, outermost=names.free("outermost"))
+    return DIRECT.format(
+        **words, **_statics(spec, names), children=_tuple(spec.data), check=_check(spec, names, words["self"])
+    )
+
+
+def _has_value(f: Field) -> bool:
+    return f.init or f.default is not MISSING or f.default_factory is not MISSING
+
+
+def _parameters(spec: ClassSpec, names: _Names) -> list[str]:
+    taken = [f for f in spec.arguments.values() if f.init]
+    positional = [_parameter(names, f) for f in taken if not f.kw_only]
+    keyword = [_parameter(names, f) for f in taken if f.kw_only]
+    return [names.helpers["self"], *positional, *(["*", *keyword] if keyword else [])]
+
+
+def _parameter(names: _Names, f: Field) -> str:
+    if f.default_factory is not MISSING:
+        return f"{f.name}={names.helpers['factory']}"
+    if f.default is not MISSING:
+        return f"{f.name}={names.bind(f'default_{f.name}', f.default)}"
+    return f.name
+
+
+def _prepare(names: _Names, f: Field) -> str:
+    lines = ""
+    if f.default_factory is not MISSING:
+        make = f"{f.name} = {names.bind(f'make_{f.name}', f.default_factory)}()"
+        lines += f"    if {f.name} is {names.helpers['factory']}:\n        {make}\n" if f.init else f"    {make}\n"
+    elif not f.init and f.default is not MISSING:
+        lines += f"    {f.name} = {names.bind(f'default_{f.name}', f.default)}\n"
+    if f.converter is not None and _has_value(f):
+        lines += f"    {f.name} = {names.bind(f'convert_{f.name}', f.converter)}({f.name})\n"
+    return lines
+
+
+def _statics(spec: ClassSpec, names: _Names) -> dict[str, str]:
+    if not spec.statics:
+        return {"pack": "", "statics": "()"}
+    packed, helpers = names.free("statics"), names.helpers
+    pack = PACK.format(
+        packed=packed,
+        static_values=_tuple(spec.statics),
+        all_plain=" and ".join(f"{helpers['type']}({name}) in {helpers['plain']}" for name in spec.statics),
+        pack_statics=helpers["pack_statics"],
+        struct=repr(spec.name),
+        names=_tuple(map(repr, spec.statics)),
+    )
+    return {"pack": pack, "statics": packed}
+
+
+def _check(spec: ClassSpec, names: _Names, self_name: str) -> str:
+    if not spec.checks:
+        return ""
+    return CHECK.format(check_name=names.free("check"), checks=names.bind("checks", spec.checks), self=self_name)
+
+
+def _tuple(items: Iterable[str]) -> str:
+    items = tuple(items)
+    return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
+
+
+def _remember(title: str, source: str) -> str:
+    """A file name under which `linecache` shows `source`; the same source keeps the same name."""
+    lines = source.splitlines(True)
+    filename, count = f"<structkit: {title}>", 1
+    while filename in linecache.cache and linecache.cache[filename][2] != lines:  # type: ignore[misc]
+        count += 1
+        filename = f"<structkit: {title} ({count})>"
+    linecache.cache[filename] = (len(source), None, lines, filename)
+    return filename
+
+
+def _annotations(spec: ClassSpec, format: Any) -> dict[str, Any]:
+    if format is None:
+        found = {name: f.type for name, f in spec.arguments.items() if f.init}
+    else:
+        declared: dict[str, Any] = {}
+        for base in reversed(spec.cls.__mro__):
+            declared.update(class_annotations(base, format))
+        found = {name: declared.get(name, f.type) for name, f in spec.arguments.items() if f.init}
+    found["return"] = None
+    return found

@@ -1,0 +1,345 @@
+"""Fields: what a class body can say about one name, and the object that keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
+
+from structkit._typing import FIELD_HAS_DOC, FIELD_MARKER
+
+_T = TypeVar("_T")
+
+MISSING: Any = dataclasses.MISSING
+
+
+class Field(dataclasses.Field):  # type: ignore[type-arg]  # not subscriptable at run time before 3.12
+    """One field of a struct: a `dataclasses.Field`, so that `dataclasses.fields` and friends work.
+
+    Attributes:
+        name: the field's name.
+        type: its annotation, as written (a string where annotations are strings).
+        default: the default, or `dataclasses.MISSING`.
+        default_factory: makes the default, or `dataclasses.MISSING`.
+        converter: called on each value that enters the field, or None.
+        static: whether the field is part of the tree structure.
+        spec: a partition spec for `structkit.sharding`, or None.
+        doc: one line of documentation, or None.
+        metadata: a read-only mapping for users.
+    """
+
+    # 3.14 has a slot for `doc`; the `Any` base keeps one spelling for all versions.
+    __slots__ = ("converter", "explicit_static", "spec", "static") + (() if FIELD_HAS_DOC else ("doc",))
+
+    def __init__(
+        self,
+        *,
+        default: Any = MISSING,
+        default_factory: Any = MISSING,
+        converter: Callable[[Any], Any] | None = None,
+        init: bool = True,
+        repr: bool = True,
+        compare: bool = True,
+        hash: bool | None = None,
+        kw_only: Any = MISSING,
+        static: bool | None = None,
+        spec: Any = None,
+        doc: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ):
+        if default is not MISSING and default_factory is not MISSING:
+            raise ValueError("cannot specify both default and default_factory; keep the one that is meant")
+        extra = (doc,) if FIELD_HAS_DOC else ()
+        super().__init__(default, default_factory, init, repr, hash, compare, metadata, kw_only, *extra)
+        self.doc = doc
+        self.converter = converter
+        self.spec = spec
+        self.explicit_static = static
+        self.static = bool(static)
+
+    def __reduce__(self) -> Any:
+        # The sentinels of dataclasses do not survive pickling by value (cloudpickle), so they are left out.
+        options = {name: getattr(self, name) for name in OPTIONS if getattr(self, name) is not MISSING}
+        options["metadata"] = dict(self.metadata)
+        return _restore_field, (options, self.name, self.type, self.static)
+
+
+OPTIONS = ("default", "default_factory", "converter", "init", "repr", "compare", "hash", "kw_only", "spec", "doc")
+
+
+def _restore_field(options: dict[str, Any], name: str, type_: Any, static: bool) -> Field:
+    restored = Field(static=static, **options)
+    restored.name, restored.type, restored._field_type = name, type_, FIELD_MARKER  # type: ignore[attr-defined]
+    return restored
+
+
+def adopt(stranger: dataclasses.Field[Any]) -> Field:
+    """A `Field` with what a standard `dataclasses.field(...)` says; its metadata may make it static.
+
+    Args:
+        stranger: the field as `dataclasses.field` or `jax.tree.static` made it.
+    """
+    static: bool | None = None
+    if "static" in stranger.metadata:
+        static = bool(stranger.metadata["static"])
+    elif "pytree_node" in stranger.metadata:
+        static = not stranger.metadata["pytree_node"]
+    options: dict[str, Any] = {name: getattr(stranger, name, None) for name in OPTIONS}
+    return Field(static=static, metadata=stranger.metadata, **options)
+
+
+@overload
+def field(
+    *,
+    default: _T,
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    static: bool | None = ...,
+    spec: Any = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def field(
+    *,
+    default_factory: Callable[[], _T],
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    static: bool | None = ...,
+    spec: Any = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def field(
+    *,
+    converter: Callable[[Any], _T],
+    default: Any,
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    static: bool | None = ...,
+    spec: Any = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def field(
+    *,
+    converter: Callable[[Any], _T],
+    default_factory: Callable[[], Any],
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    static: bool | None = ...,
+    spec: Any = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def field(
+    *,
+    converter: Callable[[Any], _T],
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    static: bool | None = ...,
+    spec: Any = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def field(
+    *,
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    static: bool | None = ...,
+    spec: Any = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> Any: ...
+def field(**options: Any) -> Any:
+    """A field with options, to be written as the default in a class body.
+
+    Args:
+        default: any immutable value; a `jax.Array` and a frozen struct too.
+        default_factory: called without arguments for each new object that is not given a value.
+        converter: called on each value that enters the field: constructor arguments, defaults, and assignments in a
+            constructor.
+        init: whether the generated `__init__` takes the field.
+        repr: whether `repr` shows it.
+        compare: whether `==` (and hashing) looks at it.
+        hash: whether `hash` looks at it; None follows `compare`.
+        kw_only: whether `__init__` takes it by keyword only; the class option is the default.
+        static: True keeps the field in the tree structure (no leaf). None keeps what a parent class or the annotation
+            `Static[T]` says.
+        spec: a partition spec, for sharding.
+        doc: one line of documentation.
+        metadata: a mapping for your own use, readable at `fields(cls)[i].metadata`.
+
+    Raises:
+        ValueError: both `default` and `default_factory` are given.
+
+    Example:
+        >>> from structkit import Struct, field
+        >>> class Point(Struct):
+        ...     x: float = field(default=0, converter=float, doc="metres east")
+        >>> Point()
+        Point(x=0.0)
+    """
+    return Field(**options)
+
+
+@overload
+def static(
+    *,
+    default: _T,
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def static(
+    *,
+    default_factory: Callable[[], _T],
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def static(
+    *,
+    converter: Callable[[Any], _T],
+    default: Any,
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def static(
+    *,
+    converter: Callable[[Any], _T],
+    default_factory: Callable[[], Any],
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def static(
+    *,
+    converter: Callable[[Any], _T],
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def static(
+    *,
+    init: bool = True,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    kw_only: bool = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> Any: ...
+def static(**options: Any) -> Any:
+    """A field that is kept in the tree structure: no leaf, hashable, compared by `==`.
+
+    A jitted function is traced once for each value. Takes the options of `field`.
+
+    Example:
+        >>> from structkit import Struct, static
+        >>> import jax
+        >>> class Scale(Struct):
+        ...     factor: float
+        ...     unit: str = static(default="m")
+        >>> jax.tree.leaves(Scale(2.0))
+        [2.0]
+    """
+    return Field(static=True, **options)
+
+
+@overload
+def derived(
+    *,
+    default: _T,
+    init: bool = False,
+    converter: Callable[[Any], Any] | None = ...,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    static: bool | None = ...,
+    spec: Any = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> _T: ...
+@overload
+def derived(
+    *,
+    init: bool = False,
+    converter: Callable[[Any], Any] | None = ...,
+    repr: bool = ...,
+    compare: bool = ...,
+    hash: bool | None = ...,
+    static: bool | None = ...,
+    spec: Any = ...,
+    doc: str | None = ...,
+    metadata: Mapping[str, Any] | None = ...,
+) -> Any: ...
+def derived(*, init: bool = False, **options: Any) -> Any:
+    """A field that `__init__` does not take: `__post_init__` or a custom `__init__` sets it.
+
+    Takes the options of `field`, except `init`, which is False.
+
+    Raises:
+        ValueError: `init=True`; use `field` for that.
+
+    Example:
+        >>> from structkit import Struct, derived
+        >>> class Square(Struct):
+        ...     side: float
+        ...     area: float = derived()
+        ...     def __post_init__(self):
+        ...         self.area = self.side**2
+        >>> Square(3.0)
+        Square(side=3.0, area=9.0)
+    """
+    if init:
+        raise ValueError("derived() is a field that __init__ does not take; use field() for one that it takes")
+    return Field(init=False, **options)

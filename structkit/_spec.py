@@ -1,0 +1,390 @@
+"""The plan of one class: its fields, options and hooks, collected once from the class body and its bases.
+
+Everything after it (storage, generated code, comparison, updates) reads the plan and never the class body.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import keyword
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+from structkit._annotations import CLASSVAR, INITVAR, KW_ONLY, STATIC, annotation_kinds
+from structkit._fields import MISSING, OPTIONS as FIELD_OPTIONS, Field, adopt
+from structkit._typing import FIELD_MARKER, INITVAR_MARKER, PROTOCOL_INITS
+from structkit.errors import DefinitionError, MutableDefaultError, nearest
+
+OPTIONS = ("init", "repr", "eq", "order", "frozen", "kw_only", "match_args")
+
+# How a class gets its `__init__`.
+GENERATED, CUSTOM, INHERITED = "generated", "custom", "inherited"
+
+RESERVED = ("__flat__", "__cache__", "__struct__")
+
+
+class ClassSpec:
+    """The plan of one struct class.
+
+    Attributes:
+        name: the class's name, for messages.
+        cls: the class, once it is finished; None before.
+        fields: name -> Field, in the order of `__init__`.
+        initvars: name -> Field of the `InitVar`s, in order.
+        arguments: name -> Field of what `__init__` takes, fields and `InitVar`s in declaration order.
+        data: the names of the data fields: the children, in order.
+        statics: the names of the static fields.
+        index: name -> its place in the children or in the statics.
+        keys: the key path entries of the children.
+        frozen: whether finished objects refuse assignment.
+        init: `"generated"`, `"custom"` or `"inherited"`.
+        post_init: whether `__post_init__` exists.
+        checks: the `__check_init__` functions, in method resolution order.
+        simple: whether construction runs nothing of the user's, so that `replace` may work on the flat form.
+        compares_all: whether `==` looks at every field.
+        hashes_all: whether `hash` does.
+        blank: the flat form of an object whose construction starts.
+    """
+
+    __slots__ = (
+        "arguments",
+        "blank",
+        "checks",
+        "cls",
+        "compares_all",
+        "fields",
+        "frozen",
+        "hashes_all",
+        "index",
+        "init",
+        "initvars",
+        "keys",
+        "name",
+        "options",
+        "post_init",
+        "simple",
+        "data",
+        "statics",
+        "wrapped_init",
+        "__weakref__",
+    )
+
+    name: str
+    cls: Any
+    fields: dict[str, Field]
+    initvars: dict[str, Field]
+    arguments: dict[str, Field]
+    data: tuple[str, ...]
+    statics: tuple[str, ...]
+    index: dict[str, int]
+    keys: tuple[Any, ...]
+    options: dict[str, bool]
+    frozen: bool
+    init: str
+    wrapped_init: Callable[..., None] | None
+    post_init: bool
+    checks: tuple[Callable[[Any], None], ...]
+    simple: bool
+    compares_all: bool
+    hashes_all: bool
+    blank: tuple[Any, Any]
+
+    def __reduce__(self) -> Any:
+        return _restore_spec, ({name: getattr(self, name) for name in self.__slots__[:-1] if hasattr(self, name)},)
+
+
+def _restore_spec(attributes: dict[str, Any]) -> ClassSpec:
+    spec = ClassSpec()
+    for name, value in attributes.items():
+        setattr(spec, name, value)
+    return spec
+
+
+def collect(name: str, bases: tuple[type, ...], namespace: dict[str, Any], options: dict[str, Any]) -> ClassSpec:
+    """The plan of the class that these arguments of a metaclass describe; `namespace` is left as it is.
+
+    Args:
+        name: the class's name.
+        bases: its bases.
+        namespace: what the class body left behind.
+        options: the class options that were given, a subset of `OPTIONS`.
+
+    Raises:
+        DefinitionError: the class body cannot become a struct.
+        MutableDefaultError: a default is mutable.
+    """
+    spec = ClassSpec()
+    spec.name, spec.options, spec.cls = name, options, None
+    mro = linearize(bases)
+    parents = [base for base in mro if "__dataclass_fields__" in base.__dict__]
+    spec.frozen = _frozen(spec, parents, options)
+    inherited = _inherited(spec, parents, bases)
+    own = _own(spec, namespace, inherited, options)
+    spec.arguments = {**inherited, **own}
+    spec.fields = {key: f for key, f in spec.arguments.items() if f._field_type is FIELD_MARKER}  # type: ignore[attr-defined]
+    spec.initvars = {key: f for key, f in spec.arguments.items() if f._field_type is INITVAR_MARKER}  # type: ignore[attr-defined]
+    _refuse_shadowed(spec, namespace, own)
+    spec.data = tuple(key for key, f in spec.fields.items() if not f.static)
+    spec.statics = tuple(key for key, f in spec.fields.items() if f.static)
+    spec.index = {key: i for names in (spec.data, spec.statics) for i, key in enumerate(names)}
+    spec.compares_all = all(f.compare for f in spec.fields.values())
+    spec.hashes_all = all(f.compare if f.hash is None else f.hash for f in spec.fields.values())
+    spec.keys = tuple(map(jax.tree_util.GetAttrKey, spec.data))
+    _collect_hooks(spec, mro, namespace, own)
+    return spec
+
+
+def spec_of(cls: type) -> ClassSpec | None:
+    """The plan of `cls`, or None when it is no struct.
+
+    Args:
+        cls: any class. (Read past the metaclass, which serves defaults.)
+    """
+    try:
+        return type.__getattribute__(cls, "__struct__")  # type: ignore[no-any-return]
+    except AttributeError:
+        return None
+
+
+def linearize(bases: tuple[type, ...]) -> list[type]:
+    """The method resolution order of a class with these bases, without the class itself.
+
+    The C3 merge (Barrett et al., 1996) as `type` computes it; needed before the class exists. Where no consistent
+    order exists the result is cut short, and `type.__new__` raises Python's own error.
+    """
+    if len(bases) == 1:
+        return list(bases[0].__mro__)
+    sequences = [list(base.__mro__) for base in bases] + [list(bases)]
+    order: list[type] = []
+    while sequences := [sequence for sequence in sequences if sequence]:
+        tails = {cls for sequence in sequences for cls in sequence[1:]}
+        head = next((sequence[0] for sequence in sequences if sequence[0] not in tails), None)
+        if head is None:
+            break
+        order.append(head)
+        for sequence in sequences:
+            if sequence[0] is head:
+                del sequence[0]
+    return order
+
+
+def _frozen(spec: ClassSpec, parents: list[type], options: dict[str, Any]) -> bool:
+    frozen = bool(options.get("frozen", True))
+    for parent in parents:
+        parent_spec = spec_of(parent)
+        if parent_spec is None:
+            parent_frozen = parent.__dict__["__dataclass_params__"].frozen
+        else:
+            parent_frozen = parent_spec.frozen
+        if frozen and not parent_frozen:
+            kind = "is mutable" if parent_spec is not None else "is a mutable dataclass"
+            raise DefinitionError(
+                spec.name,
+                f"a frozen struct cannot inherit from {parent.__name__}, which {kind}",
+                f"write class {spec.name}({parent.__name__}, frozen=False)"
+                if parent_spec is not None
+                else f"make {parent.__name__} a frozen dataclass or a Struct",
+            )
+        if not frozen and parent_frozen and parent.__dict__["__dataclass_fields__"]:
+            raise DefinitionError(
+                spec.name,
+                f"a mutable struct cannot inherit fields from {parent.__name__}, which is frozen",
+                f"drop frozen=False, or make {parent.__name__} mutable too",
+            )
+    return frozen
+
+
+def _inherited(spec: ClassSpec, parents: list[type], bases: tuple[type, ...]) -> dict[str, Field]:
+    found: dict[str, Field] = {}
+    for parent in reversed(parents):
+        parent_spec = spec_of(parent)
+        if parent_spec is not None:
+            found.update(parent_spec.arguments)
+        else:
+            found.update(_adopted(parent))
+    return found
+
+
+def _adopted(parent: type) -> dict[str, Field]:
+    adopted = {}
+    for name, stranger in parent.__dict__["__dataclass_fields__"].items():
+        if stranger._field_type not in (FIELD_MARKER, INITVAR_MARKER):
+            continue
+        adopted[name] = adopt(stranger)
+        adopted[name].name, adopted[name].type = name, stranger.type
+        adopted[name]._field_type = stranger._field_type  # type: ignore[attr-defined]
+    return adopted
+
+
+def _own(
+    spec: ClassSpec, namespace: dict[str, Any], inherited: dict[str, Field], options: dict[str, Any]
+) -> dict[str, Field]:
+    """The fields and InitVars that the class body declares."""
+    own: dict[str, Field] = {}
+    keyword_only = bool(options.get("kw_only", False))
+    seen_separator = False
+    annotations = annotation_kinds(namespace)
+    for name, (annotation, kind) in annotations.items():
+        if kind == CLASSVAR:
+            if isinstance(namespace.get(name), dataclasses.Field):
+                raise DefinitionError(spec.name, f"ClassVar {name!r} has a field(...)", "give it a plain value")
+            continue
+        if kind == KW_ONLY:
+            if seen_separator:
+                raise DefinitionError(spec.name, f"{name!r} is a second KW_ONLY", "keep the first one")
+            keyword_only = seen_separator = True
+            continue
+        own[name] = _declare(spec, name, annotation, kind, namespace.get(name, MISSING), inherited.get(name))
+        if own[name].kw_only is MISSING:
+            own[name].kw_only = keyword_only
+    for name, value in namespace.items():
+        if isinstance(value, dataclasses.Field) and name not in annotations:
+            raise DefinitionError(
+                spec.name, f"{name!r} is a field but has no type annotation", f"write {name}: <type> = field(...)"
+            )
+    return own
+
+
+def _declare(spec: ClassSpec, name: str, annotation: Any, kind: str, value: Any, parent: Field | None) -> Field:
+    if name in RESERVED or not name.isidentifier() or keyword.iskeyword(name):
+        raise DefinitionError(spec.name, f"{name!r} cannot be a field's name", "choose another name")
+    if isinstance(value, Field):
+        # A field object used in two classes must not carry one's name into the other.
+        declared = _restored(value)
+    elif isinstance(value, dataclasses.Field):
+        declared = adopt(value)
+    else:
+        declared = Field(default=value)
+    declared.name, declared.type = name, annotation
+    declared._field_type = INITVAR_MARKER if kind == INITVAR else FIELD_MARKER  # type: ignore[attr-defined]
+    if declared.explicit_static is None:
+        declared.static = kind == STATIC or (parent is not None and parent.static)
+    if kind == INITVAR and (declared.default_factory is not MISSING or declared.explicit_static):
+        raise DefinitionError(spec.name, f"InitVar {name!r} cannot be static or have a default_factory", "use a default")
+    _refuse_mutable(spec, declared)
+    return declared
+
+
+def _restored(value: Field) -> Field:
+    options = {key: getattr(value, key) for key in FIELD_OPTIONS}
+    return Field(static=value.explicit_static, metadata=value.metadata, **options)
+
+
+_FACTORIES: dict[type, str] = {
+    list: "default_factory=list",
+    dict: "default_factory=dict",
+    set: "default_factory=set",
+    bytearray: "default_factory=bytearray",
+    np.ndarray: "default_factory=lambda: np.array(...), or a jax.Array",
+}
+
+
+def _refuse_mutable(spec: ClassSpec, declared: Field) -> None:
+    default = declared.default
+    if default is MISSING or getattr(type(default), "__hash__", None) is not None or isinstance(default, jax.Array):
+        return
+    cure = "default_factory=lambda: ..."
+    for mutable, known_cure in _FACTORIES.items():
+        if isinstance(default, mutable):
+            cure = known_cure
+    raise MutableDefaultError(spec.name, declared.name, type(default).__name__, cure)
+
+
+def _refuse_shadowed(spec: ClassSpec, namespace: dict[str, Any], own: Iterable[str]) -> None:
+    for name in spec.fields:
+        if name in namespace and name not in own:
+            raise DefinitionError(
+                spec.name,
+                f"{name!r} is a field of a parent class and is overridden without an annotation",
+                f"write {name}: <type> = ... to change its default, or choose another name",
+            )
+
+
+def _collect_hooks(spec: ClassSpec, mro: list[type], namespace: dict[str, Any], own: dict[str, Field]) -> None:
+    bodies = [namespace, *(base.__dict__ for base in mro)]
+    spec.post_init = any("__post_init__" in body for body in bodies)
+    spec.checks = tuple(body["__check_init__"] for body in bodies if "__check_init__" in body)
+    spec.init, spec.wrapped_init = _init_kind(spec, mro, namespace, own)
+    if spec.init == GENERATED:
+        _check_order(spec)
+    hooks = spec.post_init or spec.checks or spec.init != GENERATED
+    spec.simple = not hooks and all(f.init and f.converter is None for f in spec.arguments.values())
+    spec.simple = spec.simple and not spec.initvars
+
+
+def _init_kind(
+    spec: ClassSpec, mro: list[type], namespace: dict[str, Any], own: dict[str, Field]
+) -> tuple[str, Callable[..., None] | None]:
+    """How the class gets its `__init__`, and the user's function when there is one to wrap."""
+    if "__init__" in namespace:
+        return CUSTOM, namespace["__init__"]
+    wanted = spec.options.get("init", True)
+    if own and wanted:
+        return GENERATED, None
+    for base in mro:
+        if "__init__" not in base.__dict__ or base.__dict__["__init__"] in PROTOCOL_INITS:
+            continue
+        base_spec = spec_of(base)
+        if base_spec is not None:
+            return (GENERATED if base_spec.init == GENERATED and wanted else INHERITED), None
+        if base is object or (wanted and "__dataclass_fields__" in base.__dict__):
+            break
+        return CUSTOM, base.__dict__["__init__"]
+    return (GENERATED, None) if wanted else (CUSTOM, _empty_init)
+
+
+def _empty_init(self: Any) -> None:
+    """Leave every field to its default: what `init=False` without an `__init__` of the user's means."""
+
+
+def _check_order(spec: ClassSpec) -> None:
+    with_default: str | None = None
+    for name, f in spec.arguments.items():
+        if not f.init or f.kw_only:
+            continue
+        if f.default is not MISSING or f.default_factory is not MISSING:
+            with_default = name
+        elif with_default is not None:
+            raise DefinitionError(
+                spec.name,
+                f"non-default argument {name!r} follows default argument {with_default!r}",
+                f"reorder the fields, give {name!r} a default, or set kw_only=True",
+            )
+
+
+def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The class options among `keywords`, and the others, which are for `__init_subclass__`.
+
+    Args:
+        name: the class's name, for messages.
+        keywords: the keywords of the class statement.
+
+    Raises:
+        DefinitionError: options that exclude each other.
+    """
+    options = {key: keywords[key] for key in OPTIONS if key in keywords}
+    others = {key: value for key, value in keywords.items() if key not in OPTIONS}
+    for key, value in options.items():
+        if not isinstance(value, bool):
+            raise DefinitionError(name, f"class option {key}={value!r} is not a bool", "use True or False")
+    if options.get("order") and not options.get("eq", True):
+        raise DefinitionError(name, "order=True needs ==", "drop eq=False")
+    return options, others
+
+
+def unknown_option(name: str, keywords: Iterable[str]) -> DefinitionError:
+    """The error for class keywords that neither the options nor an `__init_subclass__` take.
+
+    Args:
+        name: the class's name.
+        keywords: the keywords that nothing takes.
+    """
+    unknown = next(iter(keywords))
+    return DefinitionError(
+        name,
+        f"unknown class option {unknown!r}{nearest(unknown, OPTIONS)}",
+        f"the options are {', '.join(OPTIONS)}; others need a base with __init_subclass__({unknown}=...)",
+    )

@@ -1,0 +1,265 @@
+"""Static values: what may be one, how equal ones of different types are told apart, and `freeze`.
+
+The static half of a flat form is a tuple of values, to which JAX applies `==` when it looks for a compiled function.
+For Python `1 == True == 1.0` and `0.0 == -0.0`, but each of them can trace to another program. So a tuple whose values
+include such a one ends with a further item, the tags, which makes it unequal to its look-alikes. Values of the plain
+types below need no tag, which keeps the usual tuple short and readable in JAX's messages.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, overload
+
+import jax
+import numpy as np
+
+from structkit.errors import StaticValueError
+
+_T = TypeVar("_T")
+
+PLAIN = frozenset({int, str, bytes, type(None), type, types.FunctionType, types.BuiltinFunctionType, type(...)})
+"""Exact types whose values are hashable, and never equal to a value of another exact type in this set."""
+
+
+def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The static half of a flat form: the values, followed by their tags where some value needs one.
+
+    Args:
+        struct: the class's name, for messages.
+        names: the names of the static fields.
+        values: their values, in the same order.
+
+    Raises:
+        StaticValueError: a value is unhashable, an array, or not equal to itself.
+    """
+    tags = tuple([None if type(value) in PLAIN else _tag(struct, name, value) for name, value in zip(names, values)])
+    return values if tags.count(None) == len(tags) else (*values, tags)
+
+
+def _tag(struct: str, field: str, value: Any) -> Any:
+    try:
+        return _tag_of(value)
+    except _Unfit as unfit:
+        what = unfit.what if unfit.value is value else f"a {type(value).__name__} with {unfit.what} in it"
+        raise StaticValueError(struct, field, what, unfit.cure) from None
+
+
+class _Unfit(Exception):
+    def __init__(self, value: Any, what: str, cure: str):
+        self.value, self.what, self.cure = value, what, cure
+
+
+def _tag_of(value: Any) -> Any:
+    """What tells `value` from equal values of other types: None where nothing has to."""
+    cls = type(value)
+    if cls in PLAIN:
+        return None
+    special = _SPECIAL_TAGS.get(cls)
+    if special is not None:
+        return special(value)
+    if cls.__eq__ is object.__eq__ and cls.__hash__ is not None:
+        return None
+    _check_hashable(value)
+    _check_equality(value)
+    return (cls, *map(_tag_of, value)) if isinstance(value, tuple) else cls
+
+
+def _tag_of_float(value: float) -> str:
+    if value != value:
+        raise _Unfit(value, "NaN", "it equals nothing, so every call would be traced anew; use a data field or None")
+    return "-0.0" if value == 0 and math.copysign(1, value) < 0 else "float"
+
+
+def _tag_of_complex(value: complex) -> tuple[str, str, str]:
+    return "complex", _tag_of_float(value.real), _tag_of_float(value.imag)
+
+
+def _tag_of_tuple(value: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    tags = tuple([_tag_of(item) for item in value])
+    return None if tags.count(None) == len(tags) else ("tuple", tags)
+
+
+def _tag_of_frozenset(value: frozenset[Any]) -> frozenset[Any] | None:
+    tags = frozenset((item, _tag_of(item)) for item in value)
+    return None if all(tag is None for _, tag in tags) else tags
+
+
+_SPECIAL_TAGS: dict[type, Callable[[Any], Any]] = {
+    bool: lambda value: "bool",
+    float: _tag_of_float,
+    complex: _tag_of_complex,
+    tuple: _tag_of_tuple,
+    frozenset: _tag_of_frozenset,
+}
+
+
+def _check_hashable(value: Any) -> None:
+    try:
+        hash(value)
+    except TypeError:
+        for kind, what, cure in _KNOWN_UNFIT:
+            if isinstance(value, kind):
+                raise _Unfit(value, what, cure) from None
+        raise _Unfit(
+            value, f"an unhashable {type(value).__name__}", "use a data field, or give its class __hash__ and __eq__"
+        ) from None
+
+
+_FREEZE = "use a data field, {}or static(converter=freeze)"
+_KNOWN_UNFIT: tuple[tuple[type, str, str], ...] = (
+    (jax.core.Tracer, "a tracer", "values that depend on traced arrays belong in a data field"),
+    (jax.Array, "a jax array", "arrays belong in a data field: drop static"),
+    (np.ndarray, "a numpy array", _FREEZE.format("")),
+    (list, "a list", _FREEZE.format("a tuple, ")),
+    (dict, "a dict", _FREEZE.format("")),
+    (set, "a set", _FREEZE.format("a frozenset, ")),
+    (bytearray, "a bytearray", "use a data field or bytes"),
+)
+
+
+def _check_equality(value: Any) -> None:
+    try:
+        same = value == value
+    except Exception as error:
+        raise _Unfit(
+            value, f"a {type(value).__name__} whose == raises {type(error).__name__}", "use a data field"
+        ) from error
+    if not isinstance(same, bool | np.bool_):
+        raise _Unfit(
+            value, f"a {type(value).__name__} whose == gives a {type(same).__name__}, not a bool", "use a data field"
+        )
+    if not same:
+        raise _Unfit(
+            value,
+            f"a {type(value).__name__} that is not equal to itself",
+            "every call would be traced anew; use a data field",
+        )
+
+
+class FrozenDict(Mapping[Any, Any]):
+    """A hashable mapping, compared by content; made by `freeze`.
+
+    Iterates in sorted order of the keys (by type and repr where they do not sort), so that equal mappings also trace
+    to equal programs.
+    """
+
+    __slots__ = ("_hash", "_items", "_tags")
+
+    def __init__(self, items: Mapping[Any, Any]):
+        try:
+            order = sorted(items)
+        except TypeError:
+            order = sorted(items, key=lambda key: (type(key).__qualname__, repr(key)))
+        self._items = {key: items[key] for key in order}
+        try:
+            self._tags = tuple([(_tag_of(key), _tag_of(value)) for key, value in self._items.items()])
+        except _Unfit as unfit:
+            raise StaticValueError("FrozenDict", "value", unfit.what, unfit.cure) from None
+        self._hash = hash((FrozenDict, frozenset(self._items.items())))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FrozenDict):
+            return NotImplemented
+        return self._items == other._items and self._tags == other._tags
+
+    def __reduce__(self) -> Any:
+        return FrozenDict, (self._items,)
+
+    def __repr__(self) -> str:
+        return f"freeze({self._items!r})"
+
+
+class FrozenArray:
+    """A hashable numpy array, compared by shape, dtype and bytes; made by `freeze`.
+
+    `numpy.asarray` and `jax.numpy.asarray` take it; `.array` is the read-only array.
+    """
+
+    __slots__ = ("_hash", "array")
+
+    def __init__(self, array: np.ndarray[Any, Any]):
+        if array.dtype.hasobject:
+            raise StaticValueError("FrozenArray", "array", "an array of objects", "use a tuple")
+        self.array = np.array(array, order="C")
+        self.array.setflags(write=False)
+        self._hash = hash((array.shape, array.dtype.str, self.array.tobytes()))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if dtype is not None and np.dtype(dtype) != self.array.dtype:
+            return self.array.astype(dtype)
+        return self.array.copy() if copy else self.array
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FrozenArray):
+            return NotImplemented
+        a, b = self.array, other.array
+        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+    def __reduce__(self) -> Any:
+        return FrozenArray, (self.array,)
+
+    def __repr__(self) -> str:
+        return f"freeze({self.array!r})"
+
+
+@overload
+def freeze(value: list[_T]) -> tuple[_T, ...]: ...
+@overload
+def freeze(value: set[_T]) -> frozenset[_T]: ...
+@overload
+def freeze(value: dict[Any, Any]) -> FrozenDict: ...
+@overload
+def freeze(value: np.ndarray[Any, Any]) -> FrozenArray: ...
+@overload
+def freeze(value: _T) -> _T: ...
+def freeze(value: Any) -> Any:
+    """A hashable value with the same content, fit for a static field.
+
+    Lists become tuples, sets frozensets, dicts a `FrozenDict`, numpy arrays a `FrozenArray`, at every depth; anything
+    else is returned as it is.
+
+    Args:
+        value: any value. Containers are copied.
+
+    Raises:
+        StaticValueError: a dict holds a value that has no frozen form, such as a jax array.
+
+    Example:
+        >>> from structkit import freeze
+        >>> freeze({"sizes": [1, 2]})
+        freeze({'sizes': (1, 2)})
+    """
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(freeze, value))
+    for kind, frozen in _FROZEN_FORMS.items():
+        if isinstance(value, kind):
+            return frozen(value)
+    return value
+
+
+_FROZEN_FORMS: dict[type, Callable[[Any], Any]] = {
+    list: lambda value: tuple(map(freeze, value)),
+    tuple: lambda value: tuple(map(freeze, value)),
+    set: lambda value: frozenset(map(freeze, value)),
+    frozenset: lambda value: frozenset(map(freeze, value)),
+    dict: lambda value: FrozenDict({key: freeze(item) for key, item in value.items()}),
+    np.ndarray: FrozenArray,
+}

@@ -1,0 +1,450 @@
+"""The flat form: a struct holds one slot, `__flat__ = (children, statics)`, and everything reads it.
+
+JAX is given this pair as it is when it flattens, and `__flat__` is all that unflatten stores. A field is a `property`
+that indexes the pair. Both halves of a finished struct are tuples: nothing can be written to them.
+
+While code of the user's constructs an object, the children are a `Draft`, a list that knows which items are unset;
+assignments write into it. Who opened the draft (the outermost `__init__`) closes it: the state is in the object alone,
+with no registry and no flag. Statics are replaced as a whole, so that JAX never holds a tuple that changes later.
+"""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from structkit._fields import MISSING, Field
+from structkit._spec import CUSTOM, ClassSpec
+from structkit._statics import pack_statics
+from structkit.errors import FrozenInstanceError, MissingFieldError, UnknownAttributeError, UnsetFieldError
+
+
+class Flat:
+    """The layout of every struct. All structs have the same one, so multiple inheritance has nothing to conflict about.
+
+    Slots: `__flat__`, the pair; `__cache__`, a dict for `cached_property` once one is computed.
+    """
+
+    __slots__ = ("__cache__", "__flat__", "__weakref__")
+
+    __flat__: Any
+    __cache__: dict[str, Any]
+
+
+# Captured before any guard exists; calling them is the one way past the guard, and this module's privilege.
+new: Callable[[Any], Any] = object.__new__
+store: Callable[[Any, Any], None] = Flat.__flat__.__set__
+_store_cache: Callable[[Any, Any], None] = Flat.__cache__.__set__  # type: ignore[attr-defined]
+
+
+class Unset:
+    """Stands in the place of a field that is not set yet."""
+
+    __slots__ = ("field", "struct")
+
+    def __init__(self, struct: str, field: str):
+        self.struct, self.field = struct, field
+
+    def __reduce__(self) -> Any:
+        return Unset, (self.struct, self.field)
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+
+def _set(value: Any) -> Any:
+    if type(value) is Unset:
+        raise UnsetFieldError(value.struct, value.field)
+    return value
+
+
+class Draft(list[Any]):
+    """The children of a struct under construction. Reading an unset one raises, with its name."""
+
+    __slots__ = ()
+
+    def __getitem__(self, i: Any) -> Any:
+        return _set(list.__getitem__(self, i))
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(_set, list.__iter__(self))
+
+
+class Incomplete(tuple[Any, ...]):
+    """Half of a flat form with unset items, when nothing may be written: statics, or what a failed `__init__` left."""
+
+    __slots__ = ()
+
+    def __getitem__(self, i: Any) -> Any:
+        return _set(tuple.__getitem__(self, i))
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(_set, tuple.__iter__(self))
+
+
+def blank(spec: ClassSpec) -> tuple[Any, Any]:
+    """The flat form with which the construction of an object starts: defaults, and `Unset` where there is none.
+
+    Args:
+        spec: the plan of the class. A default that must be made anew or converted waits for the end of construction.
+    """
+
+    def start(name: str) -> Any:
+        f = spec.fields[name]
+        return Unset(spec.name, name) if f.default is MISSING or f.converter is not None else f.default
+
+    return tuple(map(start, spec.data)), _statics(spec, tuple(map(start, spec.statics)))
+
+
+def _statics(spec: ClassSpec, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if any(type(value) is Unset for value in values):
+        return Incomplete(values)
+    return pack_statics(spec.name, spec.statics, values)
+
+
+def begin(self: Any) -> bool:
+    """Open a draft for `self`; False when one is open already, or the object is finished.
+
+    Args:
+        self: the object whose `__init__` starts.
+    """
+    if getattr(self, "__flat__", None) is not None:
+        return False
+    children, statics = self.__struct__.blank
+    store(self, (Draft(children), statics))
+    return True
+
+
+def finish(self: Any) -> None:
+    """Close the draft of `self`: fill what has a default, refuse what is unset, freeze, run the checks.
+
+    Args:
+        self: the object whose outermost `__init__` returns.
+
+    Raises:
+        MissingFieldError: fields are unset.
+    """
+    spec: ClassSpec = self.__struct__
+    draft, statics = self.__flat__
+    children = tuple(list.copy(draft))
+    missing = [name for name, value in zip(spec.data, children) if type(value) is Unset]
+    if type(statics) is Incomplete:
+        missing += [name for name, value in zip(spec.statics, tuple.__iter__(statics)) if type(value) is Unset]
+    if missing:
+        _fill(self, spec, missing)
+        children, statics = tuple(list.copy(draft)), self.__flat__[1]
+    store(self, (children, statics))
+    for check in spec.checks:
+        check(self)
+
+
+def _fill(self: Any, spec: ClassSpec, missing: list[str]) -> None:
+    unset = []
+    for name in missing:
+        f = spec.fields[name]
+        if f.default_factory is not MISSING:
+            assign(self, name, f.default_factory())
+        elif f.default is not MISSING:
+            assign(self, name, f.default)
+        else:
+            unset.append(name)
+    if unset:
+        abandon(self)
+        where = "__init__" if spec.init == CUSTOM or not spec.post_init else "__post_init__"
+        raise MissingFieldError(spec.name, unset, f"{spec.name}.{where}")
+
+
+def abandon(self: Any) -> None:
+    """Freeze what a failed `__init__` leaves: it keeps its values for a debugger, and nothing can be assigned.
+
+    Args:
+        self: the object whose `__init__` raised.
+    """
+    children, statics = self.__flat__
+    if type(children) is Draft:
+        store(self, (Incomplete(list.__iter__(children)), statics))
+
+
+def assign(self: Any, name: str, value: Any) -> None:
+    """Set a field of an object that is under construction or mutable; the converter runs.
+
+    Args:
+        self: the object.
+        name: the field's name.
+        value: any value, before conversion.
+
+    Raises:
+        FrozenInstanceError: the object is finished.
+        StaticValueError: the field is static and the value cannot be.
+    """
+    spec: ClassSpec = self.__struct__
+    flat = getattr(self, "__flat__", None)
+    if flat is None or (spec.frozen and type(flat[0]) is not Draft):
+        raise FrozenInstanceError(spec.name, name)
+    f = spec.fields[name]
+    put(self, spec, name, value if f.converter is None else f.converter(value))
+
+
+def put(self: Any, spec: ClassSpec, name: str, value: Any) -> None:
+    """Write a converted value into the flat form of an object that may be written to.
+
+    Args:
+        self: the object.
+        spec: its plan.
+        name: the field's name.
+        value: the value to keep.
+    """
+    children, statics = self.__flat__
+    i = spec.index[name]
+    if spec.fields[name].static:
+        kept = tuple.__getitem__(statics, slice(len(spec.statics)))
+        store(self, (children, _statics(spec, (*kept[:i], value, *kept[i + 1 :]))))
+    elif type(children) is Draft:
+        children[i] = value
+    else:
+        store(self, ((*children[:i], value, *children[i + 1 :]), statics))
+
+
+def assign_fields(self: Any, values: dict[str, Any]) -> None:
+    """Write what a generated `__init__` was given into the draft that is open.
+
+    Args:
+        self: an object under construction, of the `__init__`'s class or a subclass.
+        values: name -> value, converted.
+
+    Raises:
+        FrozenInstanceError: the object is finished.
+    """
+    spec: ClassSpec = self.__struct__
+    if spec.frozen and type(self.__flat__[0]) is not Draft:
+        raise FrozenInstanceError(spec.name, next(iter(values), "__init__"))
+    for name, value in values.items():
+        put(self, spec, name, value)
+
+
+def init_part(self: Any, values: dict[str, Any]) -> None:
+    """Do the work of a generated `__init__` that was called for an object of a subclass.
+
+    Args:
+        self: an object whose own `__init__` calls this one through `super()`; or, rarely, one without an open draft.
+        values: name -> value, converted.
+    """
+    outermost = begin(self)
+    try:
+        assign_fields(self, values)
+    except BaseException:
+        if outermost:
+            abandon(self)
+        raise
+    if outermost:
+        finish(self)
+
+
+def constructs(init: Callable[..., None]) -> Callable[..., None]:
+    """A user's `__init__`, with a draft open around it; the outermost one finishes the object.
+
+    Args:
+        init: the function from the class body.
+    """
+
+    @functools.wraps(init)
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        if not begin(self):
+            return init(self, *args, **kwargs)
+        try:
+            init(self, *args, **kwargs)
+        except BaseException:
+            abandon(self)
+            raise
+        finish(self)
+
+    return __init__
+
+
+def guarded_setattr(self: Any, name: str, value: Any) -> None:
+    """Assign a field under construction or in a mutable struct; refuse everything else, with the cure.
+
+    Args:
+        self: a struct.
+        name: any attribute name.
+        value: any value.
+
+    Raises:
+        FrozenInstanceError: the object is finished.
+        UnknownAttributeError: the name is no field.
+    """
+    spec: ClassSpec = self.__struct__
+    if name in spec.fields:
+        return assign(self, name, value)
+    flat = getattr(self, "__flat__", None)
+    if flat is None or (spec.frozen and type(flat[0]) is not Draft):
+        raise FrozenInstanceError(spec.name, name, known=False)
+    if not hasattr(_class_attribute(type(self), name), "__set__") or name in Flat.__slots__:
+        raise UnknownAttributeError(spec.name, name, spec.fields)
+    object.__setattr__(self, name, value)
+
+
+def guarded_delattr(self: Any, name: str) -> None:
+    """Refuse to delete an attribute.
+
+    Args:
+        self: a struct.
+        name: any attribute name.
+
+    Raises:
+        FrozenInstanceError: always.
+    """
+    raise FrozenInstanceError(self.__struct__.name, name, "delete")
+
+
+def _class_attribute(cls: type, name: str) -> Any:
+    return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
+
+
+def field_properties(spec: ClassSpec) -> dict[str, property]:
+    """The properties that read and guard the fields of a class.
+
+    Args:
+        spec: the plan of the class.
+    """
+    half = {False: (_child_getters, 0), True: (_static_getters, 1)}
+    return {name: _property(name, f, *half[f.static], spec.index[name]) for name, f in spec.fields.items()}
+
+
+def _property(name: str, f: Field, templates: dict[int, Any], half: int, i: int) -> property:
+    template = templates.get(i)
+    if template is None:
+        template = templates[i] = _getter_code(half, i)
+    # A code object of its own gives the getters of each class inline caches of their own.
+    constants = tuple([name if constant == "FIELD" else constant for constant in template.co_consts])
+    code = template.replace(co_name=name, co_qualname=name, co_consts=constants)
+    return property(types.FunctionType(code, _GETTER_GLOBALS, name), _setter(name), _deleter(name), f.doc)
+
+
+def _getter_code(half: int, i: int) -> types.CodeType:
+    source = (
+        "def getter(self):\n"
+        "    try:\n"
+        f"        return self.__flat__[{half}][{i}]\n"
+        "    except AttributeError as error:\n"
+        "        raise unset(self, 'FIELD', error) from None\n"
+    )
+    filename = f"<structkit: getter of {('child', 'static')[half]} {i}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    scope: dict[str, Any] = {}
+    exec(compile(source, filename, "exec"), scope)
+    return scope["getter"].__code__  # type: ignore[no-any-return]
+
+
+# Index -> code. Compiled once for all classes, since only the index tells one getter from another.
+_child_getters: dict[int, types.CodeType] = {}
+_static_getters: dict[int, types.CodeType] = {}
+
+
+def _unset(self: Any, name: str, error: AttributeError) -> AttributeError:
+    # Without an UnsetFieldError from a draft, the object has no flat form: `cls.__new__(cls)` made it.
+    return error if isinstance(error, UnsetFieldError) else UnsetFieldError(self.__struct__.name, name)
+
+
+_GETTER_GLOBALS = {"unset": _unset, "AttributeError": AttributeError}
+
+
+def _setter(name: str) -> Callable[[Any, Any], None]:
+    def setter(self: Any, value: Any) -> None:
+        assign(self, name, value)
+
+    return setter
+
+
+def _deleter(name: str) -> Callable[[Any], None]:
+    def deleter(self: Any) -> None:
+        guarded_delattr(self, name)
+
+    return deleter
+
+
+class CachedProperty(functools.cached_property[Any]):
+    """A `functools.cached_property` that keeps its value in the struct's `__cache__`, beside the tree."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        cache = getattr(instance, "__cache__", None)
+        if cache is None:
+            cache = {}
+            _store_cache(instance, cache)
+        name = self.attrname
+        if name not in cache:
+            # Two threads may both compute; the first value stored is the one that all of them return.
+            cache.setdefault(name, self.func(instance))
+        return cache[name]
+
+
+def own_cached_properties(mro: list[type], namespace: dict[str, Any]) -> dict[str, CachedProperty]:
+    """Replacements for the `functools.cached_property` objects that a class would get from its body or a mixin.
+
+    Args:
+        mro: the bases in method resolution order.
+        namespace: the class body.
+    """
+    found: dict[str, CachedProperty] = {}
+    seen: set[str] = set()
+    for body in (namespace, *(base.__dict__ for base in mro)):
+        for name, value in body.items():
+            if type(value) is functools.cached_property and name not in seen:
+                found[name] = CachedProperty(value.func)
+                found[name].__set_name__(object, name)
+            seen.add(name)
+    return found
+
+
+def field_values(self: Any) -> dict[str, Any]:
+    """The set fields of a struct: name -> value, in order.
+
+    Args:
+        self: a struct, possibly under construction.
+    """
+    spec: ClassSpec = self.__struct__
+    children, statics = getattr(self, "__flat__", None) or ((), ())
+    found = {**_raw(spec.data, children), **_raw(spec.statics, statics)}
+    return {name: found[name] for name in spec.fields if name in found and type(found[name]) is not Unset}
+
+
+def _raw(names: tuple[str, ...], half: Any) -> dict[str, Any]:
+    # The unset items of a draft or an incomplete half are wanted here, without the error for reading them.
+    values = list.__iter__(half) if isinstance(half, list) else tuple.__iter__(half)
+    return dict(zip(names, values))
+
+
+def build(cls: Any, values: dict[str, Any]) -> Any:
+    """A struct of `cls` with these field values, made without running any code of the user's.
+
+    Args:
+        cls: a struct class.
+        values: name -> value. Each must be a field; one that is left out takes its default.
+
+    Raises:
+        MissingFieldError: a field without a default is left out.
+        StaticValueError: a static value cannot be one.
+    """
+    spec: ClassSpec = type.__getattribute__(cls, "__struct__")
+    missing = [name for name in spec.fields if name not in values]
+    if missing:
+        defaults = {name: spec.fields[name] for name in missing}
+        values = dict(values)
+        for name, f in defaults.items():
+            if f.default_factory is not MISSING:
+                values[name] = f.default_factory()
+            elif f.default is not MISSING:
+                values[name] = f.default
+        unset = [name for name in missing if name not in values]
+        if unset:
+            raise MissingFieldError(spec.name, unset, f"construct({spec.name}, ...)")
+    made = new(cls)
+    statics = tuple([values[name] for name in spec.statics])
+    children = tuple([values[name] for name in spec.data])
+    store(made, (children, pack_statics(spec.name, spec.statics, statics)))
+    return made

@@ -1,0 +1,374 @@
+"""`Struct` and its metaclass: plan a class, build it, register it."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+from abc import ABCMeta
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+
+from typing_extensions import Self, dataclass_transform
+
+from structkit import _compare, _pytree, _storage, update
+from structkit._codegen import bind_class, generate_init
+from structkit._fields import Field, derived, field, static
+from structkit._spec import CUSTOM, GENERATED, ClassSpec, collect, linearize, spec_of, split_options, unknown_option
+from structkit._typing import ProtocolMeta
+from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
+from structkit.pretty import plain_doc, struct_doc, struct_repr
+
+_P = ParamSpec("_P")
+_R_co = TypeVar("_R_co", covariant=True)
+_T = TypeVar("_T")
+
+# Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace.
+_OURS = ("__delattr__", "__dict__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__", "__setattr__")
+
+
+# A class body may repeat them in `__slots__`: every struct has the one and needs not the other.
+_HARMLESS_SLOTS = ("__weakref__", "__dict__")
+
+
+class _Params(NamedTuple):
+    """What `__dataclass_params__` says; the standard library looks at it when a dataclass inherits from a struct."""
+
+    init: bool
+    repr: bool
+    eq: bool
+    order: bool
+    unsafe_hash: bool
+    frozen: bool
+    match_args: bool
+    kw_only: bool
+    slots: bool
+    weakref_slot: bool
+
+
+if TYPE_CHECKING:
+    # Static checkers understand struct classes through `dataclass_transform`; the metaclass would only confuse them.
+    StructMeta = ABCMeta
+else:
+
+    class StructMeta(ProtocolMeta):
+        """The metaclass of `Struct`: a class statement becomes a frozen, typed pytree node."""
+
+        def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
+            """Plan, build and register one class; see `collect`, `_members` and `_pytree.register`."""
+            if not any(isinstance(base, StructMeta) for base in bases):
+                return super().__new__(mcs, name, bases, namespace)
+            options, others = split_options(name, keywords)
+            spec = collect(name, bases, namespace, options)
+            members = _members(spec, bases, namespace)
+            body = _body(spec, namespace, members)
+            try:
+                cls = super().__new__(mcs, name, bases, body, **others)
+            except TypeError as error:
+                raise _class_error(name, bases, others, error) from error
+            _complete(cls, spec, body, members)
+            return cls
+
+        def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:
+            # The keywords went to `__init_subclass__`; Protocol's metaclass would pass them on to `type`.
+            super().__init__(name, bases, namespace)
+
+        def __getattribute__(cls, name: str) -> Any:
+            """The attribute; for a field, its default, as a dataclass has it. Instances never come here."""
+            value = type.__getattribute__(cls, name)
+            if type(value) is not property:
+                return value
+            spec = spec_of(cls)
+            f = None if spec is None else spec.fields.get(name)
+            if f is None:
+                return value
+            if f.default is dataclasses.MISSING:
+                raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}: the field has no default")
+            return f.default
+
+        def __setattr__(cls, name: str, value: Any) -> None:
+            """Set a class attribute; a field's property must stay, and a dataclass decorator is refused."""
+            spec = spec_of(cls)
+            if spec is None or spec.cls is not cls:
+                # Hooks of the bases run before the class is finished and may do what they like.
+                return super().__setattr__(name, value)
+            if name == "__dataclass_params__":
+                raise DefinitionError(
+                    cls.__name__, "is a dataclass already, made by Struct", "drop the dataclass decorator"
+                )
+            if name in spec.fields and type(value) is not property:
+                raise DefinitionError(
+                    cls.__name__, f"{name!r} is a field and cannot be set on the class", "change the default in the body"
+                )
+            super().__setattr__(name, value)
+
+        def __instancecheck__(cls, instance: Any) -> bool:
+            # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no.
+            return type.__instancecheck__(cls, instance) or ABCMeta.__instancecheck__(cls, instance)
+
+        def __subclasscheck__(cls, subclass: Any) -> bool:
+            return type.__subclasscheck__(cls, subclass) or ABCMeta.__subclasscheck__(cls, subclass)
+
+
+def _members(spec: ClassSpec, bases: tuple[type, ...], namespace: dict[str, Any]) -> dict[str, Any]:
+    """What the class gets besides what its body says: the constructor, the fields and the data of dataclasses."""
+    options = spec.options
+    members: dict[str, Any] = {"__struct__": spec, "__dataclass_fields__": {**spec.arguments}}
+    members.update(_storage.field_properties(spec))
+    members.update(_storage.own_cached_properties(linearize(bases), namespace))
+    members.update(_comparison(spec, bases, namespace))
+    spec.blank = _storage.blank(spec)
+    if spec.init == GENERATED:
+        qualname = namespace.get("__qualname__", spec.name)
+        members["__init__"] = generate_init(spec, namespace.get("__module__", "builtins"), qualname)
+    elif spec.init == CUSTOM and spec.wrapped_init is not None:
+        members["__init__"] = _storage.constructs(spec.wrapped_init)
+    if options.get("match_args", True) and "__match_args__" not in namespace:
+        members["__match_args__"] = tuple(key for key, f in spec.arguments.items() if f.init and not f.kw_only)
+    members["__dataclass_params__"] = _Params(
+        options.get("init", True),
+        options.get("repr", True),
+        options.get("eq", True),
+        options.get("order", False),
+        False,
+        spec.frozen,
+        options.get("match_args", True),
+        options.get("kw_only", False),
+        False,
+        False,
+    )
+    return members
+
+
+def _comparison(spec: ClassSpec, bases: tuple[type, ...], namespace: dict[str, Any]) -> dict[str, Any]:
+    """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
+    members: dict[str, Any] = {}
+    for name in _OURS:
+        first = next((base for base in linearize(bases) if name in base.__dict__), object)
+        stranger = spec_of(first) is None and ("__dataclass_fields__" in first.__dict__ or name == "__dict__")
+        if stranger and name not in namespace:
+            members[name] = Struct.__dict__[name]
+    if "__eq__" in namespace and "__hash__" not in namespace:
+        # Python would set it to None; a frozen dataclass hashes all the same.
+        members["__hash__"] = Struct.__dict__["__hash__"]
+    eq, repr_ = spec.options.get("eq"), spec.options.get("repr")
+    if eq is not None:
+        owner: Any = Struct if eq else object
+        members.update({key: owner.__dict__[key] for key in ("__eq__", "__ne__", "__hash__") if key not in namespace})
+    if repr_ is not None and "__repr__" not in namespace:
+        members["__repr__"] = (Struct if repr_ else object).__dict__["__repr__"]
+    if not spec.frozen and eq is not False and "__hash__" not in namespace:
+        members["__hash__"] = None
+    if spec.options.get("order"):
+        for key, method in _compare.ORDERINGS.items():
+            if key in namespace:
+                raise DefinitionError(spec.name, f"order=True would overwrite its {key}", "drop one of the two")
+            members[key] = method
+    return members
+
+
+def _body(spec: ClassSpec, namespace: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:
+    """The namespace for `type.__new__`: the class body with the members in place of the defaults."""
+    body = {**namespace, **members}
+    for name in spec.initvars:
+        # As in dataclasses, only the default of an InitVar stays readable.
+        default = spec.initvars[name].default
+        if default is not dataclasses.MISSING:
+            body[name] = default
+        else:
+            body.pop(name, None)
+    # Annotations are evaluated lazily on 3.14; they must not see the property of a field named like its type.
+    body.pop("__classdictcell__", None)
+    slots = namespace.get("__slots__", ())
+    extra = [s for s in ((slots,) if isinstance(slots, str) else slots) if s not in (*spec.fields, *_HARMLESS_SLOTS)]
+    if extra:
+        raise DefinitionError(spec.name, f"__slots__ names {extra[0]!r}, which is no field", f"annotate it: {extra[0]}: ...")
+    body["__slots__"] = ()
+    body.setdefault("__doc__", _Doc())
+    return body
+
+
+def _complete(cls: Any, spec: ClassSpec, body: dict[str, Any], members: dict[str, Any]) -> None:
+    """What needs the finished class: its name in the constructor, the registration, and our methods after hooks."""
+    spec.cls = cls
+    # An `__init_subclass__` of another framework may have made the class a dataclass of its own kind.
+    for name, member in members.items():
+        if cls.__dict__.get(name) is not member:
+            type.__setattr__(cls, name, member)
+    for name in _OURS:
+        if name in cls.__dict__ and name not in body:
+            type.__delattr__(cls, name)
+    if spec.init == GENERATED:
+        bind_class(members["__init__"], spec, cls)
+    _pytree.register(cls)
+
+
+def _class_error(name: str, bases: tuple[type, ...], others: dict[str, Any], error: TypeError) -> Exception:
+    text = str(error)
+    if others and "__init_subclass__() takes no keyword arguments" in text:
+        return unknown_option(name, others)
+    if "lay-out conflict" in text or "layout conflict" in text:
+        strangers = ", ".join(base.__name__ for base in bases if spec_of(base) is None)
+        return DefinitionError(
+            name, f"cannot inherit from {strangers}, whose instances have a layout of their own", "hold it in a field"
+        )
+    return error
+
+
+class _Doc:
+    """A class's `__doc__` where it has none: its signature, computed when read."""
+
+    def __get__(self, instance: Any, owner: Any) -> str:
+        try:
+            signature = str(inspect.signature(owner)).removesuffix(" -> None")
+        except (TypeError, ValueError, NameError):
+            signature = "(...)"
+        lines = [
+            f"    {f.name}: {f.doc}" for f in owner.__dataclass_fields__.values() if getattr(f, "doc", None)
+        ]
+        return "\n".join([f"{owner.__name__}{signature}", *(["", "Fields:", *lines] if lines else [])])
+
+
+if TYPE_CHECKING:
+
+    class _SupportsReplace(Protocol[_P, _R_co]):
+        def __replace__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
+
+    class _ReplaceDescriptor:
+        """`replace` with the keywords of `__replace__`, which checkers make for dataclasses on 3.13 and later."""
+
+        @overload
+        def __get__(self, obj: None, owner: type[Any], /) -> Self: ...
+        @overload
+        def __get__(self, obj: _SupportsReplace[_P, Any], owner: type[_T], /) -> Callable[_P, _T]: ...
+
+
+@dataclass_transform(eq_default=True, frozen_default=True, field_specifiers=(field, static, derived))
+class Struct(_storage.Flat, metaclass=StructMeta):
+    """A frozen, typed class with fields that every JAX transformation understands; inherit from it.
+
+    Annotated names are fields. Data fields are the children of the pytree node; static ones (`static()`,
+    `Static[T]`) are part of its structure. Class options, as keywords: `init`, `repr`, `eq`, `order`, `frozen`,
+    `kw_only`, `match_args`. Hooks: `__post_init__(self, <InitVars>)`, in which fields may be assigned, and
+    `__check_init__(self)`, which runs on the finished object, for every class that has one.
+
+    Example:
+        >>> import jax
+        >>> from structkit import Struct, static
+        >>> class Scale(Struct):
+        ...     factor: jax.Array
+        ...     power: int = static(default=1)
+        ...     def __call__(self, x):
+        ...         return self.factor * x**self.power
+        >>> scale = Scale(jax.numpy.ones(3), power=2)
+        >>> scale
+        Scale(factor=f32[3], power=2)
+        >>> jax.grad(lambda s: s(2.0).sum())(scale).factor
+        Array([4., 4., 4.], dtype=float32)
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Field]]
+        replace: ClassVar[_ReplaceDescriptor]
+
+        def __init_subclass__(
+            cls,
+            *,
+            init: bool = True,
+            repr: bool = True,
+            eq: bool = True,
+            order: bool = False,
+            frozen: bool = True,
+            kw_only: bool = False,
+            match_args: bool = True,
+            **others: Any,
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            """Go on to the next class of the method resolution order, for cooperative `super().__init__` calls."""
+            if type(self) is Struct:
+                raise BaseInstantiationError
+            super().__init__(*args, **kwargs)
+
+        replace = update.replace_method
+        __replace__ = update.replace_method
+        __setattr__ = _storage.guarded_setattr
+        __delattr__ = _storage.guarded_delattr
+        __eq__ = _compare.equal
+        __ne__ = _compare.not_equal
+        __hash__ = _compare.hash_struct
+        __dict__ = property(_storage.field_values, doc="A new dict of the fields: `vars(struct)`.")
+
+    def __repr__(self) -> str:
+        """The class's name with its fields, arrays as dtype and shape; never fails."""
+        return struct_repr(self)
+
+    def __pdoc__(self, **options: Any) -> Any:
+        """The document of `wadler_lindig` for this object; a class's own `__repr__` is heeded."""
+        own = type(self).__repr__ is not Struct.__repr__
+        return plain_doc(self) if own else struct_doc(self, **options)
+
+    def __copy__(self) -> Self:
+        return update.with_flat(self, *self.__flat__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Statics are immutable; copies of those that compare by identity would change the tree structure.
+        children, statics = self.__flat__
+        return update.with_flat(self, copy.deepcopy(children, memo), statics)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields by name, so that a pickle outlives a new order of the fields and new fields with defaults."""
+        return _storage.field_values(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if getattr(self, "__flat__", None) is not None:
+            raise FrozenInstanceError(type(self).__name__, "__setstate__")
+        _storage.store(self, update.construct(type(self), **state).__flat__)
+
+
+if not TYPE_CHECKING:
+    type.__setattr__(Struct, "__struct__", collect("Struct", (object,), {}, {}))
+    type.__setattr__(Struct, "__dataclass_fields__", {})
+    type.__setattr__(Struct, "__dataclass_params__", _Params(*(True, True, True, False, False, True, True, False, False, False)))
+    Struct.__struct__.blank = ((), ())
+    Struct.__struct__.cls = Struct
+
+
+def is_struct(value: Any) -> bool:
+    """Whether `value` is a struct class or an object of one.
+
+    Args:
+        value: anything.
+
+    Example:
+        >>> from structkit import Struct, is_struct
+        >>> class Point(Struct):
+        ...     x: float
+        >>> is_struct(Point), is_struct(Point(1.0)), is_struct(1.0)
+        (True, True, False)
+    """
+    return isinstance(value if isinstance(value, type) else type(value), StructMeta)
+
+
+def fields(struct: Any) -> tuple[Field, ...]:
+    """The fields of a struct class or object, in order.
+
+    Args:
+        struct: a struct class, or an object of one.
+
+    Raises:
+        NotAStructError: it is neither.
+
+    Example:
+        >>> from structkit import Struct, fields, static
+        >>> class Point(Struct):
+        ...     x: float
+        ...     unit: str = static(default="m")
+        >>> [(f.name, f.static) for f in fields(Point)]
+        [('x', False), ('unit', True)]
+    """
+    return tuple(update.known_spec("fields", struct if isinstance(struct, type) else type(struct)).fields.values())

@@ -1,0 +1,107 @@
+"""Bridges over the versions of Python and JAX: every `sys.version_info` and private name is here, and only here."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import typing_extensions
+
+ProtocolMeta: Any = type(typing_extensions.Protocol)
+"""The metaclass of `Protocol`: `StructMeta` derives from it, so that `class A(Struct, SomeProtocol)` has no conflict."""
+
+
+@dataclasses.dataclass(init=False, repr=False, eq=False)
+class _Probe:
+    field: int
+    initvar: dataclasses.InitVar[int]
+
+
+# `dataclasses.fields` and `dataclasses.replace` tell fields from pseudo-fields by the identity of these markers.
+# A probe finds them without naming the private constants.
+_PROBE_FIELDS: dict[str, Any] = vars(_Probe)["__dataclass_fields__"]
+FIELD_MARKER: Any = _PROBE_FIELDS["field"]._field_type
+INITVAR_MARKER: Any = _PROBE_FIELDS["initvar"]._field_type
+
+PROTOCOL_INITS: tuple[Any, ...] = tuple(
+    vars(protocol)["__init__"]
+    for protocol in (typing.SupportsInt, typing_extensions.SupportsIndex, typing_extensions.SupportsInt)
+    if "__init__" in vars(protocol)
+)
+"""The `__init__` that typing puts into protocol classes: no code of the user's."""
+
+FIELD_HAS_DOC = sys.version_info >= (3, 14)
+"""Whether `dataclasses.Field` takes `doc`."""
+
+GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType,)
+if sys.version_info >= (3, 12):
+    GENERIC_ALIASES = (typing_extensions.TypeAliasType, typing.TypeAliasType)
+
+
+def namespace_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
+    """The annotations of a class body, in order: values where they resolve, forward references where not.
+
+    Args:
+        namespace: what the class body left behind, as a metaclass's `__new__` receives it.
+    """
+    annotations = namespace.get("__annotations__")
+    if annotations is not None:
+        return dict(annotations)
+    annotate = _annotate_function(namespace)
+    return {} if annotate is None else _evaluate(annotate)
+
+
+if sys.version_info >= (3, 14):
+    import annotationlib
+
+    def _annotate_function(namespace: dict[str, Any]) -> Callable[..., dict[str, Any]] | None:
+        return annotationlib.get_annotate_from_class_namespace(namespace)
+
+    def _evaluate(annotate: Any) -> dict[str, Any]:
+        try:
+            return annotationlib.call_annotate_function(annotate, annotationlib.Format.VALUE)
+        except NameError:
+            return annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF)
+
+    def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
+        """Give `function` annotations that are computed on first use.
+
+        Args:
+            function: the function to annotate.
+            compute: called with a `Format`, gives the annotations.
+        """
+
+        def __annotate__(format: Any, /) -> dict[str, Any]:
+            if format not in (annotationlib.Format.VALUE, annotationlib.Format.FORWARDREF):
+                raise NotImplementedError(format)
+            return compute(format)
+
+        function.__annotate__ = __annotate__
+
+    def class_annotations(cls: type, format: Any) -> dict[str, Any]:
+        """The annotations that `cls` itself declares, in the given `annotationlib.Format`."""
+        return annotationlib.get_annotations(cls, format=format)
+
+else:
+
+    def _annotate_function(namespace: dict[str, Any]) -> Callable[..., dict[str, Any]] | None:
+        return None
+
+    def _evaluate(annotate: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
+        """Give `function` its annotations; before Python 3.14 there are no lazy ones.
+
+        Args:
+            function: the function to annotate.
+            compute: called with None, gives the annotations.
+        """
+        function.__annotations__ = compute(None)
+
+    def class_annotations(cls: type, format: Any) -> dict[str, Any]:
+        """The annotations that `cls` itself declares."""
+        return dict(cls.__dict__.get("__annotations__", {}))

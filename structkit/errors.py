@@ -1,0 +1,186 @@
+"""Every exception of structkit, each with the data that its message is made of.
+
+An error says where (the class and the field), what, and the cure. The kinds follow the standard library's
+dataclasses where there is a counterpart, so `except` clauses written for dataclasses keep working.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class StructError(Exception):
+    """Base of all of structkit's exceptions: `except StructError` catches each of them.
+
+    Subclasses keep the constructor's arguments in `args`, so that every error can be pickled and copied, and
+    make their text from them in `__str__`.
+    """
+
+
+class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
+    """Raised on assigning to or deleting from a finished struct; an `AttributeError`.
+
+    Attributes:
+        struct: the name of the class.
+        field: the name that was written.
+        action: `"assign to"` or `"delete"`.
+    """
+
+    def __init__(self, struct: str, field: str, action: str = "assign to", known: bool = True):
+        self.struct, self.field, self.action, self.known = struct, field, action, known
+
+    def __str__(self) -> str:
+        if self.action == "delete":
+            return f"cannot delete field {self.field!r}: a {self.struct} keeps all of its fields"
+        if not self.known:
+            return f"cannot assign to field {self.field!r}: {self.struct} is frozen and has no field of this name"
+        return (
+            f"cannot assign to field {self.field!r}: {self.struct} is frozen; "
+            f"make a changed copy with .replace({self.field}=...)"
+        )
+
+
+class UnknownAttributeError(StructError, AttributeError):
+    """Raised on assigning to a name that is no field, in a mutable struct or during construction."""
+
+    def __init__(self, struct: str, attribute: str, fields: Iterable[str]):
+        self.struct, self.attribute, self.fields = struct, attribute, tuple(fields)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.struct} has no field {self.attribute!r}{nearest(self.attribute, self.fields)}; "
+            f"declare it in the class body: {self.attribute}: <type>"
+        )
+
+
+class UnsetFieldError(StructError, AttributeError):
+    """Raised on reading a field before it is set."""
+
+    def __init__(self, struct: str, field: str):
+        self.struct, self.field = struct, field
+
+    def __str__(self) -> str:
+        return f"{self.struct}.{self.field} is read before it is set; assign self.{self.field} first"
+
+
+class MissingFieldError(StructError, TypeError):
+    """Raised when a struct is finished with fields unset."""
+
+    def __init__(self, struct: str, fields: Iterable[str], where: str):
+        self.struct, self.fields, self.where = struct, tuple(fields), where
+
+    def __str__(self) -> str:
+        names = ", ".join(map(repr, self.fields))
+        plural = "field" if len(self.fields) == 1 else "fields"
+        return f"{self.where} left {plural} {names} of {self.struct} unset; set each one or declare a default"
+
+
+class UnknownFieldError(StructError, TypeError):
+    """Raised when a call names a field that the class does not have."""
+
+    def __init__(self, struct: str, field: str, fields: Iterable[str], call: str):
+        self.struct, self.field, self.fields, self.call = struct, field, tuple(fields), call
+
+    def __str__(self) -> str:
+        known = ", ".join(self.fields) or "none"
+        return (
+            f"{self.call}: {self.struct} has no field {self.field!r}{nearest(self.field, self.fields)} (fields: {known})"
+        )
+
+
+class NotReplaceableError(StructError, TypeError):
+    """Raised by `replace` for a field that the constructor does not take, or an `InitVar` that it needs."""
+
+    def __init__(self, struct: str, field: str, why: str):
+        self.struct, self.field, self.why = struct, field, why
+
+    def __str__(self) -> str:
+        return f"replace: field {self.field!r} of {self.struct} {self.why}"
+
+
+class StaticValueError(StructError, TypeError):
+    """Raised when a value cannot be part of the tree structure: unhashable, an array, or not equal to itself."""
+
+    def __init__(self, struct: str, field: str, what: str, cure: str):
+        self.struct, self.field, self.what, self.cure = struct, field, what, cure
+
+    def __str__(self) -> str:
+        return f"static field {self.struct}.{self.field} cannot hold {self.what}: {self.cure}"
+
+
+class UnhashableFieldError(StructError, TypeError):
+    """Raised by `hash` when a field's value has no hash."""
+
+    def __init__(self, struct: str, field: str, type_name: str):
+        self.struct, self.field, self.type_name = struct, field, type_name
+
+    def __str__(self) -> str:
+        return (
+            f"unhashable field {self.field!r} of {self.struct}: {self.type_name} has no hash; "
+            f"declare it with field(hash=False), or hash the fields you need"
+        )
+
+
+class NotAStructError(StructError, TypeError):
+    """Raised when a function of structkit is given something that is no struct."""
+
+    def __init__(self, call: str, value: Any):
+        self.call, self.type = call, type(value).__name__
+        self.args = (call, value)
+
+    def __str__(self) -> str:
+        return f"{self.call} takes a Struct, not {self.type}; inherit from structkit.Struct to make one"
+
+
+class BaseInstantiationError(StructError, TypeError):
+    """Raised by `Struct()`: the base class has no fields."""
+
+    def __str__(self) -> str:
+        return "Struct is a base class and has no instances; inherit from it: class Model(Struct): x: jax.Array"
+
+
+class DefinitionError(StructError, TypeError):
+    """Raised when a class body cannot become a struct."""
+
+    def __init__(self, struct: str, what: str, cure: str):
+        self.struct, self.what, self.cure = struct, what, cure
+
+    def __str__(self) -> str:
+        return f"{self.struct}: {self.what}; {self.cure}"
+
+
+class MutableDefaultError(StructError, ValueError):
+    """Raised at class creation for a default that all instances would share and could change."""
+
+    def __init__(self, struct: str, field: str, type_name: str, cure: str):
+        self.struct, self.field, self.type_name, self.cure = struct, field, type_name, cure
+
+    def __str__(self) -> str:
+        return (
+            f"mutable default {self.type_name} for field {self.field!r} of {self.struct} is not allowed: "
+            f"use {self.cure}"
+        )
+
+
+class PlaceError(StructError, LookupError):
+    """Raised when `at` is pointed at something that is no place in the tree."""
+
+    def __init__(self, path: str, what: str, cure: str):
+        self.path, self.what, self.cure = path, what, cure
+
+    def __str__(self) -> str:
+        return f"at(tree, where): {self.path} {self.what}; {self.cure}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The clause `"; did you mean 'weight'?"` for a misspelt name, or `""` when nothing is close.
+
+    Args:
+        name: the name that was not found.
+        known: the names that exist.
+    """
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,136 @@
+"""Printing: structs as documents of `wadler_lindig`, which lays them out."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from structkit._spec import ClassSpec
+from structkit._storage import Unset, field_values
+
+# wadler_lindig is imported where it is used: printing must not cost anything at `import structkit`.
+
+WIDTH, INDENT = 88, 2
+
+
+def pformat(tree: Any, *, width: int = WIDTH, indent: int = INDENT) -> str:
+    """Any tree as text: arrays as dtype and shape, wrapped with indentation where a line would be too long.
+
+    Args:
+        tree: anything.
+        width: the longest line, in characters.
+        indent: of nested lines, in characters.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from structkit import pformat
+        >>> print(pformat({"weight": jnp.ones((2, 3)), "activation": jax.nn.relu}))
+        {'weight': f32[2,3], 'activation': relu}
+    """
+    import wadler_lindig
+
+    return wadler_lindig.pformat(tree, width=width, indent=indent, custom=_leaf_doc, hide_defaults=False)
+
+
+def struct_repr(struct: Any) -> str:
+    """`Linear(weight=f32[784,128], activation=relu)`, on several lines when long; never fails.
+
+    Args:
+        struct: a struct in any state: with unset fields, tracers, deleted arrays, cycles.
+    """
+    import wadler_lindig
+
+    return wadler_lindig.pformat(struct_doc(struct, seen_ids={id(struct)}), width=WIDTH)
+
+
+def plain_doc(value: Any) -> Any:
+    """The document of a value that says by itself how it prints.
+
+    Args:
+        value: anything.
+    """
+    return _text(repr(value))
+
+
+def struct_doc(struct: Any, **options: Any) -> Any:
+    """The document of a struct: its name and the fields that are shown.
+
+    Args:
+        struct: a struct in any state.
+        **options: `wadler_lindig`'s own, passed through.
+    """
+    import wadler_lindig
+
+    spec: ClassSpec = struct.__struct__
+    values = field_values(struct)
+    options["custom"] = _with_leaf_doc(options.get("custom"))
+    options.setdefault("indent", INDENT)
+    shown = [(name, values.get(name, Unset(spec.name, name))) for name, f in spec.fields.items() if f.repr]
+    return wadler_lindig.bracketed(
+        begin=_text(f"{type(struct).__name__}("),
+        docs=[_text(f"{name}=") + _safe_doc(value, options) for name, value in shown],
+        sep=wadler_lindig.comma,
+        end=_text(")"),
+        indent=options["indent"],
+    )
+
+
+def _safe_doc(value: Any, options: dict[str, Any]) -> Any:
+    import wadler_lindig
+
+    try:
+        return wadler_lindig.pdoc(value, **options)
+    except Exception as error:
+        return _text(f"<{type(value).__name__} whose repr raises {type(error).__name__}>")
+
+
+def _text(text: str) -> Any:
+    import wadler_lindig
+
+    return wadler_lindig.TextDoc(text)
+
+
+def _with_leaf_doc(custom: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    if custom is None or custom is _leaf_doc:
+        return _leaf_doc
+
+    def either(value: Any) -> Any:
+        doc = custom(value)
+        return _leaf_doc(value) if doc is None else doc
+
+    return either
+
+
+def _leaf_doc(value: Any) -> Any:
+    """Arrays as `f32[3]`, functions and classes by name; None leaves the value to `wadler_lindig`."""
+    if isinstance(value, jax.Array | np.ndarray):
+        import wadler_lindig
+
+        return wadler_lindig.array_summary(value.shape, str(value.dtype), _array_note(value))
+    if isinstance(value, type) or (callable(value) and _is_function(value)):
+        return _text(getattr(value, "__name__", repr(value)))
+    return None
+
+
+def _array_note(value: Any) -> str | None:
+    if isinstance(value, np.ndarray):
+        return "numpy"
+    return "deleted" if not isinstance(value, jax.core.Tracer) and value.is_deleted() else None
+
+
+_FUNCTIONS: tuple[type, ...] = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    np.ufunc,
+    jax.custom_jvp,
+    jax.custom_vjp,
+    type(jax.jit(lambda: None)),
+)
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(value, _FUNCTIONS)
