@@ -138,7 +138,7 @@ def draw(path: Path, losses: np.ndarray, steps: int, test: Batch, predicted: np.
     images, labels = np.asarray(test.images), np.asarray(test.labels)
     wrong = predicted != labels
     right.suptitle(f"Test digits: {len(labels) - wrong.sum()} of {len(labels)} right, {wrong.sum()} wrong (red)")
-    for axes, i in zip(right.subplots(5, 9).flat, np.argsort(~wrong, kind="stable"), strict=False):
+    for axes, i in zip(right.subplots(5, 9).flat, np.argsort(~wrong, kind="stable")):
         axes.imshow(images[i], cmap="gray_r")
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(color="red" if wrong[i] else "lightgray", linewidth=2 if wrong[i] else 1)
@@ -167,8 +167,7 @@ def main() -> None:
     start = time.perf_counter()
     state = TrainState(model, optimizer.init(model), train_key, optimizer)
     losses = []
-    # `disable=None` keeps the bar out of files and pipes.
-    for _ in (progress := tqdm(range(args.epochs), unit="epoch", disable=None)):
+    for _ in (progress := tqdm(range(args.epochs), unit="epoch")):
         state, epoch_losses = train_epoch(state, train)
         losses.append(np.asarray(epoch_losses))
         progress.set_postfix(loss=f"{losses[-1].mean():.4f}")

@@ -134,6 +134,9 @@ def _equal_opaque(a: Any, b: Any) -> bool:
 def hash_struct(self: Any) -> int:
     """The hash of the statics and the data.
 
+    A struct that can be called may be given to `jax.jit` as a function, which needs a hash: there, arrays count by
+    shape and dtype. Equal structs have equal hashes either way.
+
     Args:
         self: a struct.
 
@@ -146,13 +149,20 @@ def hash_struct(self: Any) -> int:
             return hash(self.__flat__)
         return hash(tuple([getattr(self, name) for name in _hashed(spec)]))
     except TypeError:
-        for name in _hashed(spec):
-            value = getattr(self, name)
-            try:
-                hash(value)
-            except TypeError:
-                raise UnhashableFieldError(spec.name, name, type(value).__name__) from None
-        raise
+        return hash(tuple([_hash_field(self, spec, name) for name in _hashed(spec)]))
+
+
+def _hash_field(self: Any, spec: ClassSpec, name: str) -> int:
+    value = getattr(self, name)
+    try:
+        return hash(_without_contents(value) if spec.callable else value)
+    except TypeError:
+        raise UnhashableFieldError(spec.name, name, type(value).__name__) from None
+
+
+def _without_contents(value: Any) -> Any:
+    leaves, treedef = jax.tree.flatten(value)
+    return treedef, tuple([(np.shape(leaf), _dtype(leaf)) if isinstance(leaf, _ARRAYS) else leaf for leaf in leaves])
 
 
 def _hashed(spec: ClassSpec) -> list[str]:

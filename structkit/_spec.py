@@ -31,6 +31,7 @@ class ClassSpec:
 
     Attributes:
         name: the class's name, for messages.
+        mro: its bases in method resolution order.
         cls: the class, once it is finished; None before.
         fields: name -> Field, in the order of `__init__`.
         initvars: name -> Field of the `InitVar`s, in order.
@@ -44,6 +45,7 @@ class ClassSpec:
         post_init: whether `__post_init__` exists.
         checks: the `__check_init__` functions, in method resolution order.
         simple: whether construction runs nothing of the user's, so that `replace` may work on the flat form.
+        callable: whether objects can be called, and so be given to `jax.jit` as functions.
         compares_all: whether `==` looks at every field.
         hashes_all: whether `hash` does.
         blank: the flat form of an object whose construction starts.
@@ -52,6 +54,7 @@ class ClassSpec:
     __slots__ = (
         "arguments",
         "blank",
+        "callable",
         "checks",
         "cls",
         "compares_all",
@@ -62,6 +65,7 @@ class ClassSpec:
         "init",
         "initvars",
         "keys",
+        "mro",
         "name",
         "options",
         "post_init",
@@ -73,6 +77,7 @@ class ClassSpec:
     )
 
     name: str
+    mro: list[type]
     cls: Any
     fields: dict[str, Field]
     initvars: dict[str, Field]
@@ -88,6 +93,7 @@ class ClassSpec:
     post_init: bool
     checks: tuple[Callable[[Any], None], ...]
     simple: bool
+    callable: bool
     compares_all: bool
     hashes_all: bool
     blank: tuple[Any, Any]
@@ -118,11 +124,13 @@ def collect(name: str, bases: tuple[type, ...], namespace: dict[str, Any], optio
     """
     spec = ClassSpec()
     spec.name, spec.options, spec.cls = name, options, None
-    mro = linearize(bases)
-    parents = [base for base in mro if "__dataclass_fields__" in base.__dict__]
+    spec.mro = linearize(bases)
+    parents = [base for base in spec.mro if "__dataclass_fields__" in base.__dict__]
     spec.frozen = _frozen(spec, parents, options)
-    inherited = _inherited(spec, parents, bases)
+    inherited = _inherited(parents)
     own = _own(spec, namespace, inherited, options)
+    if len(bases) > 1:
+        _refuse_conflicts(spec, bases, own)
     spec.arguments = {**inherited, **own}
     spec.fields = {key: f for key, f in spec.arguments.items() if f._field_type is FIELD_MARKER}  # type: ignore[attr-defined]
     spec.initvars = {key: f for key, f in spec.arguments.items() if f._field_type is INITVAR_MARKER}  # type: ignore[attr-defined]
@@ -133,7 +141,7 @@ def collect(name: str, bases: tuple[type, ...], namespace: dict[str, Any], optio
     spec.compares_all = all(f.compare for f in spec.fields.values())
     spec.hashes_all = all(f.compare if f.hash is None else f.hash for f in spec.fields.values())
     spec.keys = tuple(map(jax.tree_util.GetAttrKey, spec.data))
-    _collect_hooks(spec, mro, namespace, own)
+    _collect_hooks(spec, namespace, own)
     return spec
 
 
@@ -197,7 +205,7 @@ def _frozen(spec: ClassSpec, parents: list[type], options: dict[str, Any]) -> bo
     return frozen
 
 
-def _inherited(spec: ClassSpec, parents: list[type], bases: tuple[type, ...]) -> dict[str, Field]:
+def _inherited(parents: list[type]) -> dict[str, Field]:
     found: dict[str, Field] = {}
     for parent in reversed(parents):
         parent_spec = spec_of(parent)
@@ -293,6 +301,24 @@ def _refuse_mutable(spec: ClassSpec, declared: Field) -> None:
     raise MutableDefaultError(spec.name, declared.name, type(default).__name__, cure)
 
 
+def _refuse_conflicts(spec: ClassSpec, bases: tuple[type, ...], own: dict[str, Field]) -> None:
+    """Refuse a field that is data in one base and static in an unrelated one, unless the body says which."""
+    seen: dict[str, tuple[type, bool]] = {}
+    for base in bases:
+        base_spec = spec_of(base)
+        for name, f in (base_spec.fields if base_spec is not None else {}).items():
+            other, static = seen.setdefault(name, (base, f.static))
+            decided = name in own and own[name].explicit_static is not None
+            if static == f.static or decided or issubclass(other, base):
+                continue
+            data, static_base = (base, other) if static else (other, base)
+            raise DefinitionError(
+                spec.name,
+                f"field {name!r} is a data field in {data.__name__} and static in {static_base.__name__}",
+                f"declare it in {spec.name} with field(static=True) or field(static=False)",
+            )
+
+
 def _refuse_shadowed(spec: ClassSpec, namespace: dict[str, Any], own: Iterable[str]) -> None:
     for name in spec.fields:
         if name in namespace and name not in own:
@@ -303,11 +329,12 @@ def _refuse_shadowed(spec: ClassSpec, namespace: dict[str, Any], own: Iterable[s
             )
 
 
-def _collect_hooks(spec: ClassSpec, mro: list[type], namespace: dict[str, Any], own: dict[str, Field]) -> None:
-    bodies = [namespace, *(base.__dict__ for base in mro)]
+def _collect_hooks(spec: ClassSpec, namespace: dict[str, Any], own: dict[str, Field]) -> None:
+    bodies = [namespace, *(base.__dict__ for base in spec.mro)]
+    spec.callable = any("__call__" in body for body in bodies)
     spec.post_init = any("__post_init__" in body for body in bodies)
     spec.checks = tuple(body["__check_init__"] for body in bodies if "__check_init__" in body)
-    spec.init, spec.wrapped_init = _init_kind(spec, mro, namespace, own)
+    spec.init, spec.wrapped_init = _init_kind(spec, namespace, own)
     if spec.init == GENERATED:
         _check_order(spec)
     hooks = spec.post_init or spec.checks or spec.init != GENERATED
@@ -316,7 +343,7 @@ def _collect_hooks(spec: ClassSpec, mro: list[type], namespace: dict[str, Any], 
 
 
 def _init_kind(
-    spec: ClassSpec, mro: list[type], namespace: dict[str, Any], own: dict[str, Field]
+    spec: ClassSpec, namespace: dict[str, Any], own: dict[str, Field]
 ) -> tuple[str, Callable[..., None] | None]:
     """How the class gets its `__init__`, and the user's function when there is one to wrap."""
     if "__init__" in namespace:
@@ -324,7 +351,7 @@ def _init_kind(
     wanted = spec.options.get("init", True)
     if own and wanted:
         return GENERATED, None
-    for base in mro:
+    for base in spec.mro:
         if "__init__" not in base.__dict__ or base.__dict__["__init__"] in PROTOCOL_INITS:
             continue
         base_spec = spec_of(base)

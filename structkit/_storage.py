@@ -14,7 +14,7 @@ import functools
 import linecache
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from structkit._fields import MISSING, Field
 from structkit._spec import CUSTOM, ClassSpec
@@ -30,8 +30,10 @@ class Flat:
 
     __slots__ = ("__cache__", "__flat__", "__weakref__")
 
-    __flat__: Any
-    __cache__: dict[str, Any]
+    if TYPE_CHECKING:
+        # Not at run time, where `typing.get_type_hints` of every struct would list them.
+        __flat__: Any
+        __cache__: dict[str, Any]
 
 
 # Captured before any guard exists; calling them is the one way past the guard, and this module's privilege.

@@ -14,7 +14,7 @@ from typing_extensions import Self, dataclass_transform
 from structkit import _compare, _pytree, _storage, update
 from structkit._codegen import bind_class, generate_init
 from structkit._fields import Field, derived, field, static
-from structkit._spec import CUSTOM, GENERATED, ClassSpec, collect, linearize, spec_of, split_options, unknown_option
+from structkit._spec import CUSTOM, GENERATED, ClassSpec, collect, spec_of, split_options, unknown_option
 from structkit._typing import ProtocolMeta
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 from structkit.pretty import plain_doc, struct_doc, struct_repr
@@ -60,7 +60,7 @@ else:
                 return super().__new__(mcs, name, bases, namespace)
             options, others = split_options(name, keywords)
             spec = collect(name, bases, namespace, options)
-            members = _members(spec, bases, namespace)
+            members = _members(spec, namespace)
             body = _body(spec, namespace, members)
             try:
                 cls = super().__new__(mcs, name, bases, body, **others)
@@ -92,7 +92,7 @@ else:
             if spec is None or spec.cls is not cls:
                 # Hooks of the bases run before the class is finished and may do what they like.
                 return super().__setattr__(name, value)
-            if name == "__dataclass_params__":
+            if name == "__dataclass_params__" and type(value) is not _Params:
                 raise DefinitionError(
                     cls.__name__, "is a dataclass already, made by Struct", "drop the dataclass decorator"
                 )
@@ -110,13 +110,13 @@ else:
             return type.__subclasscheck__(cls, subclass) or ABCMeta.__subclasscheck__(cls, subclass)
 
 
-def _members(spec: ClassSpec, bases: tuple[type, ...], namespace: dict[str, Any]) -> dict[str, Any]:
+def _members(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
     """What the class gets besides what its body says: the constructor, the fields and the data of dataclasses."""
     options = spec.options
     members: dict[str, Any] = {"__struct__": spec, "__dataclass_fields__": {**spec.arguments}}
     members.update(_storage.field_properties(spec))
-    members.update(_storage.own_cached_properties(linearize(bases), namespace))
-    members.update(_comparison(spec, bases, namespace))
+    members.update(_storage.own_cached_properties(spec.mro, namespace))
+    members.update(_comparison(spec, namespace))
     spec.blank = _storage.blank(spec)
     if spec.init == GENERATED:
         qualname = namespace.get("__qualname__", spec.name)
@@ -140,11 +140,11 @@ def _members(spec: ClassSpec, bases: tuple[type, ...], namespace: dict[str, Any]
     return members
 
 
-def _comparison(spec: ClassSpec, bases: tuple[type, ...], namespace: dict[str, Any]) -> dict[str, Any]:
+def _comparison(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
     """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
     members: dict[str, Any] = {}
     for name in _OURS:
-        first = next((base for base in linearize(bases) if name in base.__dict__), object)
+        first = next((base for base in spec.mro if name in base.__dict__), object)
         stranger = spec_of(first) is None and ("__dataclass_fields__" in first.__dict__ or name == "__dict__")
         if stranger and name not in namespace:
             members[name] = Struct.__dict__[name]
