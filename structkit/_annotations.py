@@ -120,6 +120,11 @@ def _kind_of_alias(alias: Any, scope: _Scope) -> str:
     return _kind(value, scope)
 
 
+def _is_container(found: Any) -> bool:
+    # By identity: what a name resolves to may be an array, whose == is no bool.
+    return any(found is container for container in _CONTAINERS)
+
+
 def _kind_of_any(kinds: typing.Iterable[str]) -> str:
     return next((kind for kind in kinds if kind != FIELD), FIELD)
 
@@ -130,7 +135,7 @@ def _kind_of_text(text: str, scope: _Scope) -> str:
         found = scope.resolve(head)
         kind = FIELD if found is _UNRESOLVED else _kind(found, scope)
         # Most strings end here: parsing costs more than the rest of a class's creation.
-        if kind != FIELD or not bracket or found not in _CONTAINERS:
+        if kind != FIELD or not bracket or not _is_container(found):
             return kind
     try:
         tree = ast.parse(text.strip(), mode="eval").body
@@ -146,7 +151,7 @@ def _kind_of_tree(tree: ast.expr, scope: _Scope) -> str:
         return _kind_of_text(tree.value, scope)
     if isinstance(tree, ast.Subscript):
         head = _kind_of_tree(tree.value, scope)
-        if head != FIELD or scope.resolve(ast.unparse(tree.value)) not in _CONTAINERS:
+        if head != FIELD or not _is_container(scope.resolve(ast.unparse(tree.value))):
             return head
         parts = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
         return _kind_of_any(_kind_of_tree(part, scope) for part in parts)

@@ -26,6 +26,7 @@ GENERATED, CUSTOM, INHERITED = "generated", "custom", "inherited"
 RESERVED = ("__flat__", "__cache__", "__struct__")
 
 
+@dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)
 class ClassSpec:
     """The plan of one struct class.
 
@@ -51,31 +52,6 @@ class ClassSpec:
         blank: the flat form of an object whose construction starts.
     """
 
-    __slots__ = (
-        "arguments",
-        "blank",
-        "callable",
-        "checks",
-        "cls",
-        "compares_all",
-        "fields",
-        "frozen",
-        "hashes_all",
-        "index",
-        "init",
-        "initvars",
-        "keys",
-        "mro",
-        "name",
-        "options",
-        "post_init",
-        "simple",
-        "data",
-        "statics",
-        "wrapped_init",
-        "__weakref__",
-    )
-
     name: str
     mro: list[type]
     cls: Any
@@ -99,7 +75,7 @@ class ClassSpec:
     blank: tuple[Any, Any]
 
     def __reduce__(self) -> Any:
-        return _restore_spec, ({name: getattr(self, name) for name in self.__slots__[:-1] if hasattr(self, name)},)
+        return _restore_spec, ({f.name: getattr(self, f.name) for f in dataclasses.fields(self)},)
 
 
 def _restore_spec(attributes: dict[str, Any]) -> ClassSpec:

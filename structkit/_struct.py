@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 from abc import ABCMeta
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, ParamSpec, Protocol, TypeVar, overload
@@ -15,7 +14,7 @@ from structkit import _compare, _pytree, _storage, update
 from structkit._codegen import bind_class, generate_init
 from structkit._fields import Field, derived, field, static
 from structkit._spec import CUSTOM, GENERATED, ClassSpec, collect, spec_of, split_options, unknown_option
-from structkit._typing import ProtocolMeta
+from structkit._typing import ProtocolMeta, signature
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 from structkit.pretty import plain_doc, struct_doc, struct_repr
 
@@ -220,13 +219,11 @@ class _Doc:
 
     def __get__(self, instance: Any, owner: Any) -> str:
         try:
-            signature = str(inspect.signature(owner)).removesuffix(" -> None")
-        except (TypeError, ValueError, NameError):
-            signature = "(...)"
-        lines = [
-            f"    {f.name}: {f.doc}" for f in owner.__dataclass_fields__.values() if getattr(f, "doc", None)
-        ]
-        return "\n".join([f"{owner.__name__}{signature}", *(["", "Fields:", *lines] if lines else [])])
+            arguments = str(signature(owner)).removesuffix(" -> None")
+        except (TypeError, ValueError):
+            arguments = "(...)"
+        documented = [f"    {f.name}: {f.doc}" for f in spec_of(owner).fields.values() if f.doc]
+        return "\n".join([f"{owner.__name__}{arguments}", *(["", "Fields:", *documented] if documented else [])])
 
 
 if TYPE_CHECKING:

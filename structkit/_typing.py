@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import sys
 import typing
 from collections.abc import Callable
@@ -85,6 +86,10 @@ if sys.version_info >= (3, 14):
         """The annotations that `cls` itself declares, in the given `annotationlib.Format`."""
         return annotationlib.get_annotations(cls, format=format)
 
+    def signature(function: Any) -> inspect.Signature:
+        """The signature, with forward references where an annotation does not resolve."""
+        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+
 else:
 
     def _annotate_function(namespace: dict[str, Any]) -> Callable[..., dict[str, Any]] | None:
@@ -105,3 +110,7 @@ else:
     def class_annotations(cls: type, format: Any) -> dict[str, Any]:
         """The annotations that `cls` itself declares."""
         return dict(cls.__dict__.get("__annotations__", {}))
+
+    def signature(function: Any) -> inspect.Signature:
+        """The signature, with annotations as they were written."""
+        return inspect.signature(function)
