@@ -170,7 +170,7 @@ def _hashed(spec: ClassSpec) -> list[str]:
     return [name for name, f in spec.fields.items() if (f.compare if f.hash is None else f.hash)]
 
 
-def _ordering(name: str, operation: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+def _ordering(name: str, operation: Any) -> Callable[[Any, Any], bool]:
     def compare(self: Any, other: Any) -> Any:
         if type(self) is not type(other):
             return NotImplemented

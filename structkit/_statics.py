@@ -194,6 +194,8 @@ class FrozenArray:
 
     __slots__ = ("_hash", "array")
 
+    array: np.ndarray[Any, Any]
+
     def __init__(self, array: np.ndarray[Any, Any]):
         if array.dtype.hasobject:
             raise StaticValueError("FrozenArray", "array", "an array of objects", "use a tuple")

@@ -222,7 +222,8 @@ class _Doc:
             arguments = str(signature(owner)).removesuffix(" -> None")
         except (TypeError, ValueError):
             arguments = "(...)"
-        documented = [f"    {f.name}: {f.doc}" for f in spec_of(owner).fields.values() if f.doc]
+        spec: ClassSpec = owner.__struct__
+        documented = [f"    {f.name}: {f.doc}" for f in spec.fields.values() if f.doc]
         return "\n".join([f"{owner.__name__}{arguments}", *(["", "Fields:", *documented] if documented else [])])
 
 

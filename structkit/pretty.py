@@ -34,7 +34,9 @@ def pformat(tree: Any, *, width: int = WIDTH, indent: int = INDENT) -> str:
     """
     import wadler_lindig
 
-    return wadler_lindig.pformat(tree, width=width, indent=indent, custom=_leaf_doc, hide_defaults=False)  # pyright: ignore[reportUnknownMemberType]  # its **kwargs has no type
+    return wadler_lindig.pformat(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs has no type
+        tree, width=width, indent=indent, custom=_leaf_doc, hide_defaults=False
+    )
 
 
 def struct_repr(struct: Any) -> str:
@@ -45,7 +47,8 @@ def struct_repr(struct: Any) -> str:
     """
     import wadler_lindig
 
-    return wadler_lindig.pformat(struct_doc(struct, seen_ids={id(struct)}), width=WIDTH)  # pyright: ignore[reportUnknownMemberType]  # its **kwargs has no type
+    doc = struct_doc(struct, seen_ids={id(struct)})
+    return wadler_lindig.pformat(doc, width=WIDTH)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
 
 
 def plain_doc(value: Any) -> Any:
@@ -84,7 +87,7 @@ def _safe_doc(value: Any, options: dict[str, Any]) -> Any:
     import wadler_lindig
 
     try:
-        return wadler_lindig.pdoc(value, **options)  # pyright: ignore[reportUnknownMemberType]  # its **kwargs has no type
+        return wadler_lindig.pdoc(value, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
     except Exception as error:
         return _text(f"<{type(value).__name__} whose repr raises {type(error).__name__}>")
 
