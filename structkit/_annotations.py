@@ -81,7 +81,7 @@ class _Scope:
 
 
 def _kind(annotation: Any, scope: _Scope) -> str:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+    if isinstance(annotation, type):
         return _TYPE_KINDS.get(annotation, FIELD)
     if isinstance(annotation, str):
         return _kind_of_text(annotation, scope)

@@ -60,7 +60,7 @@ PACK = """\
 
 CHECK = """\
     for {check_name} in {checks}:
-        {check_name}({self})
+        {check_name}({instance})
 """
 
 # For a class whose `__post_init__` may assign: a draft is open around it.
@@ -123,7 +123,7 @@ class _Names:
         return name
 
 
-def bind_class(init: Callable[..., None], spec: ClassSpec, cls: type) -> None:
+def bind_class(init: Any, spec: ClassSpec, cls: type) -> None:
     """Tell a generated `__init__` which class it constructs.
 
     Args:
@@ -204,7 +204,7 @@ def _statics(spec: ClassSpec, names: _Names) -> dict[str, str]:
 def _check(spec: ClassSpec, names: _Names, self_name: str) -> str:
     if not spec.checks:
         return ""
-    return CHECK.format(check_name=names.free("check"), checks=names.bind("checks", spec.checks), self=self_name)
+    return CHECK.format(check_name=names.free("check"), checks=names.bind("checks", spec.checks), instance=self_name)
 
 
 def _tuple(items: Iterable[str]) -> str:
@@ -216,10 +216,11 @@ def _remember(title: str, source: str) -> str:
     """A file name under which `linecache` shows `source`; the same source keeps the same name."""
     lines = source.splitlines(True)
     filename, count = f"<structkit: {title}>", 1
-    while filename in linecache.cache and linecache.cache[filename][2] != lines:  # type: ignore[misc]
+    cache: dict[str, Any] = linecache.cache
+    while filename in cache and cache[filename][2] != lines:
         count += 1
         filename = f"<structkit: {title} ({count})>"
-    linecache.cache[filename] = (len(source), None, lines, filename)
+    cache[filename] = (len(source), None, lines, filename)
     return filename
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -18,7 +19,7 @@ from structkit.errors import UnhashableFieldError
 
 _SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
 _NUMBERS = (bool, int, float, complex)
-_ARRAYS = (jax.Array, np.ndarray, np.generic)
+_ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray, np.generic)
 
 
 def equal(self: Any, other: Any) -> Any:
@@ -88,7 +89,7 @@ def _equal_trees(a: Any, b: Any) -> Any:
         return False
     if len(leaves) == 1 and leaves[0] is a:
         return _equal_opaque(a, b)
-    traced = []
+    traced: list[Any] = []
     for leaf, other_leaf in zip(leaves, other_leaves):
         verdict = _equal_trees(leaf, other_leaf)
         if not isinstance(verdict, bool | np.bool_):
@@ -104,7 +105,7 @@ def _equal_arrays(a: Any, b: Any) -> Any:
     if np.shape(a) != np.shape(b) or _dtype(a) != _dtype(b):
         return False
     if isinstance(a, jax.core.Tracer) or isinstance(b, jax.core.Tracer):
-        return jnp.all(jnp.equal(a, b))
+        return jnp.all(jnp.equal(a, b))  # pyright: ignore[reportUnknownArgumentType]  # JAX 0.12 makes Tracer generic
     try:
         return bool(np.array_equal(_contents(a), _contents(b)))
     except Exception:
@@ -117,7 +118,7 @@ def _dtype(value: Any) -> Any:
 
 
 def _contents(value: Any) -> Any:
-    if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         value = jax.random.key_data(value)
     return np.asarray(value)
 
@@ -169,8 +170,8 @@ def _hashed(spec: ClassSpec) -> list[str]:
     return [name for name, f in spec.fields.items() if (f.compare if f.hash is None else f.hash)]
 
 
-def _ordering(name: str, operation: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def compare(self: Any, other: Any) -> bool:
+def _ordering(name: str, operation: Any) -> Callable[[Any, Any], bool]:
+    def compare(self: Any, other: Any) -> Any:
         if type(self) is not type(other):
             return NotImplemented
         names = [key for key, f in self.__struct__.fields.items() if f.compare]

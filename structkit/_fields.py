@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from structkit._typing import FIELD_HAS_DOC, FIELD_MARKER
 
@@ -13,7 +13,14 @@ _T = TypeVar("_T")
 MISSING: Any = dataclasses.MISSING
 
 
-class Field(dataclasses.Field):  # type: ignore[type-arg]  # not subscriptable at run time before 3.12
+if TYPE_CHECKING:
+    # What the parameters of `Field` leave open is `Any` here, so the attributes that come from them are known.
+    _StandardField = dataclasses.Field[Any]
+else:
+    _StandardField = dataclasses.Field
+
+
+class Field(_StandardField):
     """One field of a struct: a `dataclasses.Field`, so that `dataclasses.fields` and friends work.
 
     Attributes:
@@ -27,6 +34,18 @@ class Field(dataclasses.Field):  # type: ignore[type-arg]  # not subscriptable a
         doc: one line of documentation, or None.
         metadata: a read-only mapping for users.
     """
+
+    if TYPE_CHECKING:
+        type: Any
+        default: Any
+        default_factory: Any
+        kw_only: Any
+        _field_type: Any
+        doc: str | None
+        converter: Callable[[Any], Any] | None
+        explicit_static: bool | None
+        spec: Any
+        static: bool
 
     # 3.14 has a slot for `doc`; the `Any` base keeps one spelling for all versions.
     __slots__ = ("converter", "explicit_static", "spec", "static") + (() if FIELD_HAS_DOC else ("doc",))
@@ -50,7 +69,8 @@ class Field(dataclasses.Field):  # type: ignore[type-arg]  # not subscriptable a
         if default is not MISSING and default_factory is not MISSING:
             raise ValueError("cannot specify both default and default_factory; keep the one that is meant")
         extra = (doc,) if FIELD_HAS_DOC else ()
-        super().__init__(default, default_factory, init, repr, hash, compare, metadata, kw_only, *extra)
+        initialize: Any = super().__init__
+        initialize(default, default_factory, init, repr, hash, compare, metadata, kw_only, *extra)
         self.doc = doc
         self.converter = converter
         self.spec = spec
@@ -69,11 +89,11 @@ OPTIONS = ("default", "default_factory", "converter", "init", "repr", "compare",
 
 def _restore_field(options: dict[str, Any], name: str, type_: Any, static: bool) -> Field:
     restored = Field(static=static, **options)
-    restored.name, restored.type, restored._field_type = name, type_, FIELD_MARKER  # type: ignore[attr-defined]
+    restored.name, restored.type, restored._field_type = name, type_, FIELD_MARKER
     return restored
 
 
-def adopt(stranger: dataclasses.Field[Any]) -> Field:
+def adopt(stranger: Any) -> Field:
     """A `Field` with what a standard `dataclasses.field(...)` says; its metadata may make it static.
 
     Args:

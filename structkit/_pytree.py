@@ -6,9 +6,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-import jax
-
 from structkit._storage import new, store
+from structkit._typing import register_pytree_with_keys
 
 # No Python frame runs when JAX flattens: the flat form is already there.
 flatten: Callable[[Any], Any] = operator.attrgetter("__flat__")
@@ -46,7 +45,7 @@ def register(cls: type) -> None:
         cls: a struct class.
     """
     try:
-        jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, make_unflatten(cls), flatten)
+        register_pytree_with_keys(cls, flatten_with_keys, make_unflatten(cls), flatten)
     except ValueError as error:
         if "Duplicate" not in str(error):
             raise

@@ -15,7 +15,7 @@ import numpy as np
 
 from structkit._annotations import CLASSVAR, INITVAR, KW_ONLY, STATIC, annotation_kinds
 from structkit._fields import MISSING, OPTIONS as FIELD_OPTIONS, Field, adopt
-from structkit._typing import FIELD_MARKER, INITVAR_MARKER, PROTOCOL_INITS
+from structkit._typing import FIELD_MARKER, INITVAR_MARKER, PROTOCOL_INITS, class_of
 from structkit.errors import DefinitionError, MutableDefaultError, nearest
 
 OPTIONS = ("init", "repr", "eq", "order", "frozen", "kw_only", "match_args")
@@ -108,8 +108,8 @@ def collect(name: str, bases: tuple[type, ...], namespace: dict[str, Any], optio
     if len(bases) > 1:
         _refuse_conflicts(spec, bases, own)
     spec.arguments = {**inherited, **own}
-    spec.fields = {key: f for key, f in spec.arguments.items() if f._field_type is FIELD_MARKER}  # type: ignore[attr-defined]
-    spec.initvars = {key: f for key, f in spec.arguments.items() if f._field_type is INITVAR_MARKER}  # type: ignore[attr-defined]
+    spec.fields = {key: f for key, f in spec.arguments.items() if f._field_type is FIELD_MARKER}
+    spec.initvars = {key: f for key, f in spec.arguments.items() if f._field_type is INITVAR_MARKER}
     _refuse_shadowed(spec, namespace, own)
     spec.data = tuple(key for key, f in spec.fields.items() if not f.static)
     spec.statics = tuple(key for key, f in spec.fields.items() if f.static)
@@ -193,13 +193,13 @@ def _inherited(parents: list[type]) -> dict[str, Field]:
 
 
 def _adopted(parent: type) -> dict[str, Field]:
-    adopted = {}
+    adopted: dict[str, Field] = {}
     for name, stranger in parent.__dict__["__dataclass_fields__"].items():
         if stranger._field_type not in (FIELD_MARKER, INITVAR_MARKER):
             continue
         adopted[name] = adopt(stranger)
         adopted[name].name, adopted[name].type = name, stranger.type
-        adopted[name]._field_type = stranger._field_type  # type: ignore[attr-defined]
+        adopted[name]._field_type = stranger._field_type
     return adopted
 
 
@@ -243,7 +243,7 @@ def _declare(spec: ClassSpec, name: str, annotation: Any, kind: str, value: Any,
     else:
         declared = Field(default=value)
     declared.name, declared.type = name, annotation
-    declared._field_type = INITVAR_MARKER if kind == INITVAR else FIELD_MARKER  # type: ignore[attr-defined]
+    declared._field_type = INITVAR_MARKER if kind == INITVAR else FIELD_MARKER
     if declared.explicit_static is None:
         declared.static = kind == STATIC or (parent is not None and parent.static)
     if kind == INITVAR and (declared.default_factory is not MISSING or declared.explicit_static):
@@ -268,13 +268,14 @@ _FACTORIES: dict[type, str] = {
 
 def _refuse_mutable(spec: ClassSpec, declared: Field) -> None:
     default = declared.default
-    if default is MISSING or getattr(type(default), "__hash__", None) is not None or isinstance(default, jax.Array):
+    kind = class_of(default)
+    if default is MISSING or getattr(kind, "__hash__", None) is not None or isinstance(default, jax.Array):
         return
     cure = "default_factory=lambda: ..."
     for mutable, known_cure in _FACTORIES.items():
         if isinstance(default, mutable):
             cure = known_cure
-    raise MutableDefaultError(spec.name, declared.name, type(default).__name__, cure)
+    raise MutableDefaultError(spec.name, declared.name, kind.__name__, cure)
 
 
 def _refuse_conflicts(spec: ClassSpec, bases: tuple[type, ...], own: dict[str, Field]) -> None:

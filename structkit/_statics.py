@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
 import jax
+import jax.core
 import numpy as np
 
+from structkit._typing import any_tuple, class_of
 from structkit.errors import StaticValueError
 
 _T = TypeVar("_T")
@@ -54,7 +56,7 @@ class _Unfit(Exception):
 
 def _tag_of(value: Any) -> Any:
     """What tells `value` from equal values of other types: None where nothing has to."""
-    cls = type(value)
+    cls: Any = class_of(value)
     if cls in PLAIN:
         return None
     special = _SPECIAL_TAGS.get(cls)
@@ -64,7 +66,7 @@ def _tag_of(value: Any) -> Any:
         return None
     _check_hashable(value)
     _check_equality(value)
-    return (cls, *map(_tag_of, value)) if isinstance(value, tuple) else cls
+    return (cls, *map(_tag_of, value)) if isinstance(value, any_tuple) else cls
 
 
 def _tag_of_float(value: float) -> str:
@@ -192,6 +194,8 @@ class FrozenArray:
 
     __slots__ = ("_hash", "array")
 
+    array: np.ndarray[Any, Any]
+
     def __init__(self, array: np.ndarray[Any, Any]):
         if array.dtype.hasobject:
             raise StaticValueError("FrozenArray", "array", "an array of objects", "use a tuple")
@@ -247,7 +251,7 @@ def freeze(value: Any) -> Any:
         >>> freeze({"sizes": [1, 2]})
         freeze({'sizes': (1, 2)})
     """
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
+    if isinstance(value, any_tuple) and hasattr(value, "_fields"):
         return type(value)(*map(freeze, value))
     for kind, frozen in _FROZEN_FORMS.items():
         if isinstance(value, kind):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from structkit._fields import MISSING, Field
 from structkit._spec import CUSTOM, ClassSpec
 from structkit._statics import pack_statics
+from structkit._typing import any_list, any_tuple
 from structkit.errors import FrozenInstanceError, MissingFieldError, UnknownAttributeError, UnsetFieldError
 
 
@@ -38,8 +39,8 @@ class Flat:
 
 # Captured before any guard exists; calling them is the one way past the guard, and this module's privilege.
 new: Callable[[Any], Any] = object.__new__
-store: Callable[[Any, Any], None] = Flat.__flat__.__set__
-_store_cache: Callable[[Any, Any], None] = Flat.__cache__.__set__  # type: ignore[attr-defined]
+store: Callable[[Any, Any], None] = vars(Flat)["__flat__"].__set__
+_store_cache: Callable[[Any, Any], None] = vars(Flat)["__cache__"].__set__
 
 
 class Unset:
@@ -69,10 +70,10 @@ class Draft(list[Any]):
     __slots__ = ()
 
     def __getitem__(self, i: Any) -> Any:
-        return _set(list.__getitem__(self, i))
+        return _set(any_list.__getitem__(self, i))
 
     def __iter__(self) -> Iterator[Any]:
-        return map(_set, list.__iter__(self))
+        return map(_set, any_list.__iter__(self))
 
 
 class Incomplete(tuple[Any, ...]):
@@ -81,10 +82,10 @@ class Incomplete(tuple[Any, ...]):
     __slots__ = ()
 
     def __getitem__(self, i: Any) -> Any:
-        return _set(tuple.__getitem__(self, i))
+        return _set(any_tuple.__getitem__(self, i))
 
     def __iter__(self) -> Iterator[Any]:
-        return map(_set, tuple.__iter__(self))
+        return map(_set, any_tuple.__iter__(self))
 
 
 def blank(spec: ClassSpec) -> tuple[Any, Any]:
@@ -131,20 +132,20 @@ def finish(self: Any) -> None:
     """
     spec: ClassSpec = self.__struct__
     draft, statics = self.__flat__
-    children = tuple(list.copy(draft))
+    children = tuple(any_list.copy(draft))
     missing = [name for name, value in zip(spec.data, children) if type(value) is Unset]
     if type(statics) is Incomplete:
-        missing += [name for name, value in zip(spec.statics, tuple.__iter__(statics)) if type(value) is Unset]
+        missing += [name for name, value in zip(spec.statics, any_tuple.__iter__(statics)) if type(value) is Unset]
     if missing:
         _fill(self, spec, missing)
-        children, statics = tuple(list.copy(draft)), self.__flat__[1]
+        children, statics = tuple(any_list.copy(draft)), self.__flat__[1]
     store(self, (children, statics))
     for check in spec.checks:
         check(self)
 
 
 def _fill(self: Any, spec: ClassSpec, missing: list[str]) -> None:
-    unset = []
+    unset: list[str] = []
     for name in missing:
         f = spec.fields[name]
         if f.default_factory is not MISSING:
@@ -167,7 +168,7 @@ def abandon(self: Any) -> None:
     """
     children, statics = self.__flat__
     if type(children) is Draft:
-        store(self, (Incomplete(list.__iter__(children)), statics))
+        store(self, (Incomplete(any_list.__iter__(children)), statics))
 
 
 def assign(self: Any, name: str, value: Any) -> None:
@@ -202,7 +203,7 @@ def put(self: Any, spec: ClassSpec, name: str, value: Any) -> None:
     children, statics = self.__flat__
     i = spec.index[name]
     if spec.fields[name].static:
-        kept = tuple.__getitem__(statics, slice(len(spec.statics)))
+        kept = any_tuple.__getitem__(statics, slice(len(spec.statics)))
         store(self, (children, _statics(spec, (*kept[:i], value, *kept[i + 1 :]))))
     elif type(children) is Draft:
         children[i] = value
@@ -302,7 +303,7 @@ def guarded_delattr(self: Any, name: str) -> None:
     raise FrozenInstanceError(self.__struct__.name, name, "delete")
 
 
-def _class_attribute(cls: type, name: str) -> Any:
+def _class_attribute(cls: Any, name: str) -> Any:
     return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
 
 
@@ -374,7 +375,7 @@ class CachedProperty(functools.cached_property[Any]):
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
-        cache = getattr(instance, "__cache__", None)
+        cache: dict[Any, Any] | None = getattr(instance, "__cache__", None)
         if cache is None:
             cache = {}
             _store_cache(instance, cache)
@@ -417,7 +418,7 @@ def field_values(self: Any) -> dict[str, Any]:
 
 def _raw(names: tuple[str, ...], half: Any) -> dict[str, Any]:
     # The unset items of a draft or an incomplete half are wanted here, without the error for reading them.
-    values = list.__iter__(half) if isinstance(half, list) else tuple.__iter__(half)
+    values = any_list.__iter__(half) if isinstance(half, any_list) else any_tuple.__iter__(half)
     return dict(zip(names, values))
 
 

@@ -222,7 +222,8 @@ class _Doc:
             arguments = str(signature(owner)).removesuffix(" -> None")
         except (TypeError, ValueError):
             arguments = "(...)"
-        documented = [f"    {f.name}: {f.doc}" for f in spec_of(owner).fields.values() if f.doc]
+        spec: ClassSpec = owner.__struct__
+        documented = [f"    {f.name}: {f.doc}" for f in spec.fields.values() if f.doc]
         return "\n".join([f"{owner.__name__}{arguments}", *(["", "Fields:", *documented] if documented else [])])
 
 
@@ -238,6 +239,7 @@ if TYPE_CHECKING:
         def __get__(self, obj: None, owner: type[Any], /) -> Self: ...
         @overload
         def __get__(self, obj: _SupportsReplace[_P, Any], owner: type[_T], /) -> Callable[_P, _T]: ...
+        def __get__(self, obj: Any, owner: type[Any], /) -> Any: ...
 
 
 @dataclass_transform(eq_default=True, frozen_default=True, field_specifiers=(field, static, derived))

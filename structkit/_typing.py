@@ -7,7 +7,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typing_extensions
 
@@ -37,9 +37,29 @@ PROTOCOL_INITS: tuple[Any, ...] = tuple(
 FIELD_HAS_DOC = sys.version_info >= (3, 14)
 """Whether `dataclasses.Field` takes `doc`."""
 
-GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType,)
 if sys.version_info >= (3, 12):
-    GENERIC_ALIASES = (typing_extensions.TypeAliasType, typing.TypeAliasType)
+    GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType, typing.TypeAliasType)
+else:
+    GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType,)
+
+# `isinstance` with these leaves the items `Any` for type checkers; with the bare types the items would be unknown.
+any_list: type[Any] = list
+any_tuple: type[Any] = tuple
+# `type`, for values of which nothing is known.
+class_of: Callable[[Any], type[Any]] = type
+
+if TYPE_CHECKING:
+    # JAX leaves the type of key path entries open; in these signatures it is `Any`.
+    def keystr(keys: tuple[Any, ...]) -> str: ...
+    def register_pytree_with_keys(
+        cls: type[Any], flatten_with_keys: Any, unflatten: Any, flatten: Any = None
+    ) -> None: ...
+    def tree_flatten_with_path(
+        tree: Any, is_leaf: Callable[[Any], bool] | None = None
+    ) -> tuple[list[tuple[tuple[Any, ...], Any]], Any]: ...
+
+else:
+    from jax.tree_util import keystr, register_pytree_with_keys, tree_flatten_with_path
 
 
 def namespace_annotations(namespace: dict[str, Any]) -> dict[str, Any]:

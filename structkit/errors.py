@@ -29,6 +29,11 @@ class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
         action: `"assign to"` or `"delete"`.
     """
 
+    struct: str
+    field: str
+    action: str
+    known: bool
+
     def __init__(self, struct: str, field: str, action: str = "assign to", known: bool = True):
         self.struct, self.field, self.action, self.known = struct, field, action, known
 
@@ -46,6 +51,10 @@ class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
 class UnknownAttributeError(StructError, AttributeError):
     """Raised on assigning to a name that is no field, in a mutable struct or during construction."""
 
+    struct: str
+    attribute: str
+    fields: tuple[str, ...]
+
     def __init__(self, struct: str, attribute: str, fields: Iterable[str]):
         self.struct, self.attribute, self.fields = struct, attribute, tuple(fields)
 
@@ -59,6 +68,9 @@ class UnknownAttributeError(StructError, AttributeError):
 class UnsetFieldError(StructError, AttributeError):
     """Raised on reading a field before it is set."""
 
+    struct: str
+    field: str
+
     def __init__(self, struct: str, field: str):
         self.struct, self.field = struct, field
 
@@ -68,6 +80,10 @@ class UnsetFieldError(StructError, AttributeError):
 
 class MissingFieldError(StructError, TypeError):
     """Raised when a struct is finished with fields unset."""
+
+    struct: str
+    fields: tuple[str, ...]
+    where: str
 
     def __init__(self, struct: str, fields: Iterable[str], where: str):
         self.struct, self.fields, self.where = struct, tuple(fields), where
@@ -80,6 +96,11 @@ class MissingFieldError(StructError, TypeError):
 
 class UnknownFieldError(StructError, TypeError):
     """Raised when a call names a field that the class does not have."""
+
+    struct: str
+    field: str
+    fields: tuple[str, ...]
+    call: str
 
     def __init__(self, struct: str, field: str, fields: Iterable[str], call: str):
         self.struct, self.field, self.fields, self.call = struct, field, tuple(fields), call
@@ -94,6 +115,10 @@ class UnknownFieldError(StructError, TypeError):
 class NotReplaceableError(StructError, TypeError):
     """Raised by `replace` for a field that the constructor does not take, or an `InitVar` that it needs."""
 
+    struct: str
+    field: str
+    why: str
+
     def __init__(self, struct: str, field: str, why: str):
         self.struct, self.field, self.why = struct, field, why
 
@@ -104,6 +129,11 @@ class NotReplaceableError(StructError, TypeError):
 class StaticValueError(StructError, TypeError):
     """Raised when a value cannot be part of the tree structure: unhashable, an array, or not equal to itself."""
 
+    struct: str
+    field: str
+    what: str
+    cure: str
+
     def __init__(self, struct: str, field: str, what: str, cure: str):
         self.struct, self.field, self.what, self.cure = struct, field, what, cure
 
@@ -113,6 +143,10 @@ class StaticValueError(StructError, TypeError):
 
 class UnhashableFieldError(StructError, TypeError):
     """Raised by `hash` when a field's value has no hash."""
+
+    struct: str
+    field: str
+    type_name: str
 
     def __init__(self, struct: str, field: str, type_name: str):
         self.struct, self.field, self.type_name = struct, field, type_name
@@ -126,6 +160,10 @@ class UnhashableFieldError(StructError, TypeError):
 
 class NotAStructError(StructError, TypeError):
     """Raised when a function of structkit is given something that is no struct."""
+
+    call: str
+    type: str
+    args: tuple[Any, ...]
 
     def __init__(self, call: str, value: Any):
         self.call, self.type = call, type(value).__name__
@@ -145,6 +183,10 @@ class BaseInstantiationError(StructError, TypeError):
 class DefinitionError(StructError, TypeError):
     """Raised when a class body cannot become a struct."""
 
+    struct: str
+    what: str
+    cure: str
+
     def __init__(self, struct: str, what: str, cure: str):
         self.struct, self.what, self.cure = struct, what, cure
 
@@ -154,6 +196,11 @@ class DefinitionError(StructError, TypeError):
 
 class MutableDefaultError(StructError, ValueError):
     """Raised at class creation for a default that all instances would share and could change."""
+
+    struct: str
+    field: str
+    type_name: str
+    cure: str
 
     def __init__(self, struct: str, field: str, type_name: str, cure: str):
         self.struct, self.field, self.type_name, self.cure = struct, field, type_name, cure
@@ -167,6 +214,10 @@ class MutableDefaultError(StructError, ValueError):
 
 class PlaceError(StructError, LookupError):
     """Raised when `at` is pointed at something that is no place in the tree."""
+
+    path: str
+    what: str
+    cure: str
 
     def __init__(self, path: str, what: str, cure: str):
         self.path, self.what, self.cure = path, what, cure

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.core
 import numpy as np
 
 from structkit._spec import ClassSpec
@@ -33,7 +34,9 @@ def pformat(tree: Any, *, width: int = WIDTH, indent: int = INDENT) -> str:
     """
     import wadler_lindig
 
-    return wadler_lindig.pformat(tree, width=width, indent=indent, custom=_leaf_doc, hide_defaults=False)
+    return wadler_lindig.pformat(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs has no type
+        tree, width=width, indent=indent, custom=_leaf_doc, hide_defaults=False
+    )
 
 
 def struct_repr(struct: Any) -> str:
@@ -44,7 +47,8 @@ def struct_repr(struct: Any) -> str:
     """
     import wadler_lindig
 
-    return wadler_lindig.pformat(struct_doc(struct, seen_ids={id(struct)}), width=WIDTH)
+    doc = struct_doc(struct, seen_ids={id(struct)})
+    return wadler_lindig.pformat(doc, width=WIDTH)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
 
 
 def plain_doc(value: Any) -> Any:
@@ -83,7 +87,7 @@ def _safe_doc(value: Any, options: dict[str, Any]) -> Any:
     import wadler_lindig
 
     try:
-        return wadler_lindig.pdoc(value, **options)
+        return wadler_lindig.pdoc(value, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
     except Exception as error:
         return _text(f"<{type(value).__name__} whose repr raises {type(error).__name__}>")
 
@@ -105,9 +109,13 @@ def _with_leaf_doc(custom: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
     return either
 
 
+# Typed so that the items of a numpy array need no type of their own.
+_ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray)
+
+
 def _leaf_doc(value: Any) -> Any:
     """Arrays as `f32[3]`, functions and classes by name; None leaves the value to `wadler_lindig`."""
-    if isinstance(value, jax.Array | np.ndarray):
+    if isinstance(value, _ARRAYS):
         import wadler_lindig
 
         return wadler_lindig.array_summary(value.shape, str(value.dtype), _array_note(value))
@@ -128,7 +136,7 @@ _FUNCTIONS: tuple[type, ...] = (
     np.ufunc,
     jax.custom_jvp,
     jax.custom_vjp,
-    type(jax.jit(lambda: None)),
+    type(jax.jit(lambda: None)),  # pyright: ignore[reportUnknownMemberType]  # JAX's signature is partly open
 )
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from operator import is_not
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+
+from structkit._typing import keystr, tree_flatten_with_path
 
 
 class Row(NamedTuple):
@@ -47,7 +51,7 @@ def summary(tree: Any) -> str:
         ------------------------------------------------------
         total                                      9     36
     """
-    rows = [_row(tree, path, leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+    rows = [_row(tree, path, leaf) for path, leaf in tree_flatten_with_path(tree)[0]]
     total = Row("total", "", "", "", sum(row.parameters for row in rows), sum(row.bytes for row in rows))
     cells = [_cells(row) for row in (*rows, total)]
     widths = [max(map(len, column)) for column in zip(_HEAD, *cells)]
@@ -57,10 +61,11 @@ def summary(tree: Any) -> str:
 
 
 def _row(tree: Any, path: tuple[Any, ...], leaf: Any) -> Row:
-    where, holder = jax.tree_util.keystr(path), type(_parent(tree, path)).__name__
+    where, holder = keystr(path), type(_parent(tree, path)).__name__
     if isinstance(leaf, bool | int | float | complex):
-        leaf = jax.ShapeDtypeStruct((), jax.numpy.result_type(leaf))
-    shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
+        leaf = jax.ShapeDtypeStruct((), jax.numpy.result_type(leaf))  # type: ignore[no-untyped-call]  # JAX's
+    shape: tuple[Any, ...] | None = getattr(leaf, "shape", None)
+    dtype = getattr(leaf, "dtype", None)
     if not isinstance(shape, tuple) or dtype is None:
         return Row(where, holder, type(leaf).__name__, "", 0, 0)
     size = math.prod(shape)
@@ -72,13 +77,13 @@ def _parent(tree: Any, path: tuple[Any, ...]) -> Any:
     """The node that holds the leaf at `path`; the leaf itself for an empty path."""
     node = tree
     for key in path[:-1]:
-        pairs, _ = jax.tree_util.tree_flatten_with_path(node, is_leaf=lambda inner, node=node: inner is not node)
+        pairs, _ = tree_flatten_with_path(node, is_leaf=partial(is_not, node))
         node = next(child for (found, *_), child in pairs if found == key)
     return node
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    return (*row[:_TO_THE_RIGHT], f"{row.parameters:,}", f"{row.bytes:,}")
+    return (row.path, row.type, row.shape, row.dtype, f"{row.parameters:,}", f"{row.bytes:,}")
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +11,7 @@ from structkit._fields import MISSING
 from structkit._spec import GENERATED, ClassSpec, spec_of
 from structkit._statics import pack_statics
 from structkit._storage import Flat, build, new, store
+from structkit._typing import any_list, any_tuple, tree_flatten_with_path
 from structkit.errors import NotAStructError, NotReplaceableError, PlaceError, UnknownFieldError, nearest
 
 _S = TypeVar("_S")
@@ -101,7 +101,7 @@ def replace(struct: _S, /, **changes: Any) -> _S:
     """
     if not isinstance(struct, Flat):
         raise NotAStructError("replace", struct)
-    return replace_method(struct, **changes)
+    return replace_method(struct, **changes)  # type: ignore[no-any-return]
 
 
 def replace_method(self: Any, /, **changes: Any) -> Any:
@@ -253,7 +253,7 @@ class _Recorder:
 
     def __iter__(self) -> Any:
         node = object.__getattribute__(self, "_node")
-        if not isinstance(node, list | tuple):
+        if not isinstance(node, (any_list, any_tuple)):
             steps = object.__getattribute__(self, "_steps")
             raise PlaceError(_described(steps), f"is a {type(node).__name__} and is iterated over", "use an index or key")
         return iter([self[i] for i in range(len(node))])
@@ -313,7 +313,7 @@ def _struct_place(node: Any, step: _Step, path: tuple[_Step, ...]) -> None:
 
 def _one_level(node: Any, path: tuple[_Step, ...]) -> tuple[list[Any], list[Any], Any]:
     """The keys and children of any pytree node, and the treedef of this level alone."""
-    pairs, treedef = jax.tree_util.tree_flatten_with_path(node, is_leaf=lambda inner: inner is not node)
+    pairs, treedef = tree_flatten_with_path(node, is_leaf=lambda inner: inner is not node)
     if jax.tree_util.treedef_is_leaf(treedef) or node is None:
         raise PlaceError(
             _described(path),
@@ -325,13 +325,13 @@ def _one_level(node: Any, path: tuple[_Step, ...]) -> tuple[list[Any], list[Any]
 
 def _find(node: Any, keys: list[Any], step: _Step, path: tuple[_Step, ...]) -> int:
     kind, wanted = step
-    if kind == _ITEM and isinstance(node, list | tuple) and isinstance(wanted, int) and wanted < 0:
+    if kind == _ITEM and isinstance(node, (any_list, any_tuple)) and isinstance(wanted, int) and wanted < 0:
         wanted += len(keys)
     for i, key in enumerate(keys):
         name = getattr(key, "name", None) if kind == _ATTRIBUTE else getattr(key, "key", getattr(key, "idx", None))
         if name == wanted and type(name) is type(wanted):
             return i
-    if kind == _ITEM and isinstance(node, tuple) and hasattr(node, "_fields") and isinstance(wanted, int):
+    if kind == _ITEM and isinstance(node, any_tuple) and hasattr(node, "_fields") and isinstance(wanted, int):
         if 0 <= wanted < len(keys):
             return wanted
     known = ", ".join(str(key) for key in keys)
