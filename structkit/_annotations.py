@@ -54,6 +54,9 @@ class _Scope:
 
     def __init__(self, namespace: dict[str, Any]):
         self.namespace = namespace
+        # The qualified names of the functions around the class, innermost first.
+        parts = namespace.get("__qualname__", "").split(".<locals>.")
+        self.functions = [".<locals>.".join(parts[:i]) for i in range(len(parts) - 1, 0, -1)]
         self.module_name: str = namespace.get("__module__", "builtins")
         module = sys.modules.get(self.module_name)
         self.module: dict[str, Any] = {} if module is None else vars(module)
@@ -66,23 +69,23 @@ class _Scope:
         return found
 
     def _lookup(self, name: str) -> Any:
-        for names in (self.namespace, self.module, vars(builtins)):
-            if name in names:
-                return names[name]
-        # Frames are walked last: only a class defined in a function, with string annotations, needs them.
+        if name in self.namespace:
+            return self.namespace[name]
+        scopes = [*(self._frames() if self.functions else ()), self.module, vars(builtins)]
+        return next((names[name] for names in scopes if name in names), _UNRESOLVED)
+
+    def _frames(self) -> typing.Iterator[typing.Mapping[str, Any]]:
+        """The local names of the functions that are defining the class, innermost first."""
         frame: types.FrameType | None = sys._getframe(1)
         while frame is not None:
-            if frame.f_globals.get("__name__") == self.module_name:
-                for names in (frame.f_locals, frame.f_globals):
-                    if name in names:
-                        return names[name]
+            if frame.f_globals.get("__name__") == self.module_name and frame.f_code.co_qualname in self.functions:
+                yield frame.f_locals
             frame = frame.f_back
-        return _UNRESOLVED
 
 
 def _kind(annotation: Any, scope: _Scope) -> str:
     if isinstance(annotation, type):
-        return _TYPE_KINDS.get(annotation, FIELD)
+        return INITVAR if annotation is dataclasses.InitVar else FIELD
     if isinstance(annotation, str):
         return _kind_of_text(annotation, scope)
     if isinstance(annotation, typing.ForwardRef):
@@ -93,6 +96,8 @@ def _kind(annotation: Any, scope: _Scope) -> str:
         return _kind_of_alias(annotation, scope)
     if annotation is ClassVar:
         return CLASSVAR
+    if annotation is dataclasses.KW_ONLY:
+        return KW_ONLY
     origin = typing.get_origin(annotation)
     if origin is None:
         return FIELD
@@ -107,9 +112,6 @@ def _kind(annotation: Any, scope: _Scope) -> str:
     if origin is Union or origin is types.UnionType:
         return _kind_of_any((_kind(part, scope) for part in typing.get_args(annotation)))
     return FIELD
-
-
-_TYPE_KINDS: dict[Any, str] = {dataclasses.KW_ONLY: KW_ONLY, dataclasses.InitVar: INITVAR}
 
 
 def _kind_of_alias(alias: Any, scope: _Scope) -> str:
@@ -131,7 +133,7 @@ def _kind_of_any(kinds: typing.Iterable[str]) -> str:
 
 def _kind_of_text(text: str, scope: _Scope) -> str:
     head, bracket, _ = text.partition("[")
-    if "|" not in text:
+    if "|" not in text and head.strip().replace(".", "").isidentifier():
         found = scope.resolve(head)
         kind = FIELD if found is _UNRESOLVED else _kind(found, scope)
         # Most strings end here: parsing costs more than the rest of a class's creation.

@@ -6,6 +6,7 @@ unflatten, `replace`, `==` and `repr` depend on the flat form alone and are shar
 
 from __future__ import annotations
 
+import keyword
 import linecache
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -53,9 +54,10 @@ def __init__({parameters}):
 {check}'''
 
 PACK = """\
-    {packed} = {static_values}
-    if not ({all_plain}):
-        {packed} = {pack_statics}({struct}, {names}, {packed})
+    if {all_plain}:
+        {packed} = {plain_statics}
+    else:
+        {packed} = {pack_statics}({struct}, {names}, {values})
 """
 
 CHECK = """\
@@ -81,8 +83,13 @@ def __init__({parameters}):
 '''
 
 
-def generate_init(spec: ClassSpec, module: str, qualname: str) -> Callable[..., None]:
-    """The `__init__` of the class, as a function whose source `inspect.getsource` shows.
+def generate_init(
+    spec: ClassSpec, module: str, qualname: str
+) -> tuple[Callable[..., None], Callable[[type], None]]:
+    """The `__init__` of the class, and a function to call with the class once it exists.
+
+    That tells the `__init__` which class it constructs, and `inspect.getsource` and tracebacks its source: a class
+    body that is refused leaves nothing behind.
 
     Args:
         spec: the plan of the class.
@@ -91,13 +98,18 @@ def generate_init(spec: ClassSpec, module: str, qualname: str) -> Callable[..., 
     """
     names = _Names(spec)
     source = _source(spec, names)
-    filename = _remember(f"{module}.{qualname}.__init__", source)
+    filename = _filename(f"{module}.{qualname}.__init__", source)
     exec(compile(source, filename, "exec"), names.scope)
     init = names.scope.pop("__init__")
     init.__qualname__ = f"{qualname}.__init__"
     init.__module__ = module
     set_lazy_annotations(init, lambda format: _annotations(spec, format))
-    return init  # type: ignore[no-any-return]
+
+    def publish(cls: type) -> None:
+        names.scope[names.helpers["cls"]] = cls
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+
+    return init, publish
 
 
 class _Names:
@@ -108,8 +120,8 @@ class _Names:
         self.scope: dict[str, Any] = {"__builtins__": {}, "__name__": "structkit"}
         self.helpers = {helper: self.bind(helper, value) for helper, value in HELPERS.items()}
         self.helpers["self"] = self.free("self")
-        # Bound by the metaclass when the class exists; before that (`__init_subclass__`), no object is of this class.
-        self.helpers["cls"] = self.bind(spec.name if spec.name.isidentifier() else "cls", None)
+        # None while hooks (`__init_subclass__`) run: `init_part` then does the work, more slowly.
+        self.helpers["cls"] = self.bind(spec.name if _is_name(spec.name) else "cls", None)
 
     def free(self, name: str) -> str:
         while name in self.taken:
@@ -123,21 +135,13 @@ class _Names:
         return name
 
 
-def bind_class(init: Any, spec: ClassSpec, cls: type) -> None:
-    """Tell a generated `__init__` which class it constructs.
-
-    Args:
-        init: what `generate_init` returned.
-        spec: the plan of the class.
-        cls: the class.
-    """
-    name = _Names(spec).helpers["cls"]
-    init.__globals__[name] = cls
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def _source(spec: ClassSpec, names: _Names) -> str:
     parameters = _parameters(spec, names)
-    prepare = "".join(_prepare(names, f) for f in spec.fields.values())
+    prepare = "".join(_prepare(names, f) for f in spec.arguments.values())
     set_here = [name for name, f in spec.fields.items() if _has_value(f)]
     words = dict(
         names.helpers,
@@ -192,7 +196,8 @@ def _statics(spec: ClassSpec, names: _Names) -> dict[str, str]:
     packed, helpers = names.free("statics"), names.helpers
     pack = PACK.format(
         packed=packed,
-        static_values=_tuple(spec.statics),
+        plain_statics=_tuple(["None", *spec.statics]),
+        values=_tuple(spec.statics),
         all_plain=" and ".join(f"{helpers['type']}({name}) in {helpers['plain']}" for name in spec.statics),
         pack_statics=helpers["pack_statics"],
         struct=repr(spec.name),
@@ -212,20 +217,18 @@ def _tuple(items: Iterable[str]) -> str:
     return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
 
 
-def _remember(title: str, source: str) -> str:
-    """A file name under which `linecache` shows `source`; the same source keeps the same name."""
-    lines = source.splitlines(True)
-    filename, count = f"<structkit: {title}>", 1
+def _filename(title: str, source: str) -> str:
+    """A file name under which `linecache` may show `source`; the same source keeps the same name."""
     cache: dict[str, Any] = linecache.cache
-    while filename in cache and cache[filename][2] != lines:
+    filename, count = f"<structkit: {title}>", 1
+    while filename in cache and "".join(cache[filename][2]) != source:
         count += 1
         filename = f"<structkit: {title} ({count})>"
-    cache[filename] = (len(source), None, lines, filename)
     return filename
 
 
 def _annotations(spec: ClassSpec, format: Any) -> dict[str, Any]:
-    if format is None:
+    if format is None or spec.cls is None:
         found = {name: f.type for name, f in spec.arguments.items() if f.init}
     else:
         declared: dict[str, Any] = {}

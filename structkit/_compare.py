@@ -52,9 +52,9 @@ def not_equal(self: Any, other: Any) -> Any:
         self: a struct.
         other: anything.
     """
-    if type(self) is not type(other):
-        return NotImplemented
-    result = self == other
+    result = self.__eq__(other)
+    if result is NotImplemented:
+        return result
     return not result if isinstance(result, bool) else jnp.logical_not(result)
 
 
@@ -78,9 +78,9 @@ def _is_struct(node: Any) -> bool:
 def _equal_trees(a: Any, b: Any) -> Any:
     if type(a) in _SCALARS and type(a) is type(b):
         return a == b
-    if _is_struct(a):
+    if _is_struct(a) or _is_struct(b):
         # Not through the leaves: the class may have an `__eq__` of its own, or fields that do not compare.
-        return a == b
+        return type(a) is type(b) and a == b
     if isinstance(a, _ARRAYS) or isinstance(b, _ARRAYS):
         return _equal_arrays(a, b)
     leaves, treedef = jax.tree.flatten(a, is_leaf=_is_struct)
@@ -135,8 +135,8 @@ def _equal_opaque(a: Any, b: Any) -> bool:
 def hash_struct(self: Any) -> int:
     """The hash of the statics and the data.
 
-    A struct that can be called may be given to `jax.jit` as a function, which needs a hash: there, arrays count by
-    shape and dtype. Equal structs have equal hashes either way.
+    A struct that can be called may be given to `jax.jit` as a function, which needs a hash: there, numbers and arrays
+    count by shape and dtype. Equal structs have equal hashes either way.
 
     Args:
         self: a struct.
@@ -145,25 +145,42 @@ def hash_struct(self: Any) -> int:
         UnhashableFieldError: a field's value is unhashable, such as an array.
     """
     spec: ClassSpec = self.__struct__
-    try:
-        if spec.hashes_all:
-            return hash(self.__flat__)
-        return hash(tuple([getattr(self, name) for name in _hashed(spec)]))
-    except TypeError:
-        return hash(tuple([_hash_field(self, spec, name) for name in _hashed(spec)]))
+    if spec.callable:
+        return hash(_without_contents(self))
+    children, statics = self.__flat__
+    if spec.hashes_all and all([type(child) in _SCALARS for child in children]):
+        return hash((children, statics))
+    hashed = _hashed(spec)
+    statics = statics if spec.hashes_all else tuple([getattr(self, name) for name in spec.statics if name in hashed])
+    return hash((tuple([_hashable(self, spec, name) for name in spec.data if name in hashed]), statics))
 
 
-def _hash_field(self: Any, spec: ClassSpec, name: str) -> int:
+def _hashable(self: Any, spec: ClassSpec, name: str) -> Any:
+    """What stands for a data field in the hash: as in `==`, a pytree node of another library counts by its leaves."""
     value = getattr(self, name)
     try:
-        return hash(_without_contents(value) if spec.callable else value)
+        hash(value)
+        leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
+        node = (treedef, *leaves)
+        hash(node)
     except TypeError:
         raise UnhashableFieldError(spec.name, name, type(value).__name__) from None
+    return value if len(leaves) == 1 and leaves[0] is value else node
 
 
 def _without_contents(value: Any) -> Any:
-    leaves, treedef = jax.tree.flatten(value)
-    return treedef, tuple([(np.shape(leaf), _dtype(leaf)) if isinstance(leaf, _ARRAYS) else leaf for leaf in leaves])
+    """Something hashable that is the same for values that `==` may find equal."""
+    if _is_struct(value):
+        spec: ClassSpec = value.__struct__
+        if type(value).__hash__ is not hash_struct:
+            return value
+        return spec.name, tuple([_without_contents(getattr(value, name)) for name in _hashed(spec)])
+    if isinstance(value, (*_ARRAYS, *_NUMBERS)):
+        return np.shape(value), _dtype(value)
+    leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
+    if len(leaves) == 1 and leaves[0] is value:
+        return value
+    return treedef, tuple(map(_without_contents, leaves))
 
 
 def _hashed(spec: ClassSpec) -> list[str]:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from structkit._typing import FIELD_HAS_DOC, FIELD_MARKER
+from structkit._typing import FIELD_HAS_DOC, FIELD_MARKER, INITVAR_MARKER
 
 _T = TypeVar("_T")
 
@@ -74,22 +74,35 @@ class Field(_StandardField):
         self.doc = doc
         self.converter = converter
         self.spec = spec
-        self.explicit_static = static
-        self.static = bool(static)
+        self.explicit_static = _static_by_metadata(self.metadata) if static is None else static
+        self.static = bool(self.explicit_static)
+
+    @property
+    def is_initvar(self) -> bool:
+        """Whether this is an `InitVar`: an argument of `__init__`, but no field."""
+        return self._field_type is INITVAR_MARKER
 
     def __reduce__(self) -> Any:
         # The sentinels of dataclasses do not survive pickling by value (cloudpickle), so they are left out.
         options = {name: getattr(self, name) for name in OPTIONS if getattr(self, name) is not MISSING}
         options["metadata"] = dict(self.metadata)
-        return _restore_field, (options, self.name, self.type, self.static)
+        return _restore_field, (options, self.name, self.type, self.static, self.is_initvar)
+
+
+def _static_by_metadata(metadata: Mapping[Any, Any]) -> bool | None:
+    """What JAX's mark (`{"static": True}`) or flax's (`{"pytree_node": False}`) says; None without one."""
+    if "static" in metadata:
+        return bool(metadata["static"])
+    return not metadata["pytree_node"] if "pytree_node" in metadata else None
 
 
 OPTIONS = ("default", "default_factory", "converter", "init", "repr", "compare", "hash", "kw_only", "spec", "doc")
 
 
-def _restore_field(options: dict[str, Any], name: str, type_: Any, static: bool) -> Field:
+def _restore_field(options: dict[str, Any], name: str, type_: Any, static: bool, initvar: bool) -> Field:
     restored = Field(static=static, **options)
-    restored.name, restored.type, restored._field_type = name, type_, FIELD_MARKER
+    restored.name, restored.type = name, type_
+    restored._field_type = INITVAR_MARKER if initvar else FIELD_MARKER
     return restored
 
 
@@ -99,13 +112,8 @@ def adopt(stranger: Any) -> Field:
     Args:
         stranger: the field as `dataclasses.field` or `jax.tree.static` made it.
     """
-    static: bool | None = None
-    if "static" in stranger.metadata:
-        static = bool(stranger.metadata["static"])
-    elif "pytree_node" in stranger.metadata:
-        static = not stranger.metadata["pytree_node"]
     options: dict[str, Any] = {name: getattr(stranger, name, None) for name in OPTIONS}
-    return Field(static=static, metadata=stranger.metadata, **options)
+    return Field(metadata=stranger.metadata, **options)
 
 
 @overload

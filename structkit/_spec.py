@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import keyword
+import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,8 +23,6 @@ OPTIONS = ("init", "repr", "eq", "order", "frozen", "kw_only", "match_args")
 
 # How a class gets its `__init__`.
 GENERATED, CUSTOM, INHERITED = "generated", "custom", "inherited"
-
-RESERVED = ("__flat__", "__cache__", "__struct__")
 
 
 @dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)
@@ -42,7 +41,8 @@ class ClassSpec:
         index: name -> its place in the children or in the statics.
         keys: the key path entries of the children.
         frozen: whether finished objects refuse assignment.
-        init: `"generated"`, `"custom"` or `"inherited"`.
+        init: `"generated"`, `"custom"` (to be wrapped) or `"inherited"`.
+        given_init: the user's function, or the one that a base has, unless `init` is `"generated"`.
         post_init: whether `__post_init__` exists.
         checks: the `__check_init__` functions, in method resolution order.
         simple: whether construction runs nothing of the user's, so that `replace` may work on the flat form.
@@ -65,7 +65,7 @@ class ClassSpec:
     options: dict[str, bool]
     frozen: bool
     init: str
-    wrapped_init: Callable[..., None] | None
+    given_init: Callable[..., None] | None
     post_init: bool
     checks: tuple[Callable[[Any], None], ...]
     simple: bool
@@ -73,6 +73,11 @@ class ClassSpec:
     compares_all: bool
     hashes_all: bool
     blank: tuple[Any, Any]
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is the plan of `Struct` itself."""
+        return self.mro == [object]
 
     def __reduce__(self) -> Any:
         return _restore_spec, ({f.name: getattr(self, f.name) for f in dataclasses.fields(self)},)
@@ -108,12 +113,13 @@ def collect(name: str, bases: tuple[type, ...], namespace: dict[str, Any], optio
     if len(bases) > 1:
         _refuse_conflicts(spec, bases, own)
     spec.arguments = {**inherited, **own}
-    spec.fields = {key: f for key, f in spec.arguments.items() if f._field_type is FIELD_MARKER}
-    spec.initvars = {key: f for key, f in spec.arguments.items() if f._field_type is INITVAR_MARKER}
+    spec.fields = {key: f for key, f in spec.arguments.items() if not f.is_initvar}
+    spec.initvars = {key: f for key, f in spec.arguments.items() if f.is_initvar}
     _refuse_shadowed(spec, namespace, own)
     spec.data = tuple(key for key, f in spec.fields.items() if not f.static)
     spec.statics = tuple(key for key, f in spec.fields.items() if f.static)
-    spec.index = {key: i for names in (spec.data, spec.statics) for i, key in enumerate(names)}
+    # The statics begin after their tags; see `_statics`.
+    spec.index = {key: i for i, key in enumerate(spec.data)} | {key: i for i, key in enumerate(spec.statics, 1)}
     spec.compares_all = all(f.compare for f in spec.fields.values())
     spec.hashes_all = all(f.compare if f.hash is None else f.hash for f in spec.fields.values())
     spec.keys = tuple(map(jax.tree_util.GetAttrKey, spec.data))
@@ -184,12 +190,16 @@ def _frozen(spec: ClassSpec, parents: list[type], options: dict[str, Any]) -> bo
 def _inherited(parents: list[type]) -> dict[str, Field]:
     found: dict[str, Field] = {}
     for parent in reversed(parents):
-        parent_spec = spec_of(parent)
-        if parent_spec is not None:
-            found.update(parent_spec.arguments)
-        else:
-            found.update(_adopted(parent))
+        found.update(_arguments_of(parent))
     return found
+
+
+def _arguments_of(base: type) -> dict[str, Field]:
+    """The fields and InitVars of a base: of a struct, of a standard dataclass, or none."""
+    base_spec = spec_of(base)
+    if base_spec is not None:
+        return base_spec.arguments
+    return _adopted(base) if "__dataclass_fields__" in base.__dict__ else {}
 
 
 def _adopted(parent: type) -> dict[str, Field]:
@@ -212,6 +222,9 @@ def _own(
     seen_separator = False
     annotations = annotation_kinds(namespace)
     for name, (annotation, kind) in annotations.items():
+        if name in inherited and (kind == CLASSVAR or (kind == INITVAR and not inherited[name].is_initvar)):
+            written = "a ClassVar" if kind == CLASSVAR else "an InitVar"
+            raise DefinitionError(spec.name, f"{name!r} is a field of a parent class, not {written}", "rename it")
         if kind == CLASSVAR:
             if isinstance(namespace.get(name), dataclasses.Field):
                 raise DefinitionError(spec.name, f"ClassVar {name!r} has a field(...)", "give it a plain value")
@@ -233,15 +246,19 @@ def _own(
 
 
 def _declare(spec: ClassSpec, name: str, annotation: Any, kind: str, value: Any, parent: Field | None) -> Field:
-    if name in RESERVED or not name.isidentifier() or keyword.iskeyword(name):
+    # Names with two underscores on either side have a meaning to Python or to us (`__flat__`).
+    if not name.isidentifier() or keyword.iskeyword(name) or (name.startswith("__") and name.endswith("__")):
         raise DefinitionError(spec.name, f"{name!r} cannot be a field's name", "choose another name")
+    if _defined_in_body(spec, name, value):
+        raise DefinitionError(spec.name, f"{name!r} is a field and a method of the same body", "rename one of the two")
     if isinstance(value, Field):
         # A field object used in two classes must not carry one's name into the other.
         declared = _restored(value)
     elif isinstance(value, dataclasses.Field):
         declared = adopt(value)
     else:
-        declared = Field(default=value)
+        # As in dataclasses, an annotation alone keeps the default that the name has.
+        declared = Field(default=parent.default if value is MISSING and parent is not None else value)
     declared.name, declared.type = name, annotation
     declared._field_type = INITVAR_MARKER if kind == INITVAR else FIELD_MARKER
     if declared.explicit_static is None:
@@ -252,18 +269,18 @@ def _declare(spec: ClassSpec, name: str, annotation: Any, kind: str, value: Any,
     return declared
 
 
+def _defined_in_body(spec: ClassSpec, name: str, value: Any) -> bool:
+    """Whether a field's default is a method or property that the body defines under the field's own name."""
+    function = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", value)
+    return isinstance(function, types.FunctionType) and function.__qualname__.endswith(f"{spec.name}.{name}")
+
+
 def _restored(value: Field) -> Field:
     options = {key: getattr(value, key) for key in FIELD_OPTIONS}
     return Field(static=value.explicit_static, metadata=value.metadata, **options)
 
 
-_FACTORIES: dict[type, str] = {
-    list: "default_factory=list",
-    dict: "default_factory=dict",
-    set: "default_factory=set",
-    bytearray: "default_factory=bytearray",
-    np.ndarray: "default_factory=lambda: np.array(...), or a jax.Array",
-}
+_BUILTIN_MUTABLES = (list, dict, set, bytearray)
 
 
 def _refuse_mutable(spec: ClassSpec, declared: Field) -> None:
@@ -271,29 +288,35 @@ def _refuse_mutable(spec: ClassSpec, declared: Field) -> None:
     kind = class_of(default)
     if default is MISSING or getattr(kind, "__hash__", None) is not None or isinstance(default, jax.Array):
         return
-    cure = "default_factory=lambda: ..."
-    for mutable, known_cure in _FACTORIES.items():
-        if isinstance(default, mutable):
-            cure = known_cure
-    raise MutableDefaultError(spec.name, declared.name, kind.__name__, cure)
+    if kind in _BUILTIN_MUTABLES:
+        cure = f"lambda: {default!r}" if default else kind.__name__
+    else:
+        cure = "lambda: np.array(...), or a jax.Array" if isinstance(default, np.ndarray) else "lambda: ..."
+    raise MutableDefaultError(spec.name, declared.name, kind.__name__, f"default_factory={cure}")
 
 
 def _refuse_conflicts(spec: ClassSpec, bases: tuple[type, ...], own: dict[str, Field]) -> None:
     """Refuse a field that is data in one base and static in an unrelated one, unless the body says which."""
-    seen: dict[str, tuple[type, bool]] = {}
+    seen: dict[str, tuple[type, str]] = {}
     for base in bases:
-        base_spec = spec_of(base)
-        for name, f in (base_spec.fields if base_spec is not None else {}).items():
-            other, static = seen.setdefault(name, (base, f.static))
+        for name, f in _arguments_of(base).items():
+            kind = _described_kind(f)
+            other, other_kind = seen.setdefault(name, (base, kind))
             decided = name in own and own[name].explicit_static is not None
-            if static == f.static or decided or issubclass(other, base):
+            if kind == other_kind or decided or issubclass(other, base):
                 continue
-            data, static_base = (base, other) if static else (other, base)
+            first, second = sorted(((other_kind, other), (kind, base)), key=lambda pair: pair[0])
             raise DefinitionError(
                 spec.name,
-                f"field {name!r} is a data field in {data.__name__} and static in {static_base.__name__}",
+                f"field {name!r} is {first[0]} in {first[1].__name__} and {second[0]} in {second[1].__name__}",
                 f"declare it in {spec.name} with field(static=True) or field(static=False)",
             )
+
+
+def _described_kind(f: Field) -> str:
+    if f.is_initvar:
+        return "an InitVar"
+    return "static" if f.static else "a data field"
 
 
 def _refuse_shadowed(spec: ClassSpec, namespace: dict[str, Any], own: Iterable[str]) -> None:
@@ -311,7 +334,7 @@ def _collect_hooks(spec: ClassSpec, namespace: dict[str, Any], own: dict[str, Fi
     spec.callable = any("__call__" in body for body in bodies)
     spec.post_init = any("__post_init__" in body for body in bodies)
     spec.checks = tuple(body["__check_init__"] for body in bodies if "__check_init__" in body)
-    spec.init, spec.wrapped_init = _init_kind(spec, namespace, own)
+    spec.init, spec.given_init = _init_kind(spec, namespace, own)
     if spec.init == GENERATED:
         _check_order(spec)
     hooks = spec.post_init or spec.checks or spec.init != GENERATED
@@ -322,26 +345,36 @@ def _collect_hooks(spec: ClassSpec, namespace: dict[str, Any], own: dict[str, Fi
 def _init_kind(
     spec: ClassSpec, namespace: dict[str, Any], own: dict[str, Field]
 ) -> tuple[str, Callable[..., None] | None]:
-    """How the class gets its `__init__`, and the user's function when there is one to wrap."""
+    """How the class gets its `__init__`, and the function where it is not generated."""
     if "__init__" in namespace:
         return CUSTOM, namespace["__init__"]
     wanted = spec.options.get("init", True)
     if own and wanted:
         return GENERATED, None
     for base in spec.mro:
-        if "__init__" not in base.__dict__ or base.__dict__["__init__"] in PROTOCOL_INITS:
-            continue
+        init = base.__dict__.get("__init__")
         base_spec = spec_of(base)
+        if init is None or init in PROTOCOL_INITS or (base_spec is not None and _adds_nothing(base_spec)):
+            continue
         if base_spec is not None:
-            return (GENERATED if base_spec.init == GENERATED and wanted else INHERITED), None
-        if base is object or (wanted and "__dataclass_fields__" in base.__dict__):
-            break
-        return CUSTOM, base.__dict__["__init__"]
+            return (GENERATED, None) if wanted and base_spec.init == GENERATED else (INHERITED, init)
+        if base is not object and "__dataclass_fields__" not in base.__dict__:
+            return CUSTOM, init
+        break
     return (GENERATED, None) if wanted else (CUSTOM, _empty_init)
+
+
+def _adds_nothing(base_spec: ClassSpec) -> bool:
+    """Whether a base is a struct with nothing to construct, such as `Struct` itself: it must not hide an `__init__`."""
+    return base_spec.init == GENERATED and not base_spec.arguments
 
 
 def _empty_init(self: Any) -> None:
     """Leave every field to its default: what `init=False` without an `__init__` of the user's means."""
+
+
+# As the signature of a class that takes nothing reads in dataclasses.
+_empty_init.__annotations__.clear()
 
 
 def _check_order(spec: ClassSpec) -> None:
@@ -379,14 +412,14 @@ def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, Any], 
     return options, others
 
 
-def unknown_option(name: str, keywords: Iterable[str]) -> DefinitionError:
+def unknown_option(name: str, keywords: dict[str, Any]) -> DefinitionError:
     """The error for class keywords that neither the options nor an `__init_subclass__` take.
 
     Args:
         name: the class's name.
         keywords: the keywords that nothing takes.
     """
-    unknown = next(iter(keywords))
+    unknown = next((keyword for keyword in keywords if nearest(keyword, OPTIONS)), next(iter(keywords)))
     return DefinitionError(
         name,
         f"unknown class option {unknown!r}{nearest(unknown, OPTIONS)}",

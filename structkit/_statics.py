@@ -1,9 +1,10 @@
 """Static values: what may be one, how equal ones of different types are told apart, and `freeze`.
 
 The static half of a flat form is a tuple of values, to which JAX applies `==` when it looks for a compiled function.
-For Python `1 == True == 1.0` and `0.0 == -0.0`, but each of them can trace to another program. So a tuple whose values
-include such a one ends with a further item, the tags, which makes it unequal to its look-alikes. Values of the plain
-types below need no tag, which keeps the usual tuple short and readable in JAX's messages.
+For Python `1 == True == 1.0` and `0.0 == -0.0`, but each of them can trace to another program. So the first item of the
+tuple are the tags of the values: None where all of them are plain, else one for each. They come first because a tuple
+compares its items in order: values are compared only where their types are the same, so a type whose `==` is no bool
+for strangers, as numpy's scalars, does no harm.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import jax.core
 import numpy as np
 
 from structkit._typing import any_tuple, class_of
-from structkit.errors import StaticValueError
+from structkit.errors import FreezeError, StaticValueError
 
 _T = TypeVar("_T")
 
@@ -27,7 +28,7 @@ PLAIN = frozenset({int, str, bytes, type(None), type, types.FunctionType, types.
 
 
 def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The static half of a flat form: the values, followed by their tags where some value needs one.
+    """The static half of a flat form: the tags, then the values; `()` for a class without static fields.
 
     Args:
         struct: the class's name, for messages.
@@ -38,7 +39,7 @@ def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -
         StaticValueError: a value is unhashable, an array, or not equal to itself.
     """
     tags = tuple([None if type(value) in PLAIN else _tag(struct, name, value) for name, value in zip(names, values)])
-    return values if tags.count(None) == len(tags) else (*values, tags)
+    return ((None if tags.count(None) == len(tags) else tags), *values) if values else ()
 
 
 def _tag(struct: str, field: str, value: Any) -> Any:
@@ -66,7 +67,12 @@ def _tag_of(value: Any) -> Any:
         return None
     _check_hashable(value)
     _check_equality(value)
-    return (cls, *map(_tag_of, value)) if isinstance(value, any_tuple) else cls
+    if isinstance(value, np.generic):
+        return cls, value.tobytes()
+    if isinstance(value, any_tuple):
+        return cls, *map(_tag_of, value)
+    # The leaves of a struct; its statics have their tags already.
+    return (cls, *map(_tag_of, value.__flat__[0])) if hasattr(cls, "__flat__") else cls
 
 
 def _tag_of_float(value: float) -> str:
@@ -151,15 +157,10 @@ class FrozenDict(Mapping[Any, Any]):
     __slots__ = ("_hash", "_items", "_tags")
 
     def __init__(self, items: Mapping[Any, Any]):
-        try:
-            order = sorted(items)
-        except TypeError:
-            order = sorted(items, key=lambda key: (type(key).__qualname__, repr(key)))
+        alike = len(set(map(type, items))) == 1 and type(next(iter(items))) in (str, int, float, bytes)
+        order = sorted(items) if alike else sorted(items, key=lambda key: (type(key).__qualname__, repr(key)))
         self._items = {key: items[key] for key in order}
-        try:
-            self._tags = tuple([(_tag_of(key), _tag_of(value)) for key, value in self._items.items()])
-        except _Unfit as unfit:
-            raise StaticValueError("FrozenDict", "value", unfit.what, unfit.cure) from None
+        self._tags = {key: _tags_of_entry(key, value) for key, value in self._items.items()}
         self._hash = hash((FrozenDict, frozenset(self._items.items())))
 
     def __getitem__(self, key: Any) -> Any:
@@ -186,22 +187,37 @@ class FrozenDict(Mapping[Any, Any]):
         return f"freeze({self._items!r})"
 
 
+def _tags_of_entry(key: Any, value: Any) -> tuple[Any, Any]:
+    try:
+        return _tag_of(key), _tag_of(value)
+    except _Unfit as unfit:
+        raise FreezeError(key, unfit.what, unfit.cure) from None
+
+
 class FrozenArray:
     """A hashable numpy array, compared by shape, dtype and bytes; made by `freeze`.
 
     `numpy.asarray` and `jax.numpy.asarray` take it; `.array` is the read-only array.
     """
 
-    __slots__ = ("_hash", "array")
+    __slots__ = ("_array", "_hash")
+
+    # Without it, the == of a numpy scalar would compare element by element.
+    __array_ufunc__ = None
 
     array: np.ndarray[Any, Any]
 
     def __init__(self, array: np.ndarray[Any, Any]):
         if array.dtype.hasobject:
-            raise StaticValueError("FrozenArray", "array", "an array of objects", "use a tuple")
-        self.array = np.array(array, order="C")
-        self.array.setflags(write=False)
-        self._hash = hash((array.shape, array.dtype.str, self.array.tobytes()))
+            raise FreezeError("array", "an array of objects", "use a tuple")
+        self._array = np.array(array, order="C")
+        self._array.setflags(write=False)
+        self._hash = hash((array.shape, array.dtype.str, self._array.tobytes()))
+
+    @property
+    def array(self) -> np.ndarray[Any, Any]:
+        """The contents; read-only."""
+        return self._array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         if dtype is not None and np.dtype(dtype) != self.array.dtype:
@@ -244,7 +260,7 @@ def freeze(value: Any) -> Any:
         value: any value. Containers are copied.
 
     Raises:
-        StaticValueError: a dict holds a value that has no frozen form, such as a jax array.
+        FreezeError: a dict holds a value that has no frozen form, such as a jax array.
 
     Example:
         >>> from structkit import freeze

@@ -13,11 +13,11 @@ from __future__ import annotations
 import functools
 import linecache
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from structkit._fields import MISSING, Field
-from structkit._spec import CUSTOM, ClassSpec
+from structkit._spec import GENERATED, ClassSpec, spec_of
 from structkit._statics import pack_statics
 from structkit._typing import any_list, any_tuple
 from structkit.errors import FrozenInstanceError, MissingFieldError, UnknownAttributeError, UnsetFieldError
@@ -34,7 +34,7 @@ class Flat:
     if TYPE_CHECKING:
         # Not at run time, where `typing.get_type_hints` of every struct would list them.
         __flat__: Any
-        __cache__: dict[str, Any]
+        __cache__: dict[Any, Any]
 
 
 # Captured before any guard exists; calling them is the one way past the guard, and this module's privilege.
@@ -99,13 +99,36 @@ def blank(spec: ClassSpec) -> tuple[Any, Any]:
         f = spec.fields[name]
         return Unset(spec.name, name) if f.default is MISSING or f.converter is not None else f.default
 
+    defaults = [name for name in spec.statics if type(start(name)) is not Unset]
+    # A default that cannot be static is refused with the class, even where other statics are still unset.
+    pack_statics(spec.name, tuple(defaults), tuple(map(start, defaults)))
     return tuple(map(start, spec.data)), _statics(spec, tuple(map(start, spec.statics)))
 
 
 def _statics(spec: ClassSpec, values: tuple[Any, ...]) -> tuple[Any, ...]:
     if any(type(value) is Unset for value in values):
-        return Incomplete(values)
+        return Incomplete((None, *values))
     return pack_statics(spec.name, spec.statics, values)
+
+
+def half(values: Iterable[Any]) -> tuple[Any, ...]:
+    """The values as a tuple, which raises on reading those that are unset.
+
+    Args:
+        values: values and `Unset`s.
+    """
+    kept = tuple(values)
+    return Incomplete(kept) if any(type(value) is Unset for value in kept) else kept
+
+
+def snapshot(self: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The flat form of `self` as it is now, for a copy that later assignments in a constructor do not reach.
+
+    Args:
+        self: a struct in any state.
+    """
+    children, statics = self.__flat__
+    return (half(any_list.__iter__(children)) if type(children) is Draft else children), statics
 
 
 def begin(self: Any) -> bool:
@@ -131,23 +154,23 @@ def finish(self: Any) -> None:
         MissingFieldError: fields are unset.
     """
     spec: ClassSpec = self.__struct__
-    draft, statics = self.__flat__
-    children = tuple(any_list.copy(draft))
-    missing = [name for name, value in zip(spec.data, children) if type(value) is Unset]
-    if type(statics) is Incomplete:
-        missing += [name for name, value in zip(spec.statics, any_tuple.__iter__(statics)) if type(value) is Unset]
-    if missing:
-        _fill(self, spec, missing)
-        children, statics = tuple(any_list.copy(draft)), self.__flat__[1]
+    try:
+        children, statics = _filled(self, spec)
+    except BaseException:
+        abandon(self)
+        raise
     store(self, (children, statics))
     for check in spec.checks:
         check(self)
 
 
-def _fill(self: Any, spec: ClassSpec, missing: list[str]) -> None:
-    unset: list[str] = []
-    for name in missing:
+def _filled(self: Any, spec: ClassSpec) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The flat form without unset items: defaults that are made anew or converted are put in."""
+    unset = []
+    for name, value in _raw(self, spec).items():
         f = spec.fields[name]
+        if type(value) is not Unset:
+            continue
         if f.default_factory is not MISSING:
             assign(self, name, f.default_factory())
         elif f.default is not MISSING:
@@ -155,9 +178,9 @@ def _fill(self: Any, spec: ClassSpec, missing: list[str]) -> None:
         else:
             unset.append(name)
     if unset:
-        abandon(self)
-        where = "__init__" if spec.init == CUSTOM or not spec.post_init else "__post_init__"
+        where = "__post_init__" if spec.init == GENERATED and spec.post_init else "__init__"
         raise MissingFieldError(spec.name, unset, f"{spec.name}.{where}")
+    return snapshot(self)
 
 
 def abandon(self: Any) -> None:
@@ -166,9 +189,7 @@ def abandon(self: Any) -> None:
     Args:
         self: the object whose `__init__` raised.
     """
-    children, statics = self.__flat__
-    if type(children) is Draft:
-        store(self, (Incomplete(any_list.__iter__(children)), statics))
+    store(self, snapshot(self))
 
 
 def assign(self: Any, name: str, value: Any) -> None:
@@ -203,12 +224,15 @@ def put(self: Any, spec: ClassSpec, name: str, value: Any) -> None:
     children, statics = self.__flat__
     i = spec.index[name]
     if spec.fields[name].static:
-        kept = any_tuple.__getitem__(statics, slice(len(spec.statics)))
-        store(self, (children, _statics(spec, (*kept[:i], value, *kept[i + 1 :]))))
+        kept = [*any_tuple.__iter__(statics)]
+        kept[i] = value
+        store(self, (children, _statics(spec, tuple(kept[1:]))))
     elif type(children) is Draft:
         children[i] = value
     else:
-        store(self, ((*children[:i], value, *children[i + 1 :]), statics))
+        kept = [*any_tuple.__iter__(children)]
+        kept[i] = value
+        store(self, (half(kept), statics))
 
 
 def assign_fields(self: Any, values: dict[str, Any]) -> None:
@@ -254,17 +278,35 @@ def constructs(init: Callable[..., None]) -> Callable[..., None]:
     """
 
     @functools.wraps(init)
-    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if not begin(self):
             return init(self, *args, **kwargs)
         try:
-            init(self, *args, **kwargs)
+            result: Any = init(self, *args, **kwargs)
         except BaseException:
             abandon(self)
             raise
         finish(self)
+        # Not None is a mistake of the user's, of which Python speaks.
+        return result
 
     return __init__
+
+
+def delegates(getattr_: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """A user's `__getattr__`, kept away from the slots: `return getattr(self.inner, name)` must not recurse.
+
+    Args:
+        getattr_: the function from the class body or a mixin.
+    """
+
+    @functools.wraps(getattr_)
+    def __getattr__(self: Any, name: str) -> Any:
+        if name in Flat.__slots__:
+            raise AttributeError(name)
+        return getattr_(self, name)
+
+    return __getattr__
 
 
 def guarded_setattr(self: Any, name: str, value: Any) -> None:
@@ -315,6 +357,32 @@ def field_properties(spec: ClassSpec) -> dict[str, property]:
     """
     half = {False: (_child_getters, 0), True: (_static_getters, 1)}
     return {name: _property(name, f, *half[f.static], spec.index[name]) for name, f in spec.fields.items()}
+
+
+def correct_getters(spec: ClassSpec) -> None:
+    """Mend the getters of bases whose layout differs from the class's: `super().x` reads through the base's property.
+
+    Only multiple inheritance, or a field that turns static, moves a field to another place. From then on the base
+    looks the place up, which is slower than the constant index that it had.
+
+    Args:
+        spec: the plan of a finished class.
+    """
+    for base in spec.mro:
+        base_spec = spec_of(base)
+        for name, f in (base_spec.fields if base_spec is not None else {}).items():
+            here = spec.fields[name]
+            if (f.static, base_spec.index[name]) != (here.static, spec.index[name]):
+                mended = property(_searching_getter(name), _setter(name), _deleter(name), f.doc)
+                type.__setattr__(base, name, mended)
+
+
+def _searching_getter(name: str) -> Callable[[Any], Any]:
+    def getter(self: Any) -> Any:
+        spec: ClassSpec = self.__struct__
+        return self.__flat__[spec.fields[name].static][spec.index[name]]
+
+    return getter
 
 
 def _property(name: str, f: Field, templates: dict[int, Any], half: int, i: int) -> property:
@@ -379,11 +447,22 @@ class CachedProperty(functools.cached_property[Any]):
         if cache is None:
             cache = {}
             _store_cache(instance, cache)
-        name = self.attrname
-        if name not in cache:
+        # By property, not by name: an overriding one may read the overridden one through `super()`.
+        if self not in cache:
             # Two threads may both compute; the first value stored is the one that all of them return.
-            cache.setdefault(name, self.func(instance))
-        return cache[name]
+            cache.setdefault(self, self.func(instance))
+        return cache[self]
+
+
+    def __reduce__(self) -> Any:
+        # Before 3.12 there is a lock in it, which does not pickle by value.
+        return _named_cached_property, (self.func, self.attrname)
+
+
+def _named_cached_property(function: Callable[[Any], Any], name: str) -> CachedProperty:
+    restored = CachedProperty(function)
+    restored.__set_name__(object, name)
+    return restored
 
 
 def own_cached_properties(mro: list[type], namespace: dict[str, Any]) -> dict[str, CachedProperty]:
@@ -398,8 +477,7 @@ def own_cached_properties(mro: list[type], namespace: dict[str, Any]) -> dict[st
     for body in (namespace, *(base.__dict__ for base in mro)):
         for name, value in body.items():
             if type(value) is functools.cached_property and name not in seen:
-                found[name] = CachedProperty(value.func)
-                found[name].__set_name__(object, name)
+                found[name] = _named_cached_property(value.func, name)
             seen.add(name)
     return found
 
@@ -411,15 +489,15 @@ def field_values(self: Any) -> dict[str, Any]:
         self: a struct, possibly under construction.
     """
     spec: ClassSpec = self.__struct__
-    children, statics = getattr(self, "__flat__", None) or ((), ())
-    found = {**_raw(spec.data, children), **_raw(spec.statics, statics)}
-    return {name: found[name] for name in spec.fields if name in found and type(found[name]) is not Unset}
+    values = {} if getattr(self, "__flat__", None) is None else _raw(self, spec)
+    return {name: value for name, value in values.items() if type(value) is not Unset}
 
 
-def _raw(names: tuple[str, ...], half: Any) -> dict[str, Any]:
-    # The unset items of a draft or an incomplete half are wanted here, without the error for reading them.
-    values = any_list.__iter__(half) if isinstance(half, any_list) else any_tuple.__iter__(half)
-    return dict(zip(names, values))
+def _raw(self: Any, spec: ClassSpec) -> dict[str, Any]:
+    """The fields in order, unset ones included, without the error for reading them."""
+    halves = [(any_list if isinstance(half, any_list) else any_tuple).__iter__(half) for half in self.__flat__]
+    children, statics = map(tuple, halves)
+    return {name: (statics if f.static else children)[spec.index[name]] for name, f in spec.fields.items()}
 
 
 def build(cls: Any, values: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import copyreg
 import dataclasses
 from abc import ABCMeta
 from collections.abc import Callable
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, ParamSpec, Protocol
 from typing_extensions import Self, dataclass_transform
 
 from structkit import _compare, _pytree, _storage, update
-from structkit._codegen import bind_class, generate_init
+from structkit._codegen import generate_init
 from structkit._fields import Field, derived, field, static
 from structkit._spec import CUSTOM, GENERATED, ClassSpec, collect, spec_of, split_options, unknown_option
-from structkit._typing import ProtocolMeta, signature
+from structkit._typing import ProtocolMeta, any_tuple, signature
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 from structkit.pretty import plain_doc, struct_doc, struct_repr
 
@@ -23,7 +24,7 @@ _R_co = TypeVar("_R_co", covariant=True)
 _T = TypeVar("_T")
 
 # Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace.
-_OURS = ("__delattr__", "__dict__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__", "__setattr__")
+_OURS = ("__delattr__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__", "__setattr__")
 
 
 # A class body may repeat them in `__slots__`: every struct has the one and needs not the other.
@@ -59,13 +60,17 @@ else:
                 return super().__new__(mcs, name, bases, namespace)
             options, others = split_options(name, keywords)
             spec = collect(name, bases, namespace, options)
-            members = _members(spec, namespace)
+            members, publish = _members(spec, namespace)
             body = _body(spec, namespace, members)
             try:
                 cls = super().__new__(mcs, name, bases, body, **others)
             except TypeError as error:
-                raise _class_error(name, bases, others, error) from error
+                clearer = _clearer_error(name, bases, others, error)
+                if clearer is None:
+                    raise
+                raise clearer from error
             _complete(cls, spec, body, members)
+            publish(cls)
             return cls
 
         def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:
@@ -101,6 +106,13 @@ else:
                 )
             super().__setattr__(name, value)
 
+        def __delattr__(cls, name: str) -> None:
+            """Delete a class attribute; a field's property must stay."""
+            spec = spec_of(cls)
+            if spec is not None and name in spec.fields:
+                raise DefinitionError(cls.__name__, f"{name!r} is a field and cannot be deleted", "drop it in the body")
+            super().__delattr__(name)
+
         def __instancecheck__(cls, instance: Any) -> bool:
             # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no.
             return type.__instancecheck__(cls, instance) or ABCMeta.__instancecheck__(cls, instance)
@@ -109,19 +121,26 @@ else:
             return type.__subclasscheck__(cls, subclass) or ABCMeta.__subclasscheck__(cls, subclass)
 
 
-def _members(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
-    """What the class gets besides what its body says: the constructor, the fields and the data of dataclasses."""
+def _members(spec: ClassSpec, namespace: dict[str, Any]) -> tuple[dict[str, Any], Callable[[type], None]]:
+    """What the class gets besides what its body says: the constructor, the fields and the data of dataclasses.
+
+    With it, what is to be called with the finished class.
+    """
     options = spec.options
     members: dict[str, Any] = {"__struct__": spec, "__dataclass_fields__": {**spec.arguments}}
     members.update(_storage.field_properties(spec))
     members.update(_storage.own_cached_properties(spec.mro, namespace))
     members.update(_comparison(spec, namespace))
     spec.blank = _storage.blank(spec)
+    publish: Callable[[type], None] = _nothing
     if spec.init == GENERATED:
         qualname = namespace.get("__qualname__", spec.name)
-        members["__init__"] = generate_init(spec, namespace.get("__module__", "builtins"), qualname)
-    elif spec.init == CUSTOM and spec.wrapped_init is not None:
-        members["__init__"] = _storage.constructs(spec.wrapped_init)
+        members["__init__"], publish = generate_init(spec, namespace.get("__module__", "builtins"), qualname)
+    elif spec.given_init is not None:
+        members["__init__"] = _storage.constructs(spec.given_init)
+    getattr_ = next((body["__getattr__"] for body in (namespace, *map(vars, spec.mro)) if "__getattr__" in body), None)
+    if getattr_ is not None:
+        members["__getattr__"] = _storage.delegates(getattr_)
     if options.get("match_args", True) and "__match_args__" not in namespace:
         members["__match_args__"] = tuple(key for key, f in spec.arguments.items() if f.init and not f.kw_only)
     members["__dataclass_params__"] = _Params(
@@ -136,7 +155,11 @@ def _members(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
         False,
         False,
     )
-    return members
+    return members, publish
+
+
+def _nothing(cls: type) -> None:
+    """What there is to publish of a class whose `__init__` is not generated."""
 
 
 def _comparison(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
@@ -144,9 +167,11 @@ def _comparison(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name in _OURS:
         first = next((base for base in spec.mro if name in base.__dict__), object)
-        stranger = spec_of(first) is None and ("__dataclass_fields__" in first.__dict__ or name == "__dict__")
-        if stranger and name not in namespace:
+        if spec_of(first) is None and "__dataclass_fields__" in first.__dict__ and name not in namespace:
             members[name] = Struct.__dict__[name]
+    if any("__dict__" in base.__dict__ for base in spec.mro if spec_of(base) is None):
+        # A mixin without slots brings a real one, which holds no field.
+        members["__dict__"] = Struct.__dict__["__dict__"]
     if "__eq__" in namespace and "__hash__" not in namespace:
         # Python would set it to None; a frozen dataclass hashes all the same.
         members["__hash__"] = Struct.__dict__["__hash__"]
@@ -197,12 +222,11 @@ def _complete(cls: Any, spec: ClassSpec, body: dict[str, Any], members: dict[str
     for name in _OURS:
         if name in cls.__dict__ and name not in body:
             type.__delattr__(cls, name)
-    if spec.init == GENERATED:
-        bind_class(members["__init__"], spec, cls)
+    _storage.correct_getters(spec)
     _pytree.register(cls)
 
 
-def _class_error(name: str, bases: tuple[type, ...], others: dict[str, Any], error: TypeError) -> Exception:
+def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], error: TypeError) -> Exception | None:
     text = str(error)
     if others and "__init_subclass__() takes no keyword arguments" in text:
         return unknown_option(name, others)
@@ -211,7 +235,7 @@ def _class_error(name: str, bases: tuple[type, ...], others: dict[str, Any], err
         return DefinitionError(
             name, f"cannot inherit from {strangers}, whose instances have a layout of their own", "hold it in a field"
         )
-    return error
+    return None
 
 
 class _Doc:
@@ -312,12 +336,18 @@ class Struct(_storage.Flat, metaclass=StructMeta):
         return plain_doc(self) if own else struct_doc(self, **options)
 
     def __copy__(self) -> Self:
-        return update.with_flat(self, *self.__flat__)
+        return update.with_flat(self, *_storage.snapshot(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Statics are immutable; copies of those that compare by identity would change the tree structure.
-        children, statics = self.__flat__
-        return update.with_flat(self, copy.deepcopy(children, memo), statics)
+        made = memo[id(self)] = _storage.new(type(self))
+        children, statics = _storage.snapshot(self)
+        values = copy.deepcopy([*any_tuple.__iter__(children)], memo)
+        _storage.store(made, (_storage.half(values), statics))
+        return made  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> Any:
+        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields by name, so that a pickle outlives a new order of the fields and new fields with defaults."""
@@ -370,4 +400,5 @@ def fields(struct: Any) -> tuple[Field, ...]:
         >>> [(f.name, f.static) for f in fields(Point)]
         [('x', False), ('unit', True)]
     """
-    return tuple(update.known_spec("fields", struct if isinstance(struct, type) else type(struct)).fields.values())
+    cls = type(struct) if isinstance(struct, _storage.Flat) else struct
+    return tuple(update.known_spec("fields", cls).fields.values())

@@ -57,6 +57,8 @@ class UnknownAttributeError(StructError, AttributeError):
 
     def __init__(self, struct: str, attribute: str, fields: Iterable[str]):
         self.struct, self.attribute, self.fields = struct, attribute, tuple(fields)
+        # Names alone, so that the error pickles whatever the fields of the class hold.
+        self.args = (struct, attribute, self.fields)
 
     def __str__(self) -> str:
         return (
@@ -104,6 +106,7 @@ class UnknownFieldError(StructError, TypeError):
 
     def __init__(self, struct: str, field: str, fields: Iterable[str], call: str):
         self.struct, self.field, self.fields, self.call = struct, field, tuple(fields), call
+        self.args = (struct, field, self.fields, call)
 
     def __str__(self) -> str:
         known = ", ".join(self.fields) or "none"
@@ -158,19 +161,31 @@ class UnhashableFieldError(StructError, TypeError):
         )
 
 
+class FreezeError(StructError, TypeError):
+    """Raised by `freeze` for a value that has no hashable form."""
+
+    entry: Any
+    what: str
+    cure: str
+
+    def __init__(self, entry: Any, what: str, cure: str):
+        self.entry, self.what, self.cure = entry, what, cure
+
+    def __str__(self) -> str:
+        return f"freeze: entry {self.entry!r} is {self.what}: {self.cure}"
+
+
 class NotAStructError(StructError, TypeError):
     """Raised when a function of structkit is given something that is no struct."""
 
     call: str
-    type: str
-    args: tuple[Any, ...]
+    what: str
 
-    def __init__(self, call: str, value: Any):
-        self.call, self.type = call, type(value).__name__
-        self.args = (call, value)
+    def __init__(self, call: str, what: str):
+        self.call, self.what = call, what
 
     def __str__(self) -> str:
-        return f"{self.call} takes a Struct, not {self.type}; inherit from structkit.Struct to make one"
+        return f"{self.call} takes a Struct, not {self.what}; inherit from structkit.Struct to make one"
 
 
 class BaseInstantiationError(StructError, TypeError):

@@ -73,6 +73,7 @@ def struct_doc(struct: Any, **options: Any) -> Any:
     values = field_values(struct)
     options["custom"] = _with_leaf_doc(options.get("custom"))
     options.setdefault("indent", INDENT)
+    options.setdefault("hide_defaults", False)
     shown = [(name, values.get(name, Unset(spec.name, name))) for name, f in spec.fields.items() if f.repr]
     return wadler_lindig.bracketed(
         begin=_text(f"{type(struct).__name__}("),

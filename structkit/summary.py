@@ -45,10 +45,10 @@ def summary(tree: Any) -> str:
         ...     bias: jnp.ndarray
         >>> print(summary(Linear(jnp.ones((2, 3)), jnp.zeros(3))))
         path     type    shape   dtype    parameters  bytes
-        ------------------------------------------------------
+        ---------------------------------------------------
         .weight  Linear  (2, 3)  float32           6     24
         .bias    Linear  (3,)    float32           3     12
-        ------------------------------------------------------
+        ---------------------------------------------------
         total                                      9     36
     """
     rows = [_row(tree, path, leaf) for path, leaf in tree_flatten_with_path(tree)[0]]

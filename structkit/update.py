@@ -12,7 +12,7 @@ from structkit._spec import GENERATED, ClassSpec, spec_of
 from structkit._statics import pack_statics
 from structkit._storage import Flat, build, new, store
 from structkit._typing import any_list, any_tuple, tree_flatten_with_path
-from structkit.errors import NotAStructError, NotReplaceableError, PlaceError, UnknownFieldError, nearest
+from structkit.errors import BaseInstantiationError, NotAStructError, NotReplaceableError, PlaceError, UnknownFieldError, nearest
 
 _S = TypeVar("_S")
 _V = TypeVar("_V")
@@ -31,7 +31,7 @@ def known_spec(call: str, cls: Any) -> ClassSpec:
     """
     spec = spec_of(cls) if isinstance(cls, type) else None
     if spec is None:
-        raise NotAStructError(call, cls)
+        raise NotAStructError(call, f"the class {cls.__name__}" if isinstance(cls, type) else type(cls).__name__)
     return spec
 
 
@@ -73,6 +73,8 @@ def construct(cls: type[_S], /, **values: Any) -> _S:
         Positive(x=-1.0)
     """
     spec = known_spec("construct", cls)
+    if spec.is_root:
+        raise BaseInstantiationError
     _refuse_unknown(spec, values, "construct")
     return build(cls, values)  # type: ignore[no-any-return]
 
@@ -100,7 +102,7 @@ def replace(struct: _S, /, **changes: Any) -> _S:
         Point(x=1.0, y=3.0)
     """
     if not isinstance(struct, Flat):
-        raise NotAStructError("replace", struct)
+        raise NotAStructError("replace", type(struct).__name__)
     return replace_method(struct, **changes)  # type: ignore[no-any-return]
 
 
@@ -127,7 +129,7 @@ def _replaced(self: Any, spec: ClassSpec, changes: Mapping[str, Any]) -> Any:
     children, statics = self.__flat__
     children = tuple([changes.get(name, value) for name, value in zip(spec.data, children)])
     if any(spec.fields[name].static for name in changes):
-        values = tuple([changes.get(name, value) for name, value in zip(spec.statics, statics)])
+        values = tuple([changes.get(name, value) for name, value in zip(spec.statics, statics[1:])])
         statics = pack_statics(spec.name, spec.statics, values)
     return with_flat(self, children, statics)
 
@@ -249,7 +251,10 @@ class _Recorder:
         return _recorded(self, (_ITEM, key))
 
     def __len__(self) -> int:
-        return len(object.__getattribute__(self, "_node"))
+        node = object.__getattribute__(self, "_node")
+        if not isinstance(node, (any_list, any_tuple, dict)):
+            _refusal("an operation (len)")(self)
+        return len(node)
 
     def __iter__(self) -> Any:
         node = object.__getattribute__(self, "_node")
@@ -257,6 +262,20 @@ class _Recorder:
             steps = object.__getattribute__(self, "_steps")
             raise PlaceError(_described(steps), f"is a {type(node).__name__} and is iterated over", "use an index or key")
         return iter([self[i] for i in range(len(node))])
+
+
+def _refusal(operation: str) -> Callable[..., Any]:
+    def refuse(recorder: Any, *others: Any) -> Any:
+        steps = object.__getattribute__(recorder, "_steps")
+        raise PlaceError(_described(steps), f"is used in {operation}", "follow attributes and items only")
+
+    return refuse
+
+
+# Python looks these up on the class, so `__getattribute__` does not see them.
+for _name in "add radd sub rsub mul rmul truediv floordiv mod pow matmul neg pos abs and or lt le gt ge eq ne bool".split():
+    setattr(_Recorder, f"__{_name}__", _refusal(f"an operation ({_name})"))
+_Recorder.__call__ = _refusal("a call")  # type: ignore[attr-defined]
 
 
 def _recorded(recorder: Any, step: _Step) -> _Recorder:
@@ -314,7 +333,7 @@ def _struct_place(node: Any, step: _Step, path: tuple[_Step, ...]) -> None:
 def _one_level(node: Any, path: tuple[_Step, ...]) -> tuple[list[Any], list[Any], Any]:
     """The keys and children of any pytree node, and the treedef of this level alone."""
     pairs, treedef = tree_flatten_with_path(node, is_leaf=lambda inner: inner is not node)
-    if jax.tree_util.treedef_is_leaf(treedef) or node is None:
+    if node is None or (len(pairs) == 1 and not pairs[0][0]):
         raise PlaceError(
             _described(path),
             f"goes into a leaf of type {type(node).__name__}",

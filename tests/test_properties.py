@@ -1,0 +1,511 @@
+"""Random class shapes behave as standard dataclasses of the same shape do, and as pytrees."""
+
+import contextlib
+import copy
+import dataclasses
+import inspect
+import itertools
+import math
+import pickle
+import sys
+import types
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import structkit
+from structkit import Struct, construct, replace, static
+
+# Classes are made and traced in every example, so the time of one example says nothing: no deadline.
+deterministic = settings(derandomize=True, database=None, deadline=None, max_examples=60)
+
+DATA, STATIC, DERIVED = "data", "static", "derived"
+KINDS = {"d0": DATA, "d1": DATA, "d2": DATA, "d3": DATA, "s0": STATIC, "s1": STATIC, "r0": DERIVED, "r1": DERIVED}
+PLAIN, FACTORY, REQUIRED = "plain", "factory", "required"
+
+
+@dataclasses.dataclass(frozen=True)
+class Declared:
+    """One field of a random class: what its body says about one name."""
+
+    name: str
+    default: str
+    value: int
+    kw_only: bool | None
+    converter: bool
+    hidden: bool
+    bare: bool
+
+    @property
+    def kind(self) -> str:
+        return KINDS[self.name]
+
+    def options(self) -> list[str]:
+        options = []
+        if self.default == PLAIN:
+            options.append(f"default={self.value}")
+        elif self.default == FACTORY:
+            options.append(f"default_factory=lambda: {self.value}")
+        if self.kw_only is not None and self.kind != DERIVED:
+            options.append(f"kw_only={self.kw_only}")
+        if self.hidden:
+            options.append("repr=False")
+        return options
+
+    def as_struct(self) -> str:
+        if self.bare and self.kind == DATA and self.kw_only is None and not self.converter and not self.hidden:
+            written = {PLAIN: f" = {self.value}", REQUIRED: "", FACTORY: self._call("field")}
+            return f"{self.name}: int{written[self.default]}"
+        maker = {DATA: "field", STATIC: "static", DERIVED: "derived"}[self.kind]
+        return f"{self.name}: int{self._call(maker, *(['converter=abs'] if self.converter else []))}"
+
+    def as_dataclass(self) -> str:
+        return f"{self.name}: int{self._call('dataclasses.field', *(['init=False'] if self.kind == DERIVED else []))}"
+
+    def _call(self, maker: str, *more: str) -> str:
+        return f" = {maker}({', '.join([*self.options(), *more])})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Body:
+    """One random class: its bases, as indices of earlier classes, its options and fields."""
+
+    bases: tuple[int, ...]
+    generic: bool
+    kw_only: bool
+    fields: tuple[Declared, ...]
+
+    def post_init(self) -> list[str]:
+        computed = [f for f in self.fields if f.kind == DERIVED and f.default == REQUIRED]
+        if not computed:
+            return []
+        return [
+            "    def __post_init__(self):",
+            "        getattr(super(), '__post_init__', int)()",
+            *(f"        object.__setattr__(self, {f.name!r}, {f.value})" for f in computed),
+        ]
+
+    def source(self, i: int, as_struct: bool) -> str:
+        generic = ["Generic[T]"] if self.generic and not self.bases else []
+        bases = [f"C{base}" for base in self.bases]
+        if as_struct:
+            head = [f"class C{i}({', '.join([*(bases or ['Struct']), *generic, f'kw_only={self.kw_only}'])}):"]
+        else:
+            head = [f"@dataclasses.dataclass(frozen=True, kw_only={self.kw_only})"]
+            head.append(f"class C{i}({', '.join([*bases, *generic])}):")
+        lines = [f"    {f.as_struct() if as_struct else f.as_dataclass()}" for f in self.fields]
+        return "\n".join([*head, *(lines or ["    pass"]), *self.post_init()])
+
+
+HEAD = """\
+import dataclasses
+from typing import Generic, TypeVar
+from structkit import Struct, derived, field, static
+T = TypeVar("T")
+"""
+
+
+def source_of(bodies: tuple[Body, ...], as_struct: bool) -> str:
+    return HEAD + "\n".join(body.source(i, as_struct) for i, body in enumerate(bodies))
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> tuple[Body, ...]:
+    """One to four classes, each inheriting from some of those before; the last one is the one to look at."""
+    bodies: list[Body] = []
+    # A name that is declared anew without a default takes the inherited one; a test of its own looks at that.
+    with_default: set[str] = set()
+    for i in range(draw(st.integers(1, 4))):
+        bases = draw(st.lists(st.integers(0, i - 1), unique=True, max_size=2)) if i else []
+        declared = []
+        for name in draw(st.lists(st.sampled_from(sorted(KINDS)), unique=True, max_size=5)):
+            default = draw(st.sampled_from([REQUIRED, REQUIRED, PLAIN, FACTORY]))
+            if default == REQUIRED and name in with_default:
+                default = PLAIN
+            if default != REQUIRED:
+                with_default.add(name)
+            declared.append(
+                Declared(
+                    name=name,
+                    default=default,
+                    value=draw(st.integers(0, 9)),
+                    kw_only=draw(st.sampled_from([None, None, True, False])),
+                    converter=draw(st.booleans()),
+                    hidden=draw(st.integers(0, 5)) == 0,
+                    bare=draw(st.booleans()),
+                )
+            )
+        bodies.append(
+            Body(tuple(sorted(bases, reverse=True)), draw(st.booleans()), draw(st.integers(0, 4)) == 0, tuple(declared))
+        )
+    return tuple(bodies)
+
+
+numbers = itertools.count()
+
+
+@contextlib.contextmanager
+def defined(bodies: tuple[Body, ...], as_struct: bool) -> Iterator[type]:
+    """The last class of a shape, from a module that can be imported while the block runs."""
+    name = f"shape_{next(numbers)}"
+    module = sys.modules[name] = types.ModuleType(name)
+    try:
+        exec(source_of(bodies, as_struct), vars(module))
+        yield vars(module)[f"C{len(bodies) - 1}"]
+    finally:
+        del sys.modules[name]
+
+
+@contextlib.contextmanager
+def both(bodies: tuple[Body, ...]) -> Iterator[tuple[type, type]]:
+    """The struct and the standard dataclass of a shape that has both."""
+    with defined(bodies, as_struct=True) as struct, defined(bodies, as_struct=False) as standard:
+        yield struct, standard
+
+
+def refused(bodies: tuple[Body, ...], as_struct: bool) -> bool:
+    try:
+        with defined(bodies, as_struct):
+            return False
+    except TypeError:
+        return True
+
+
+valid_shapes = shapes().filter(lambda bodies: not refused(bodies, as_struct=False))
+seeds = st.integers(0, 2**16)
+
+
+def arguments(cls: type, seed: int) -> dict[str, int]:
+    """Numbers for the parameters of a class; a seed leaves out some of those that have a default."""
+    parameters = inspect.signature(cls).parameters.values()
+    return {
+        p.name: (seed + 7 * i) % 10
+        for i, p in enumerate(parameters)
+        if p.default is inspect.Parameter.empty or (seed >> i) & 1
+    }
+
+
+def values_of(standard: Any) -> dict[str, Any]:
+    """The fields of a dataclass; its own `vars` lack the defaults of fields that `__init__` does not take."""
+    return {f.name: getattr(standard, f.name) for f in dataclasses.fields(standard)}
+
+
+def message(cls: type, *args: Any, **kwargs: Any) -> str:
+    with pytest.raises(TypeError) as caught:
+        cls(*args, **kwargs)
+    return str(caught.value)
+
+
+@deterministic
+@given(shapes())
+def test_a_shape_is_refused_exactly_when_dataclasses_refuse_it(bodies):
+    assert refused(bodies, as_struct=True) == refused(bodies, as_struct=False), source_of(bodies, as_struct=True)
+
+
+@deterministic
+@given(valid_shapes)
+def test_signature_match_args_and_field_names_are_those_of_a_dataclass(bodies):
+    with both(bodies) as (struct, standard):
+        assert str(inspect.signature(struct)) == str(inspect.signature(standard))
+        assert str(inspect.signature(struct.__init__)) == str(inspect.signature(standard.__init__))
+        assert struct.__match_args__ == standard.__match_args__
+        names = [f.name for f in dataclasses.fields(standard)]
+        assert [f.name for f in dataclasses.fields(struct)] == names
+        assert [f.name for f in structkit.fields(struct)] == names
+        assert [f.kw_only for f in dataclasses.fields(struct)] == [f.kw_only for f in dataclasses.fields(standard)]
+        assert [f.init for f in dataclasses.fields(struct)] == [f.init for f in dataclasses.fields(standard)]
+        assert [f.default for f in dataclasses.fields(struct)] == [f.default for f in dataclasses.fields(standard)]
+
+
+@deterministic
+@given(valid_shapes)
+def test_a_default_is_readable_from_the_class_exactly_where_a_dataclass_has_it(bodies):
+    absent = object()
+    with both(bodies) as (struct, standard):
+        for f in dataclasses.fields(standard):
+            assert getattr(struct, f.name, absent) == getattr(standard, f.name, absent) or (
+                # A dataclass leaves a default where a subclass has replaced it with a factory.
+                f.default is dataclasses.MISSING and not hasattr(struct, f.name)
+            )
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_repr_and_vars_are_those_of_a_dataclass(bodies, seed):
+    with both(bodies) as (struct, standard):
+        values = arguments(standard, seed)
+        made, expected = struct(**values), standard(**values)
+        assert " ".join(map(str.strip, repr(made).splitlines())).replace("( ", "(").replace(" )", ")") == repr(expected)
+        assert list(vars(made).items()) == list(values_of(expected).items())
+        assert made.__dict__ == {**expected.__dict__, **values_of(expected)}
+        assert dataclasses.asdict(made) == dataclasses.asdict(expected)
+        assert dataclasses.astuple(made) == dataclasses.astuple(expected)
+        assert values_of(made) == values_of(expected)
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_positional_arguments_land_where_a_dataclass_puts_them(bodies, seed):
+    with both(bodies) as (struct, standard):
+        positional = [p for p in inspect.signature(standard).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        named = {p: v for p, v in arguments(standard, -1).items() if p not in {q.name for q in positional}}
+        values = [(seed + i) % 10 for i in range(len(positional))]
+        assert vars(struct(*values, **named)) == values_of(standard(*values, **named))
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_wrong_constructor_arguments_give_the_message_of_a_dataclass(bodies, seed):
+    with both(bodies) as (struct, standard):
+        values = arguments(standard, seed)
+        assert message(struct, **values, unknown=1) == message(standard, **values, unknown=1)
+        assert message(struct, *range(20)) == message(standard, *range(20))
+        for p in inspect.signature(standard).parameters.values():
+            rest = {name: value for name, value in values.items() if name != p.name}
+            if p.default is p.empty:
+                assert message(struct, **rest) == message(standard, **rest)
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_replace_gives_what_dataclasses_replace_gives(bodies, seed):
+    with both(bodies) as (struct, standard):
+        values = arguments(standard, seed)
+        made, expected = struct(**values), standard(**values)
+        for changes in ({}, arguments(standard, seed + 1)):
+            wanted = values_of(dataclasses.replace(expected, **changes))
+            results = [made.replace(**changes), replace(made, **changes), made.__replace__(**changes)]
+            results.append(dataclasses.replace(made, **changes))
+            if sys.version_info >= (3, 13):
+                results.append(copy.replace(made, **changes))
+            for result in results:
+                assert type(result) is struct and vars(result) == wanted
+        assert vars(made) == values_of(expected)
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_replace_refuses_the_names_that_dataclasses_replace_refuses(bodies, seed):
+    with both(bodies) as (struct, standard):
+        made = struct(**arguments(standard, seed))
+        with pytest.raises(TypeError, match="'unknown'"):
+            made.replace(unknown=1)
+        for f in dataclasses.fields(standard):
+            if not f.init:
+                with pytest.raises((TypeError, ValueError), match=f.name):
+                    made.replace(**{f.name: 1})
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_converters_run_on_every_value_that_enters_their_field(bodies, seed):
+    with both(bodies) as (struct, _):
+        values = {name: -1 - value for name, value in arguments(struct, seed).items()}
+        made = struct(**values)
+        for f in structkit.fields(struct):
+            if f.name in values:
+                assert getattr(made, f.name) == (values[f.name] if f.converter is None else abs(values[f.name]))
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_copies_and_pickles_are_equal_and_frozen(bodies, seed):
+    with both(bodies) as (struct, _):
+        made = struct(**arguments(struct, seed))
+        copies = [copy.copy(made), copy.deepcopy(made)]
+        copies += [pickle.loads(pickle.dumps(made, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+        for other in copies:
+            assert type(other) is struct
+            assert vars(other) == vars(made)
+            assert other == made and hash(other) == hash(made)
+            assert jax.tree.structure(other) == jax.tree.structure(made)
+            assert weakref.ref(other)() is other
+            for f in structkit.fields(struct):
+                with pytest.raises(dataclasses.FrozenInstanceError, match=f"^cannot assign to field '{f.name}'"):
+                    setattr(other, f.name, 0)
+                with pytest.raises(dataclasses.FrozenInstanceError, match=f"^cannot delete field '{f.name}'"):
+                    delattr(other, f.name)
+                with pytest.raises(dataclasses.FrozenInstanceError, match=f"^cannot assign to field '{f.name}'"):
+                    object.__setattr__(other, f.name, 0)
+            assert vars(other) == vars(made)
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_construct_rebuilds_an_object_from_its_vars(bodies, seed):
+    with both(bodies) as (struct, _):
+        made = struct(**arguments(struct, seed))
+        rebuilt = construct(struct, **vars(made))
+        assert type(rebuilt) is struct and rebuilt == made and vars(rebuilt) == vars(made)
+        with pytest.raises(TypeError, match="'unknown'"):
+            construct(struct, **vars(made), unknown=1)
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_children_are_the_data_fields_in_declaration_order_with_their_names_as_keys(bodies, seed):
+    with both(bodies) as (struct, standard):
+        made = struct(**arguments(struct, seed))
+        names = [f.name for f in dataclasses.fields(standard) if KINDS[f.name] != STATIC]
+        pairs, treedef = jax.tree_util.tree_flatten_with_path(made)
+        assert [path for path, _ in pairs] == [(jax.tree_util.GetAttrKey(name),) for name in names]
+        assert [leaf for _, leaf in pairs] == [getattr(made, name) for name in names]
+        assert jax.tree.leaves(made) == [leaf for _, leaf in pairs]
+        assert treedef == jax.tree.structure(made)
+        assert treedef.node_data()[0] is struct
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_a_flattened_object_comes_back_equal_and_takes_any_children(bodies, seed):
+    with both(bodies) as (struct, _):
+        made = struct(**arguments(struct, seed))
+        leaves, treedef = jax.tree.flatten(made)
+        back = jax.tree.unflatten(treedef, leaves)
+        assert type(back) is struct and back == made and vars(back) == vars(made) and repr(back) == repr(made)
+        strangers = [object() for _ in leaves]
+        held = jax.tree.unflatten(treedef, strangers)
+        assert all(a is b for a, b in zip(jax.tree.leaves(held), strangers, strict=True))
+        assert jax.tree.structure(held) == treedef
+        assert jax.tree.map(lambda leaf: leaf, made) == made
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_two_classes_of_one_shape_never_have_equal_structures(bodies, seed):
+    with defined(bodies, as_struct=True) as first, defined(bodies, as_struct=True) as second:
+        values = arguments(first, seed)
+        a, b = first(**values), second(**values)
+        assert jax.tree.structure(a) != jax.tree.structure(b)
+        assert (a == b) is False
+        assert (a != b) is True
+
+
+@deterministic
+@given(valid_shapes, seeds, seeds)
+def test_equality_and_hash_follow_the_values(bodies, seed, other_seed):
+    with both(bodies) as (struct, standard):
+        values, others = arguments(standard, seed), arguments(standard, other_seed)
+        a, b = struct(**values), struct(**others)
+        assert (a == b) is (standard(**values) == standard(**others))
+        assert (a != b) is (standard(**values) != standard(**others))
+        if a == b:
+            assert hash(a) == hash(b)
+        statics = [[getattr(o, f.name) for f in structkit.fields(struct) if f.static] for o in (a, b)]
+        assert (jax.tree.structure(a) == jax.tree.structure(b)) is (statics[0] == statics[1])
+
+
+class Box(Struct):
+    x: Any
+
+
+class Label(Struct):
+    x: Any = static()
+
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2),
+    st.sampled_from([0.0, -0.0, 1.0, 1.5, math.inf, math.nan, 1j, "", "a", b"a", ...]),
+)
+arrays = st.sampled_from(
+    [
+        np.ones(3, np.float32),
+        np.ones(3, np.int32),
+        np.ones((3, 1), np.float32),
+        np.float32(1),
+        np.int32(1),
+        np.bool_(True),
+        np.array([1.0, math.nan], np.float32),
+        np.zeros((0,), np.float32),
+        jnp.ones(3),
+        jnp.zeros(3),
+        jnp.float32(1),
+        jnp.int32(1),
+        jnp.ones(3, jnp.bfloat16),
+    ]
+)
+data = st.recursive(
+    scalars | arrays,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.tuples(inner),
+        st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+        inner.map(Box),
+    ),
+    max_leaves=3,
+)
+hashables = st.recursive(
+    scalars.filter(lambda value: value == value),
+    lambda inner: st.tuples(inner) | st.tuples(inner, inner) | st.frozensets(inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def hash_or_none(value: Any) -> int | None:
+    try:
+        return hash(value)
+    except TypeError:
+        return None
+
+
+def has_nan(tree: Any) -> bool:
+    return any(bool(np.any(np.isnan(x))) for x in jax.tree.leaves(tree) if not isinstance(x, str | bytes | type(...)))
+
+
+@deterministic
+@given(data, data)
+def test_equality_is_a_bool_symmetric_reflexive_and_agrees_with_hash(x, y):
+    a, b = Box(x), Box(y)
+    assert isinstance(a == b, bool) and isinstance(a != b, bool)
+    assert (a == b) is (b == a)
+    assert (a == b) is not (a != b)
+    again = Box(copy.deepcopy(x))
+    assert (a == a) is (a == again) is (not has_nan(x))
+    if a == b and hash_or_none(a) is not None and hash_or_none(b) is not None:
+        assert hash(a) == hash(b)
+    assert isinstance(repr(a), str)
+
+
+@deterministic
+@given(hashables, hashables)
+def test_statics_are_equal_only_for_equal_values_of_equal_types(x, y):
+    a, b = Label(x), Label(y)
+    assert (a == b) is (jax.tree.structure(a) == jax.tree.structure(b))
+    if a == b:
+        assert x == y and type(x) is type(y) and hash(a) == hash(b)
+        assert hash(jax.tree.structure(a)) == hash(jax.tree.structure(b))
+    if repr(x) == repr(y):
+        assert a == b
+    assert Label(copy.deepcopy(x)) == a
+    assert pickle.loads(pickle.dumps(a)) == a
+
+
+class Base(Struct):
+    x: int = 3
+
+
+class Redeclared(Base):
+    x: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StandardBase:
+    x: int = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class StandardRedeclared(StandardBase):
+    x: int
+
+
+def test_a_field_declared_anew_without_a_default_keeps_the_inherited_one_as_in_dataclasses():
+    assert str(inspect.signature(StandardRedeclared)) == "(x: int = 3) -> None"
+    assert str(inspect.signature(Redeclared)) == "(x: int = 3) -> None"
