@@ -14,7 +14,7 @@ import types
 import typing
 from typing import Annotated, Any, ClassVar, TypeVar, Union
 
-from structkit._typing import GENERIC_ALIASES, namespace_annotations
+from structkit._typing import GENERIC_ALIASES, alias_value, namespace_annotations, namespace_texts
 
 _T = TypeVar("_T")
 
@@ -46,7 +46,13 @@ def annotation_kinds(namespace: dict[str, Any]) -> dict[str, tuple[Any, str]]:
     """
     annotations = namespace_annotations(namespace)
     scope = _Scope(namespace)
-    return {name: (annotation, _kind(annotation, scope)) for name, annotation in annotations.items()}
+    kinds = {name: (annotation, _kind(annotation, scope)) for name, annotation in annotations.items()}
+    if any(isinstance(annotation, typing.ForwardRef) for annotation in annotations.values()):
+        # A name in it is not defined yet (Python 3.14): what is defined is told by its text.
+        for name, text in namespace_texts(namespace).items():
+            if isinstance(annotations[name], typing.ForwardRef):
+                kinds[name] = annotations[name], _kind_of_text(text, scope)
+    return kinds
 
 
 class _Scope:
@@ -58,8 +64,6 @@ class _Scope:
         parts = namespace.get("__qualname__", "").split(".<locals>.")
         self.functions = [".<locals>.".join(parts[:i]) for i in range(len(parts) - 1, 0, -1)]
         self.module_name: str = namespace.get("__module__", "builtins")
-        module = sys.modules.get(self.module_name)
-        self.module: dict[str, Any] = {} if module is None else vars(module)
 
     def resolve(self, dotted: str) -> Any:
         head, *attributes = dotted.strip().split(".")
@@ -71,16 +75,21 @@ class _Scope:
     def _lookup(self, name: str) -> Any:
         if name in self.namespace:
             return self.namespace[name]
-        scopes = [*(self._frames() if self.functions else ()), self.module, vars(builtins)]
-        return next((names[name] for names in scopes if name in names), _UNRESOLVED)
+        return next((names[name] for names in self._scopes() if name in names), _UNRESOLVED)
 
-    def _frames(self) -> typing.Iterator[typing.Mapping[str, Any]]:
-        """The local names of the functions that are defining the class, innermost first."""
+    def _scopes(self) -> typing.Iterator[typing.Mapping[str, Any]]:
+        """The local names of the functions that are defining the class, innermost first; the module; the builtins."""
         frame: types.FrameType | None = sys._getframe(1)
-        while frame is not None:
-            if frame.f_globals.get("__name__") == self.module_name and frame.f_code.co_qualname in self.functions:
-                yield frame.f_locals
+        module = vars(sys.modules[self.module_name]) if self.module_name in sys.modules else None
+        while frame is not None and (self.functions or module is None):
+            if frame.f_globals.get("__name__") == self.module_name:
+                # Code that `exec` runs has a module in its frame only.
+                module = module or frame.f_globals
+                if frame.f_code.co_qualname in self.functions:
+                    yield frame.f_locals
             frame = frame.f_back
+        yield module or {}
+        yield vars(builtins)
 
 
 def _kind(annotation: Any, scope: _Scope) -> str:
@@ -116,8 +125,9 @@ def _kind(annotation: Any, scope: _Scope) -> str:
 
 def _kind_of_alias(alias: Any, scope: _Scope) -> str:
     try:
-        value = alias.__value__
+        value = alias_value(alias)
     except NameError:
+        # Before 3.14, `type Size = Static[Later]` cannot be looked into before `Later` exists.
         return FIELD
     return _kind(value, scope)
 

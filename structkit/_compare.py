@@ -152,20 +152,28 @@ def hash_struct(self: Any) -> int:
         return hash((children, statics))
     hashed = _hashed(spec)
     statics = statics if spec.hashes_all else tuple([getattr(self, name) for name in spec.statics if name in hashed])
-    return hash((tuple([_hashable(self, spec, name) for name in spec.data if name in hashed]), statics))
+    return hash((tuple([_hash_field(self, spec, name) for name in spec.data if name in hashed]), statics))
 
 
-def _hashable(self: Any, spec: ClassSpec, name: str) -> Any:
-    """What stands for a data field in the hash: as in `==`, a pytree node of another library counts by its leaves."""
+def _hash_field(self: Any, spec: ClassSpec, name: str) -> Any:
     value = getattr(self, name)
     try:
-        hash(value)
-        leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
-        node = (treedef, *leaves)
-        hash(node)
+        # A number stands for itself: its hash is that of the numpy scalar which is equal to it.
+        return value if type(value) in _SCALARS else _hash_tree(value)
     except TypeError:
         raise UnhashableFieldError(spec.name, name, type(value).__name__) from None
-    return value if len(leaves) == 1 and leaves[0] is value else node
+
+
+def _hash_tree(value: Any) -> int:
+    """The hash of a value, in one walk; as in `==`, a pytree node of another library counts by its leaves."""
+    if type(value) is tuple:
+        return hash(tuple(map(_hash_tree, value)))
+    if type(value) in _SCALARS or type(value).__hash__ is None or _is_struct(value):
+        return hash(value)
+    leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
+    if len(leaves) == 1 and leaves[0] is value:
+        return hash(value)
+    return hash((treedef, *map(_hash_tree, leaves)))
 
 
 def _without_contents(value: Any) -> Any:

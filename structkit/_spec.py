@@ -32,6 +32,7 @@ class ClassSpec:
     Attributes:
         name: the class's name, for messages.
         mro: its bases in method resolution order.
+        new_bases: those of `mro` that no parent has dealt with: none for a class whose one base is a struct.
         cls: the class, once it is finished; None before.
         fields: name -> Field, in the order of `__init__`.
         initvars: name -> Field of the `InitVar`s, in order.
@@ -54,6 +55,7 @@ class ClassSpec:
 
     name: str
     mro: list[type]
+    new_bases: list[type]
     cls: Any
     fields: dict[str, Field]
     initvars: dict[str, Field]
@@ -106,7 +108,8 @@ def collect(name: str, bases: tuple[type, ...], namespace: dict[str, Any], optio
     spec = ClassSpec()
     spec.name, spec.options, spec.cls = name, options, None
     spec.mro = linearize(bases)
-    parents = [base for base in spec.mro if "__dataclass_fields__" in base.__dict__]
+    spec.new_bases = [] if len(bases) == 1 and spec_of(bases[0]) is not None else spec.mro
+    parents = [base for base in spec.mro if "__dataclass_fields__" in class_dict(base)]
     spec.frozen = _frozen(spec, parents, options)
     inherited = _inherited(parents)
     own = _own(spec, namespace, inherited, options)
@@ -116,15 +119,20 @@ def collect(name: str, bases: tuple[type, ...], namespace: dict[str, Any], optio
     spec.fields = {key: f for key, f in spec.arguments.items() if not f.is_initvar}
     spec.initvars = {key: f for key, f in spec.arguments.items() if f.is_initvar}
     _refuse_shadowed(spec, namespace, own)
-    spec.data = tuple(key for key, f in spec.fields.items() if not f.static)
-    spec.statics = tuple(key for key, f in spec.fields.items() if f.static)
+    spec.data = tuple([key for key, f in spec.fields.items() if not f.static])
+    spec.statics = tuple([key for key, f in spec.fields.items() if f.static])
     # The statics begin after their tags; see `_statics`.
     spec.index = {key: i for i, key in enumerate(spec.data)} | {key: i for i, key in enumerate(spec.statics, 1)}
-    spec.compares_all = all(f.compare for f in spec.fields.values())
-    spec.hashes_all = all(f.compare if f.hash is None else f.hash for f in spec.fields.values())
+    spec.compares_all = all([f.compare for f in spec.fields.values()])
+    spec.hashes_all = all([f.compare if f.hash is None else f.hash for f in spec.fields.values()])
     spec.keys = tuple(map(jax.tree_util.GetAttrKey, spec.data))
     _collect_hooks(spec, namespace, own)
     return spec
+
+
+# `cls.__dict__` would go through the metaclass, which serves the defaults of fields in Python code.
+class_dict: Callable[[Any], Any] = vars(type)["__dict__"].__get__
+class_mro: Callable[[Any], tuple[Any, ...]] = vars(type)["__mro__"].__get__
 
 
 def spec_of(cls: type) -> ClassSpec | None:
@@ -133,10 +141,8 @@ def spec_of(cls: type) -> ClassSpec | None:
     Args:
         cls: any class. (Read past the metaclass, which serves defaults.)
     """
-    try:
-        return type.__getattribute__(cls, "__struct__")  # type: ignore[no-any-return]
-    except AttributeError:
-        return None
+    spec: ClassSpec | None = class_dict(cls).get("__struct__")
+    return spec
 
 
 def linearize(bases: tuple[type, ...]) -> list[type]:
@@ -146,8 +152,8 @@ def linearize(bases: tuple[type, ...]) -> list[type]:
     order exists the result is cut short, and `type.__new__` raises Python's own error.
     """
     if len(bases) == 1:
-        return list(bases[0].__mro__)
-    sequences = [list(base.__mro__) for base in bases] + [list(bases)]
+        return list(class_mro(bases[0]))
+    sequences = [list(class_mro(base)) for base in bases] + [list(bases)]
     order: list[type] = []
     while sequences := [sequence for sequence in sequences if sequence]:
         tails = {cls for sequence in sequences for cls in sequence[1:]}
@@ -166,7 +172,7 @@ def _frozen(spec: ClassSpec, parents: list[type], options: dict[str, Any]) -> bo
     for parent in parents:
         parent_spec = spec_of(parent)
         if parent_spec is None:
-            parent_frozen = parent.__dict__["__dataclass_params__"].frozen
+            parent_frozen = class_dict(parent)["__dataclass_params__"].frozen
         else:
             parent_frozen = parent_spec.frozen
         if frozen and not parent_frozen:
@@ -178,7 +184,7 @@ def _frozen(spec: ClassSpec, parents: list[type], options: dict[str, Any]) -> bo
                 if parent_spec is not None
                 else f"make {parent.__name__} a frozen dataclass or a Struct",
             )
-        if not frozen and parent_frozen and parent.__dict__["__dataclass_fields__"]:
+        if not frozen and parent_frozen and class_dict(parent)["__dataclass_fields__"]:
             raise DefinitionError(
                 spec.name,
                 f"a mutable struct cannot inherit fields from {parent.__name__}, which is frozen",
@@ -199,12 +205,12 @@ def _arguments_of(base: type) -> dict[str, Field]:
     base_spec = spec_of(base)
     if base_spec is not None:
         return base_spec.arguments
-    return _adopted(base) if "__dataclass_fields__" in base.__dict__ else {}
+    return _adopted(base) if "__dataclass_fields__" in class_dict(base) else {}
 
 
 def _adopted(parent: type) -> dict[str, Field]:
     adopted: dict[str, Field] = {}
-    for name, stranger in parent.__dict__["__dataclass_fields__"].items():
+    for name, stranger in class_dict(parent)["__dataclass_fields__"].items():
         if stranger._field_type not in (FIELD_MARKER, INITVAR_MARKER):
             continue
         adopted[name] = adopt(stranger)
@@ -330,15 +336,15 @@ def _refuse_shadowed(spec: ClassSpec, namespace: dict[str, Any], own: Iterable[s
 
 
 def _collect_hooks(spec: ClassSpec, namespace: dict[str, Any], own: dict[str, Field]) -> None:
-    bodies = [namespace, *(base.__dict__ for base in spec.mro)]
-    spec.callable = any("__call__" in body for body in bodies)
-    spec.post_init = any("__post_init__" in body for body in bodies)
-    spec.checks = tuple(body["__check_init__"] for body in bodies if "__check_init__" in body)
+    bodies = [namespace, *map(class_dict, spec.mro)]
+    spec.callable = any(["__call__" in body for body in bodies])
+    spec.post_init = any(["__post_init__" in body for body in bodies])
+    spec.checks = tuple([body["__check_init__"] for body in bodies if "__check_init__" in body])
     spec.init, spec.given_init = _init_kind(spec, namespace, own)
     if spec.init == GENERATED:
         _check_order(spec)
     hooks = spec.post_init or spec.checks or spec.init != GENERATED
-    spec.simple = not hooks and all(f.init and f.converter is None for f in spec.arguments.values())
+    spec.simple = not hooks and all([f.init and f.converter is None for f in spec.arguments.values()])
     spec.simple = spec.simple and not spec.initvars
 
 
@@ -352,13 +358,13 @@ def _init_kind(
     if own and wanted:
         return GENERATED, None
     for base in spec.mro:
-        init = base.__dict__.get("__init__")
+        init = class_dict(base).get("__init__")
         base_spec = spec_of(base)
         if init is None or init in PROTOCOL_INITS or (base_spec is not None and _adds_nothing(base_spec)):
             continue
         if base_spec is not None:
             return (GENERATED, None) if wanted and base_spec.init == GENERATED else (INHERITED, init)
-        if base is not object and "__dataclass_fields__" not in base.__dict__:
+        if base is not object and "__dataclass_fields__" not in class_dict(base):
             return CUSTOM, init
         break
     return (GENERATED, None) if wanted else (CUSTOM, _empty_init)

@@ -209,7 +209,7 @@ class FrozenArray:
 
     def __init__(self, array: np.ndarray[Any, Any]):
         if array.dtype.hasobject:
-            raise FreezeError("array", "an array of objects", "use a tuple")
+            raise FreezeError(None, "an array of objects", "use a tuple")
         self._array = np.array(array, order="C")
         self._array.setflags(write=False)
         self._hash = hash((array.shape, array.dtype.str, self._array.tobytes()))

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from structkit._fields import MISSING, Field
-from structkit._spec import GENERATED, ClassSpec, spec_of
+from structkit._spec import GENERATED, ClassSpec, class_dict, class_mro, spec_of
 from structkit._statics import pack_statics
 from structkit._typing import any_list, any_tuple
 from structkit.errors import FrozenInstanceError, MissingFieldError, UnknownAttributeError, UnsetFieldError
@@ -342,11 +342,12 @@ def guarded_delattr(self: Any, name: str) -> None:
     Raises:
         FrozenInstanceError: always.
     """
-    raise FrozenInstanceError(self.__struct__.name, name, "delete")
+    spec: ClassSpec = self.__struct__
+    raise FrozenInstanceError(spec.name, name, "delete", known=name in spec.fields)
 
 
 def _class_attribute(cls: Any, name: str) -> Any:
-    return next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
+    return next((class_dict(base)[name] for base in class_mro(cls) if name in class_dict(base)), None)
 
 
 def field_properties(spec: ClassSpec) -> dict[str, property]:
@@ -355,8 +356,57 @@ def field_properties(spec: ClassSpec) -> dict[str, property]:
     Args:
         spec: the plan of the class.
     """
-    half = {False: (_child_getters, 0), True: (_static_getters, 1)}
-    return {name: _property(name, f, *half[f.static], spec.index[name]) for name, f in spec.fields.items()}
+    index = spec.index
+    return {name: _property(name, _getter(name, f.static, index[name]), f.doc) for name, f in spec.fields.items()}
+
+
+def _property(name: str, getter: Callable[[Any], Any], doc: str | None) -> property:
+    def setter(self: Any, value: Any) -> None:
+        assign(self, name, value)
+
+    def deleter(self: Any) -> None:
+        guarded_delattr(self, name)
+
+    return property(getter, setter, deleter, doc)
+
+
+def _getter(name: str, static: bool, i: int) -> Callable[[Any], Any]:
+    template = _getters.get((static, i)) or _getter_code(static, i)
+    # A code object of its own gives the getters of each class inline caches of their own.
+    return types.FunctionType(template.replace(co_name=name), _GETTER_GLOBALS, name)
+
+
+def _getter_code(static: bool, i: int) -> types.CodeType:
+    half = int(static)
+    source = (
+        "def getter(self):\n"
+        "    try:\n"
+        f"        return self.__flat__[{half}][{i}]\n"
+        "    except AttributeError as error:\n"
+        f"        raise unset(self, {half}, {i}, error) from None\n"
+    )
+    filename = f"<structkit: getter of {('child', 'static')[half]} {i}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    scope: dict[str, Any] = {}
+    exec(compile(source, filename, "exec"), scope)
+    code: types.CodeType = scope["getter"].__code__
+    return _getters.setdefault((static, i), code)
+
+
+# (static, index) -> code. Compiled once for all classes, since only the place tells one getter from another.
+_getters: dict[tuple[bool, int], types.CodeType] = {}
+
+
+def _unset(self: Any, half: int, i: int, error: AttributeError) -> AttributeError:
+    # Without an UnsetFieldError from a draft, the object has no flat form: `cls.__new__(cls)` made it.
+    if isinstance(error, UnsetFieldError):
+        return error
+    spec: ClassSpec = self.__struct__
+    name = next(name for name, f in spec.fields.items() if (f.static, spec.index[name]) == (half, i))
+    return UnsetFieldError(spec.name, name)
+
+
+_GETTER_GLOBALS = {"unset": _unset, "AttributeError": AttributeError}
 
 
 def correct_getters(spec: ClassSpec) -> None:
@@ -368,13 +418,12 @@ def correct_getters(spec: ClassSpec) -> None:
     Args:
         spec: the plan of a finished class.
     """
-    for base in spec.mro:
+    for base in spec.new_bases or spec.mro[:1]:
         base_spec = spec_of(base)
         for name, f in (base_spec.fields if base_spec is not None else {}).items():
             here = spec.fields[name]
             if (f.static, base_spec.index[name]) != (here.static, spec.index[name]):
-                mended = property(_searching_getter(name), _setter(name), _deleter(name), f.doc)
-                type.__setattr__(base, name, mended)
+                type.__setattr__(base, name, _property(name, _searching_getter(name), f.doc))
 
 
 def _searching_getter(name: str) -> Callable[[Any], Any]:
@@ -383,58 +432,6 @@ def _searching_getter(name: str) -> Callable[[Any], Any]:
         return self.__flat__[spec.fields[name].static][spec.index[name]]
 
     return getter
-
-
-def _property(name: str, f: Field, templates: dict[int, Any], half: int, i: int) -> property:
-    template = templates.get(i)
-    if template is None:
-        template = templates[i] = _getter_code(half, i)
-    # A code object of its own gives the getters of each class inline caches of their own.
-    constants = tuple([name if constant == "FIELD" else constant for constant in template.co_consts])
-    code = template.replace(co_name=name, co_qualname=name, co_consts=constants)
-    return property(types.FunctionType(code, _GETTER_GLOBALS, name), _setter(name), _deleter(name), f.doc)
-
-
-def _getter_code(half: int, i: int) -> types.CodeType:
-    source = (
-        "def getter(self):\n"
-        "    try:\n"
-        f"        return self.__flat__[{half}][{i}]\n"
-        "    except AttributeError as error:\n"
-        "        raise unset(self, 'FIELD', error) from None\n"
-    )
-    filename = f"<structkit: getter of {('child', 'static')[half]} {i}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    scope: dict[str, Any] = {}
-    exec(compile(source, filename, "exec"), scope)
-    return scope["getter"].__code__  # type: ignore[no-any-return]
-
-
-# Index -> code. Compiled once for all classes, since only the index tells one getter from another.
-_child_getters: dict[int, types.CodeType] = {}
-_static_getters: dict[int, types.CodeType] = {}
-
-
-def _unset(self: Any, name: str, error: AttributeError) -> AttributeError:
-    # Without an UnsetFieldError from a draft, the object has no flat form: `cls.__new__(cls)` made it.
-    return error if isinstance(error, UnsetFieldError) else UnsetFieldError(self.__struct__.name, name)
-
-
-_GETTER_GLOBALS = {"unset": _unset, "AttributeError": AttributeError}
-
-
-def _setter(name: str) -> Callable[[Any, Any], None]:
-    def setter(self: Any, value: Any) -> None:
-        assign(self, name, value)
-
-    return setter
-
-
-def _deleter(name: str) -> Callable[[Any], None]:
-    def deleter(self: Any) -> None:
-        guarded_delattr(self, name)
-
-    return deleter
 
 
 class CachedProperty(functools.cached_property[Any]):
@@ -465,21 +462,69 @@ def _named_cached_property(function: Callable[[Any], Any], name: str) -> CachedP
     return restored
 
 
-def own_cached_properties(mro: list[type], namespace: dict[str, Any]) -> dict[str, CachedProperty]:
+def own_cached_properties(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, CachedProperty]:
     """Replacements for the `functools.cached_property` objects that a class would get from its body or a mixin.
 
     Args:
-        mro: the bases in method resolution order.
+        spec: the plan of the class.
         namespace: the class body.
     """
     found: dict[str, CachedProperty] = {}
     seen: set[str] = set()
-    for body in (namespace, *(base.__dict__ for base in mro)):
+    for body in (namespace, *map(class_dict, spec.new_bases)):
         for name, value in body.items():
             if type(value) is functools.cached_property and name not in seen:
                 found[name] = _named_cached_property(value.func, name)
             seen.add(name)
     return found
+
+
+class Vars(dict[str, Any]):
+    """The fields of a struct as `vars` gives them: a new dict each time, so writing to it is writing to the struct.
+
+    Code that writes to `self.__dict__` in a constructor works; elsewhere it fails as an assignment does, where a
+    plain dict would lose the value in silence.
+    """
+
+    __slots__ = ("_struct",)
+
+    def __init__(self, struct: Any):
+        super().__init__(field_values(struct))
+        self._struct = struct
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        known = name in self._struct.__struct__.fields
+        if known or not hasattr(_class_attribute(type(self._struct), name), "__get__"):
+            setattr(self._struct, name, value)
+        # Else a property that caches, of a kind that we do not know: it computes its value again.
+
+    def update(self, *others: Any, **values: Any) -> None:
+        for name, value in dict(*others, **values).items():
+            self[name] = value
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        if name not in self:
+            self[name] = default
+        return self.get(name, default)
+
+    def __delitem__(self, name: str) -> None:
+        guarded_delattr(self._struct, name)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        guarded_delattr(self._struct, name)
+
+    def popitem(self) -> Any:
+        guarded_delattr(self._struct, next(iter(self), "__dict__"))
+
+    def clear(self) -> None:
+        self.popitem()
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
 
 
 def field_values(self: Any) -> dict[str, Any]:

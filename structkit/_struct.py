@@ -14,7 +14,7 @@ from typing_extensions import Self, dataclass_transform
 from structkit import _compare, _pytree, _storage, update
 from structkit._codegen import generate_init
 from structkit._fields import Field, derived, field, static
-from structkit._spec import CUSTOM, GENERATED, ClassSpec, collect, spec_of, split_options, unknown_option
+from structkit._spec import CUSTOM, GENERATED, ClassSpec, class_dict, collect, spec_of, split_options, unknown_option
 from structkit._typing import ProtocolMeta, any_tuple, signature
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 from structkit.pretty import plain_doc, struct_doc, struct_repr
@@ -129,7 +129,7 @@ def _members(spec: ClassSpec, namespace: dict[str, Any]) -> tuple[dict[str, Any]
     options = spec.options
     members: dict[str, Any] = {"__struct__": spec, "__dataclass_fields__": {**spec.arguments}}
     members.update(_storage.field_properties(spec))
-    members.update(_storage.own_cached_properties(spec.mro, namespace))
+    members.update(_storage.own_cached_properties(spec, namespace))
     members.update(_comparison(spec, namespace))
     spec.blank = _storage.blank(spec)
     publish: Callable[[type], None] = _nothing
@@ -138,7 +138,7 @@ def _members(spec: ClassSpec, namespace: dict[str, Any]) -> tuple[dict[str, Any]
         members["__init__"], publish = generate_init(spec, namespace.get("__module__", "builtins"), qualname)
     elif spec.given_init is not None:
         members["__init__"] = _storage.constructs(spec.given_init)
-    getattr_ = next((body["__getattr__"] for body in (namespace, *map(vars, spec.mro)) if "__getattr__" in body), None)
+    getattr_ = next((body["__getattr__"] for body in (namespace, *map(class_dict, spec.new_bases)) if "__getattr__" in body), None)
     if getattr_ is not None:
         members["__getattr__"] = _storage.delegates(getattr_)
     if options.get("match_args", True) and "__match_args__" not in namespace:
@@ -165,22 +165,23 @@ def _nothing(cls: type) -> None:
 def _comparison(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
     """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
     members: dict[str, Any] = {}
-    for name in _OURS:
-        first = next((base for base in spec.mro if name in base.__dict__), object)
-        if spec_of(first) is None and "__dataclass_fields__" in first.__dict__ and name not in namespace:
-            members[name] = Struct.__dict__[name]
-    if any("__dict__" in base.__dict__ for base in spec.mro if spec_of(base) is None):
+    ours = class_dict(Struct)
+    for name in _OURS if spec.new_bases else ():
+        first = next((base for base in spec.new_bases if name in class_dict(base)), object)
+        if spec_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
+            members[name] = ours[name]
+    if any(["__dict__" in class_dict(base) for base in spec.new_bases if spec_of(base) is None]):
         # A mixin without slots brings a real one, which holds no field.
-        members["__dict__"] = Struct.__dict__["__dict__"]
+        members["__dict__"] = ours["__dict__"]
     if "__eq__" in namespace and "__hash__" not in namespace:
         # Python would set it to None; a frozen dataclass hashes all the same.
-        members["__hash__"] = Struct.__dict__["__hash__"]
+        members["__hash__"] = ours["__hash__"]
     eq, repr_ = spec.options.get("eq"), spec.options.get("repr")
     if eq is not None:
-        owner: Any = Struct if eq else object
-        members.update({key: owner.__dict__[key] for key in ("__eq__", "__ne__", "__hash__") if key not in namespace})
+        owner = ours if eq else class_dict(object)
+        members.update({key: owner[key] for key in ("__eq__", "__ne__", "__hash__") if key not in namespace})
     if repr_ is not None and "__repr__" not in namespace:
-        members["__repr__"] = (Struct if repr_ else object).__dict__["__repr__"]
+        members["__repr__"] = (ours if repr_ else class_dict(object))["__repr__"]
     if not spec.frozen and eq is not False and "__hash__" not in namespace:
         members["__hash__"] = None
     if spec.options.get("order"):
@@ -216,11 +217,12 @@ def _complete(cls: Any, spec: ClassSpec, body: dict[str, Any], members: dict[str
     """What needs the finished class: its name in the constructor, the registration, and our methods after hooks."""
     spec.cls = cls
     # An `__init_subclass__` of another framework may have made the class a dataclass of its own kind.
+    present = class_dict(cls)
     for name, member in members.items():
-        if cls.__dict__.get(name) is not member:
+        if present.get(name) is not member:
             type.__setattr__(cls, name, member)
     for name in _OURS:
-        if name in cls.__dict__ and name not in body:
+        if name in present and name not in body:
             type.__delattr__(cls, name)
     _storage.correct_getters(spec)
     _pytree.register(cls)
@@ -324,7 +326,7 @@ class Struct(_storage.Flat, metaclass=StructMeta):
         __eq__ = _compare.equal
         __ne__ = _compare.not_equal
         __hash__ = _compare.hash_struct
-        __dict__ = property(_storage.field_values, doc="A new dict of the fields: `vars(struct)`.")
+        __dict__ = property(_storage.Vars, doc="A new dict of the fields: `vars(struct)`.")
 
     def __repr__(self) -> str:
         """The class's name with its fields, arrays as dtype and shape; never fails."""
@@ -355,7 +357,7 @@ class Struct(_storage.Flat, metaclass=StructMeta):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if getattr(self, "__flat__", None) is not None:
-            raise FrozenInstanceError(type(self).__name__, "__setstate__")
+            raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
         _storage.store(self, update.construct(type(self), **state).__flat__)
 
 

@@ -87,6 +87,26 @@ if sys.version_info >= (3, 14):
         except NameError:
             return annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF)
 
+    def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
+        """The annotations of a class body as they were written.
+
+        Args:
+            namespace: what the class body left behind.
+        """
+        annotate = _annotate_function(namespace)
+        return {} if annotate is None else annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING)
+
+    def alias_value(alias: Any) -> Any:
+        """What a `type` statement stands for, with forward references for names that do not exist yet.
+
+        Args:
+            alias: a `TypeAliasType`.
+        """
+        try:
+            return alias.__value__
+        except NameError:
+            return annotationlib.call_evaluate_function(alias.evaluate_value, annotationlib.Format.FORWARDREF)
+
     def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
         """Give `function` annotations that are computed on first use.
 
@@ -117,6 +137,25 @@ else:
 
     def _evaluate(annotate: Any) -> dict[str, Any]:
         raise NotImplementedError
+
+    def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
+        """Nothing: before Python 3.14 a class body has no lazy annotations.
+
+        Args:
+            namespace: what the class body left behind.
+        """
+        return {}
+
+    def alias_value(alias: Any) -> Any:
+        """What a `type` statement stands for.
+
+        Args:
+            alias: a `TypeAliasType`.
+
+        Raises:
+            NameError: a name in it does not exist yet.
+        """
+        return alias.__value__
 
     def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
         """Give `function` its annotations; before Python 3.14 there are no lazy ones.

@@ -39,7 +39,8 @@ class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
 
     def __str__(self) -> str:
         if self.action == "delete":
-            return f"cannot delete field {self.field!r}: a {self.struct} keeps all of its fields"
+            why = "keeps all of its fields" if self.known else "has no field of this name"
+            return f"cannot delete field {self.field!r}: {self.struct} {why}"
         if not self.known:
             return f"cannot assign to field {self.field!r}: {self.struct} is frozen and has no field of this name"
         return (
@@ -172,7 +173,8 @@ class FreezeError(StructError, TypeError):
         self.entry, self.what, self.cure = entry, what, cure
 
     def __str__(self) -> str:
-        return f"freeze: entry {self.entry!r} is {self.what}: {self.cure}"
+        where = "" if self.entry is None else f" (at key {self.entry!r})"
+        return f"freeze: cannot freeze {self.what}{where}: {self.cure}"
 
 
 class NotAStructError(StructError, TypeError):
@@ -242,11 +244,11 @@ class PlaceError(StructError, LookupError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The clause `"; did you mean 'weight'?"` for a misspelt name, or `""` when nothing is close.
+    """The words `" (did you mean 'weight'?)"` for a misspelt name, or `""` when nothing is close.
 
     Args:
         name: the name that was not found.
         known: the names that exist.
     """
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -146,13 +146,13 @@ def _reconstructed(self: Any, spec: ClassSpec, changes: dict[str, Any]) -> Any:
     for name, f in spec.arguments.items():
         if not f.init:
             if name in changes:
-                raise NotReplaceableError(spec.name, name, "is not an __init__ parameter: __post_init__ sets it")
+                raise NotReplaceableError(spec.name, name, "is not an __init__ parameter; change what it is computed from, or use at(...).set(...)")
         elif name in changes:
             arguments[name] = changes[name]
         elif name not in spec.initvars:
             arguments[name] = getattr(self, name)
         elif f.default is MISSING:
-            raise NotReplaceableError(spec.name, name, "is an InitVar, which is not kept: pass it again")
+            raise NotReplaceableError(spec.name, name, "is an InitVar, which is not kept; pass it again")
     return type(self)(**arguments)
 
 

@@ -974,7 +974,7 @@ def test_construct_knows_fields_only_and_names_the_nearest():
 
     with pytest.raises(errors.UnknownFieldError) as error:
         construct(A, weigth=1)
-    assert str(error.value) == ("construct: A has no field 'weigth'; did you mean 'weight'? (fields: weight)")
+    assert str(error.value) == ("construct: A has no field 'weigth' (did you mean 'weight'?) (fields: weight)")
     with pytest.raises(errors.UnknownFieldError):
         construct(A, weight=1, scale=2)
 

@@ -683,13 +683,13 @@ def test_frozen_values_copy_and_pickle():
 def test_a_frozen_dict_of_what_has_no_frozen_form_says_which_entry():
     with pytest.raises(errors.FreezeError) as error:
         freeze({"a": {"b": jnp.ones(3)}})
-    assert str(error.value) == "freeze: entry 'b' is a jax array: arrays belong in a data field: drop static"
+    assert str(error.value) == "freeze: cannot freeze a jax array (at key 'b'): arrays belong in a data field: drop static"
 
 
 def test_a_frozen_array_of_objects_is_refused():
     with pytest.raises(errors.FreezeError) as error:
         freeze(np.array([object()], dtype=object))
-    assert str(error.value) == "freeze: entry 'array' is an array of objects: use a tuple"
+    assert str(error.value) == "freeze: cannot freeze an array of objects: use a tuple"
 
 
 def test_frozen_dicts_of_special_dicts_are_the_same():

@@ -159,7 +159,7 @@ def test_replace_refuses_an_unknown_name_with_the_nearest_field(changed):
     with pytest.raises(TypeError) as caught:
         changed(Linear(1), wieght=2)
     assert str(caught.value) == (
-        "replace: Linear has no field 'wieght'; did you mean 'weight'? (fields: weight, bias, name)"
+        "replace: Linear has no field 'wieght' (did you mean 'weight'?) (fields: weight, bias, name)"
     )
     assert isinstance(caught.value, StructError)
     for made in (Checked(1), Custom(1), CustomChild(1), Mutable(1)):
@@ -265,7 +265,7 @@ def test_construct_runs_no_hooks_and_takes_derived_fields():
 def test_construct_refuses_what_is_missing_unknown_or_no_class():
     with pytest.raises(TypeError, match=r"construct\(Linear, \.\.\.\) left field 'weight' of Linear unset"):
         construct(Linear)
-    with pytest.raises(TypeError, match=r"^construct: Linear has no field 'wieght'; did you mean 'weight'"):
+    with pytest.raises(TypeError, match=r"^construct: Linear has no field 'wieght' \(did you mean 'weight'"):
         construct(Linear, weight=1, wieght=2)
     with pytest.raises(TypeError, match="no field 'scale'"):
         construct(Given, x=1, y=2, scale=3)
@@ -489,7 +489,7 @@ def text(tree, where, *more):
 
 def test_an_unknown_field_is_refused_with_the_nearest():
     assert text(Model([Linear(1)]), lambda m: m.layers[0].wieght) == (
-        "at(tree, where): tree.layers[0].wieght is no field of Linear; did you mean 'weight'?; "
+        "at(tree, where): tree.layers[0].wieght is no field of Linear (did you mean 'weight'?); "
         "fields: weight, bias, name"
     )
 

@@ -1,0 +1,1 @@
+"""Measures structkit beside its peers on the same trees, in one process: `python -m benchmarks`, or `make bench`."""

@@ -1,0 +1,99 @@
+"""The results as a picture: small bar charts, one for each workload, structkit highlighted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks import creation, states, structs
+from benchmarks.peers import OURS, PEERS, SLOTS, TUPLES
+
+# Title, group and name of the row; in the order of the picture, row by row.
+PANELS = (
+    ("flatten, nested state", states.NESTED, "flatten"),
+    ("unflatten, nested state", states.NESTED, "unflatten"),
+    ("tree.map, nested state", states.NESTED, "tree.map"),
+    ("jitted state → state", states.NESTED, "jitted state -> state"),
+    ("jitted state → scalar", states.NESTED, "jitted state -> scalar"),
+    ("value_and_grad step", states.NESTED, "value_and_grad step"),
+    ("unflatten, 6 fields", structs.group(6), "unflatten"),
+    ("construct, 6 fields", structs.group(6), "construct"),
+    ("replace one of 10 fields", structs.group(10), "replace"),
+    ("read an attribute", structs.group(6), "attribute read"),
+    ("create a class, 6 fields", creation.CLASSES, creation.class_row(6, inherited=False)),
+    ("trace 10,000 constructions", states.TRACING, f"trace a function that builds {states.TRACED:,} structs"),
+)
+_COLUMNS = 3
+_OURS, _THEIRS, _LIMIT, _INK, _FAINT = "#d1495b", "#8fa3b8", "#d9dee4", "#22303c", "#7b8894"
+# A bar this many times as long as the next one is cut, and says so.
+_CUT = 3.0
+
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    """Write the picture.
+
+    Args:
+        results: what `report.load` gives.
+        path: a PNG file.
+    """
+    rows = {(row["group"], row["name"]): row["times"] for row in results["rows"]}
+    panels = [(title, rows[group, name]) for title, group, name in PANELS if (group, name) in rows]
+    lines = -(-len(panels) // _COLUMNS)
+    figure = Figure(figsize=(15, 2.75 * lines + 1.3), layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(w_pad=0.18, h_pad=0.14, rect=(0, 0, 1, 1 - 0.9 / (2.75 * lines + 1.3)))  # type: ignore[union-attr]
+    height = 2.75 * lines + 1.3
+    figure.text(0.012, 1 - 0.38 / height, "Time of structs in JAX", fontsize=19, weight="bold", color=_INK, va="center")
+    known = results["environment"]
+    where = f"Python {known['python']} ({known['build']} build), JAX {known['jax']}, {known['processor']}"
+    how = "fastest of many interleaved rounds in one process; shorter is better; raw tuples and plain slots are limits"
+    figure.text(0.012, 1 - 0.76 / height, f"{where}: {how}", fontsize=10.5, color=_FAINT, va="center")
+    for i, (title, times) in enumerate(panels):
+        _panel(figure.add_subplot(lines, _COLUMNS, i + 1), title, times)
+    figure.savefig(path, dpi=110)
+
+
+def _panel(axes: Axes, title: str, times: dict[str, dict[str, float]]) -> None:
+    names = [peer.name for peer in PEERS if peer.name in times]
+    seconds = [times[name]["best"] for name in names]
+    unit, scale = _unit(times[OURS]["best"])
+    values = [value / scale for value in seconds]
+    end = _end(values)
+    colours = [_OURS if name == OURS else _LIMIT if name in (TUPLES, SLOTS) else _THEIRS for name in names]
+    places = range(len(names))
+    axes.barh(places, [min(value, end) for value in values], color=colours, height=0.72)
+    for place, name, value in zip(places, names, values):
+        weight, colour = ("bold", _OURS) if name == OURS else ("normal", _INK)
+        text = f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+        if value > end:
+            axes.text(end * 0.985, place, f"{text}  »", ha="right", va="center", fontsize=10, color="white", weight="bold")
+        else:
+            axes.text(value + end * 0.012, place, text, va="center", fontsize=10, color=colour, weight=weight)
+    axes.set_xlim(0, end * 1.12)
+    axes.set_yticks(places, names, fontsize=10, color=_INK)
+    for label, name in zip(axes.get_yticklabels(), names):
+        label.set_color(_OURS if name == OURS else _FAINT if name in (TUPLES, SLOTS) else _INK)
+        label.set_weight("bold" if name == OURS else "normal")
+    axes.invert_yaxis()
+    axes.set_title(f"{title}  ({unit})", loc="left", fontsize=11.5, weight="bold", color=_INK)
+    axes.tick_params(length=0, labelbottom=False)
+    axes.spines[:].set_visible(False)
+
+
+def _end(values: Sequence[float]) -> float:
+    """Where the axis ends: one far longer bar would leave nothing to see of the others."""
+    ordered = sorted(values)
+    for shorter, longer in zip(ordered[len(ordered) // 2 :], ordered[len(ordered) // 2 + 1 :]):
+        if longer > _CUT * shorter:
+            return shorter * 1.35
+    return ordered[-1]
+
+
+def _unit(seconds: float) -> tuple[str, float]:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return unit, scale
+    return "ns", 1e-9

@@ -1,0 +1,157 @@
+"""Workloads on classes and modules: creating a class, importing a library, and the bytes of an object."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import tracemalloc
+import types
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import OURS, Peer, Shape, Workshop, renamed
+from benchmarks.rows import Row, Workload
+from benchmarks.timing import Effort, Snippet, Timing
+
+CLASSES, IMPORTS, MEMORY = "class creation", "import", "bytes of an object"
+CLASS_SIZES, MEMORY_SIZES = (6, 48), (3, 6, 48)
+_EFFORT = Effort(1.5, least=15, most=300)
+
+_serials = itertools.count()
+
+
+def workloads(workshop: Workshop) -> Iterator[Workload]:
+    """The workloads that create classes.
+
+    Args:
+        workshop: the peers.
+    """
+    for size in CLASS_SIZES:
+        for inherited in (False, True):
+            snippets = partial(creating, workshop, size, inherited=inherited)
+            yield Workload(CLASSES, class_row(size, inherited=inherited), snippets, _EFFORT)
+
+
+def class_row(size: int, *, inherited: bool) -> str:
+    """What tables call the row.
+
+    Args:
+        size: the number of fields.
+        inherited: whether half of them come from a base.
+    """
+    return f"{size} fields, half of them inherited" if inherited else f"{size} fields"
+
+
+def creating(workshop: Workshop, size: int, *, inherited: bool = False) -> dict[str, Snippet]:
+    """The snippets that create a class whose field names were never seen before, so that no cache flatters anybody.
+
+    Args:
+        workshop: the peers.
+        size: the number of fields.
+        inherited: whether half of them come from a base.
+    """
+    found = {}
+    for peer in workshop.peers.values():
+        if peer.is_class:
+            scope = workshop.scope(peer)
+            own = size // 2 if inherited else size
+            base = renamed(Shape.of(size - own), next(_serials)) if inherited else None
+            if base is not None:
+                workshop.scope(peer, base)
+            codes = _codes(peer, Shape.of(own), base.name if base is not None else None)
+            # The class body is compiled beforehand, as in a module that has been imported before.
+            found[peer.name] = Snippet(
+                "exec(code, scope)", {"codes": codes, "scope": scope}, setup="code = next(codes)", calls=1
+            )
+    return found
+
+
+def _codes(peer: Peer, shape: Shape, base: str | None) -> Iterator[types.CodeType]:
+    for serial in _serials:
+        yield compile(peer.source(renamed(shape, serial, base)), "<benchmark>", "exec")
+
+
+_IMPORT = """
+import jax, sys, time
+start = time.perf_counter()
+for module in sys.argv[1:]:
+    __import__(module)
+print(time.perf_counter() - start)
+"""
+
+
+def imports(workshop: Workshop, rounds: int) -> Row:
+    """The row of import times over `import jax`, each in a new interpreter; the peers get a third of the rounds.
+
+    Args:
+        workshop: the peers.
+        rounds: how many interpreters to start for structkit.
+    """
+    samples: dict[str, list[float]] = {}
+    for i in range(rounds):
+        for peer in workshop.peers.values():
+            if peer.package is not None and (peer.name == OURS or i % 3 == 0):
+                samples.setdefault(peer.name, []).append(_import_seconds(peer.modules))
+    times = {name: Timing(min(found), statistics.median(found), len(found)) for name, found in samples.items()}
+    return Row(IMPORTS, "import, over import jax", times)
+
+
+def _import_seconds(modules: tuple[str, ...]) -> float:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), environment.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", _IMPORT, *modules]
+    return float(subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout)
+
+
+def memory(workshop: Workshop) -> Iterator[Row]:
+    """The rows of bytes per object. What the fields hold is shared and not counted.
+
+    Args:
+        workshop: the peers.
+    """
+    for size in MEMORY_SIZES:
+        bytes_ = {peer.name: bytes_per_object(workshop, peer, size) for peer in workshop.peers.values()}
+        times = {name: Timing(value, value, 1) for name, value in bytes_.items()}
+        yield Row(MEMORY, f"{size} fields", times, unit="bytes")
+
+
+_ALLOCATE = """
+def allocate(kept):
+    for i in range(len(kept)):
+        kept[i] = {construct}
+"""
+
+
+def bytes_per_object(workshop: Workshop, peer: Peer, size: int) -> float:
+    """The bytes that an object takes, as `tracemalloc` counts them.
+
+    Args:
+        workshop: the peers.
+        peer: whose object.
+        size: the number of fields.
+    """
+    shape = Shape.of(size)
+    names: dict[str, Any] = {**workshop.scope(peer, shape), **_values(size)}
+    exec(_ALLOCATE.format(construct=peer.construct(shape, list(_values(size)))), names)
+    kept: list[Any] = [None] * max(10, 2000 // size)
+    # Once before, for what is made at the first object; then without the memory that Python keeps for new tuples.
+    names["allocate"](kept)
+    kept = [None] * len(kept)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        names["allocate"](kept)
+        return (tracemalloc.get_traced_memory()[0] - before) / len(kept)
+    finally:
+        tracemalloc.stop()
+
+
+def _values(size: int) -> Mapping[str, float]:
+    return {f"v{i}": float(i) for i in range(size)}

@@ -1,0 +1,313 @@
+"""The libraries that are compared, each as a recipe: how its code declares a class, and how it uses an object.
+
+Classes come from source text made by the recipes, so that every peer gets the same class, written the way its own
+documentation writes it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import Any
+
+MODULE = "benchmarks.generated"
+"""The module in which the classes are made: pickle finds them there, and chex registers nothing in `__main__`."""
+
+STATIC_VALUES = ("'relu'", "2")
+"""The values of the static fields, as source text."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a class has: fields called `f0`, `f1`, ..., static ones called `s0`, `s1`, and what a row needs besides.
+
+    Attributes:
+        name: the class's name.
+        data: the names of its data fields.
+        statics: the names of its static fields.
+        defaults: whether every field has a default.
+        custom_init: whether the class writes its own `__init__`.
+        base: the class's base, or None.
+    """
+
+    name: str
+    data: tuple[str, ...]
+    statics: tuple[str, ...] = ()
+    defaults: bool = False
+    custom_init: bool = False
+    base: str | None = None
+
+    @classmethod
+    def of(cls, data: int, statics: int = 0, *, defaults: bool = False, custom_init: bool = False) -> Shape:
+        """The shape with so many fields.
+
+        Args:
+            data: the number of data fields.
+            statics: the number of static fields, at most two.
+            defaults: whether every field has a default.
+            custom_init: whether the class writes its own `__init__`.
+        """
+        name = f"C{data}_{statics}{'_defaults' * defaults}{'_custom' * custom_init}"
+        fields = tuple(f"f{i}" for i in range(data))
+        return cls(name, fields, tuple(f"s{i}" for i in range(statics)), defaults, custom_init)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A library's recipe. The templates are filled with `str.format`.
+
+    Attributes:
+        name: what tables call it.
+        package: the distribution, for its version; None for what comes with Python or JAX.
+        modules: the modules that its code names.
+        header: the beginning of a class statement: {name}, {base}.
+        root: the base of a class that has no other.
+        data_field: the declaration of a data field: {field}, {assigned} (` = 0.0` or nothing).
+        static_field: of a static one: {field}, {default} (`default='relu'` or nothing), {assigned}; None if the library
+            has no static fields.
+        assign: how a custom `__init__` sets a field: {field}, {value}.
+        replaced: a copy of `x` with one field changed: {field}, {i}, {after}.
+        read: a field of `x`: {field}, {i}.
+        constructed: an object: {name}, {positional} (the values, each with a comma).
+        is_pytree: whether JAX knows its objects.
+        is_class: whether there is a class at all.
+    """
+
+    name: str
+    package: str | None
+    modules: tuple[str, ...]
+    header: str
+    root: str = "object"
+    data_field: str = "{field}: float{assigned}"
+    static_field: str | None = None
+    assign: str = "self.{field} = {value}"
+    replaced: str = "x.replace({field}=v)"
+    read: str = "x.{field}"
+    constructed: str = "{name}({positional})"
+    is_pytree: bool = True
+    is_class: bool = True
+
+    def source(self, shape: Shape) -> str:
+        """The class statement, as source text.
+
+        Args:
+            shape: what the class has.
+        """
+        lines = [self.header.format(name=shape.name, base=shape.base or self.root)]
+        for field in shape.data:
+            lines.append(self.data_field.format(field=field, assigned=" = 0.0" if shape.defaults else ""))
+        for field, value in zip(shape.statics, STATIC_VALUES):
+            default, assigned = (f"default={value}", f" = {value}") if shape.defaults else ("", "")
+            if self.static_field is not None:
+                lines.append(self.static_field.format(field=field, default=default, assigned=assigned))
+        if shape.custom_init:
+            lines.append(f"def __init__(self, {', '.join(shape.data)}):")
+            lines.extend("    " + self.assign.format(field=field, value=field) for field in shape.data)
+        return "\n    ".join(lines) + "\n"
+
+    def construct(self, shape: Shape, values: Sequence[str], *, keyword: bool = False) -> str:
+        """An expression that makes an object.
+
+        Args:
+            shape: what the class has.
+            values: expressions, one for each data field.
+            keyword: whether to pass them by name.
+        """
+        kept = [*values, *(STATIC_VALUES[: len(shape.statics)] if self.takes_statics else ())]
+        if keyword:
+            kept = [f"{field}={value}" for field, value in zip((*shape.data, *shape.statics), kept)]
+        return self.constructed.format(name=shape.name, positional="".join(f"{value}, " for value in kept))
+
+    @property
+    def takes_statics(self) -> bool:
+        """Whether a constructor is given the values of the static fields."""
+        return self.static_field is not None
+
+    def supports(self, shape: Shape) -> bool:
+        """Whether the library can make such a class. A tuple stands in without the statics.
+
+        Args:
+            shape: what the class has.
+        """
+        return not shape.statics or self.takes_statics or not self.is_class
+
+
+@dataclass(frozen=True)
+class Slotted(Peer):
+    """A plain class with slots, unknown to JAX: how fast a Python object can be made and read."""
+
+    @property
+    def takes_statics(self) -> bool:
+        """Whether a constructor is given the values of the static fields."""
+        return True
+
+    def source(self, shape: Shape) -> str:
+        """The class statement, as source text.
+
+        Args:
+            shape: what the class has.
+        """
+        fields = (*shape.data, *shape.statics)
+        defaults = ["0.0"] * len(shape.data) + list(STATIC_VALUES[: len(shape.statics)])
+        parameters = [f"{f}={value}" for f, value in zip(fields, defaults)] if shape.defaults else fields
+        lines = [self.header.format(name=shape.name, base=shape.base or self.root), f"    __slots__ = {fields!r}"]
+        lines.append(f"    def __init__(self, {', '.join(parameters)}):")
+        lines.extend(f"        self.{field} = {field}" for field in fields)
+        return "\n".join(lines) + "\n"
+
+
+OURS = "structkit"
+FLAX, EQUINOX, TUPLES, SLOTS = "flax.struct", "equinox", "raw tuples", "plain slots"
+
+_FROZEN_ASSIGN = "object.__setattr__(self, '{field}', {value})"
+
+PEERS: tuple[Peer, ...] = (
+    Peer(
+        name=OURS,
+        package="structkit",
+        modules=("structkit",),
+        header="class {name}({base}):",
+        root="structkit.Struct",
+        static_field="{field}: object = structkit.static({default})",
+    ),
+    Peer(
+        name=FLAX,
+        package="flax",
+        modules=("flax.struct",),
+        header="@flax.struct.dataclass\nclass {name}({base}):",
+        static_field="{field}: object = flax.struct.field(pytree_node=False, {default})",
+        assign=_FROZEN_ASSIGN,
+    ),
+    Peer(
+        name=EQUINOX,
+        package="equinox",
+        modules=("equinox",),
+        header="class {name}({base}):",
+        root="equinox.Module",
+        static_field="{field}: object = equinox.field(static=True, {default})",
+        replaced="equinox.tree_at(lambda t: t.{field}, x, v)",
+    ),
+    Peer(
+        name="chex",
+        package="chex",
+        modules=("chex",),
+        # Not as a mapping, which is slower and takes no positional arguments.
+        header="@chex.dataclass(frozen=True, mappable_dataclass=False)\nclass {name}({base}):",
+        assign=_FROZEN_ASSIGN,
+    ),
+    Peer(
+        name="jax_dataclasses",
+        package="jax_dataclasses",
+        modules=("jax_dataclasses", "dataclasses"),
+        header="@jax_dataclasses.pytree_dataclass\nclass {name}({base}):",
+        static_field="{field}: jax_dataclasses.Static[object]{assigned}",
+        assign=_FROZEN_ASSIGN,
+        replaced="dataclasses.replace(x, {field}=v)",
+    ),
+    Peer(
+        name="stdlib dataclass",
+        package=None,
+        modules=("dataclasses", "jax"),
+        header="@jax.tree_util.register_dataclass\n@dataclasses.dataclass(frozen=True)\nclass {name}({base}):",
+        static_field="{field}: object = dataclasses.field(metadata={{'static': True}}, {default})",
+        assign=_FROZEN_ASSIGN,
+        replaced="dataclasses.replace(x, {field}=v)",
+    ),
+    Peer(
+        name=TUPLES,
+        package=None,
+        modules=(),
+        header="",
+        replaced="(*x[:{i}], v, *x[{after}:])",
+        read="x[{i}]",
+        constructed="({positional})",
+        is_class=False,
+    ),
+    Slotted(name=SLOTS, package=None, modules=(), header="class {name}({base}):", is_pytree=False),
+)
+
+
+class Workshop:
+    """The peers that are here, and the classes made of them.
+
+    Attributes:
+        peers: name -> recipe, of those that can be imported.
+        missing: name -> why not, of the others.
+        versions: name -> version, of those that have one.
+    """
+
+    def __init__(self) -> None:
+        self.peers: dict[str, Peer] = {}
+        self.missing: dict[str, str] = {}
+        self.versions: dict[str, str] = {}
+        self._scopes: dict[str, dict[str, Any]] = {}
+        for peer in PEERS:
+            try:
+                scope = {name.partition(".")[0]: _top_level(name) for name in peer.modules}
+            except ImportError as error:
+                self.missing[peer.name] = str(error)
+                continue
+            module = types.ModuleType(f"{MODULE}.{peer.name.replace('.', '_').replace(' ', '_')}")
+            sys.modules[module.__name__] = module
+            self.peers[peer.name], self._scopes[peer.name] = peer, vars(module)
+            self._scopes[peer.name].update(scope)
+            if peer.package is not None:
+                self.versions[peer.name] = _version(peer)
+
+    def scope(self, peer: Peer, *shapes: Shape) -> dict[str, Any]:
+        """The globals of the peer's code, with the classes of these shapes in them.
+
+        Args:
+            peer: whose classes.
+            shapes: what they have. A class that exists already is kept.
+        """
+        scope = self._scopes[peer.name]
+        for shape in shapes:
+            if peer.is_class and shape.name not in scope:
+                exec(peer.source(shape), scope)
+        return scope
+
+    def make(self, peer: Peer, shape: Shape, values: Sequence[object]) -> Any:
+        """An object.
+
+        Args:
+            peer: whose class.
+            shape: what the class has.
+            values: one for each data field.
+        """
+        words = [f"values[{i}]" for i in range(len(values))]
+        return eval(peer.construct(shape, words), {**self.scope(peer, shape), "values": values})
+
+
+def _top_level(name: str) -> types.ModuleType:
+    importlib.import_module(name)
+    return sys.modules[name.partition(".")[0]]
+
+
+def _version(peer: Peer) -> str:
+    try:
+        return metadata.version(str(peer.package))
+    except metadata.PackageNotFoundError:
+        # Run from a checkout that is not installed.
+        return str(getattr(sys.modules[peer.modules[0]], "__version__", "unknown"))
+
+
+def renamed(shape: Shape, serial: int, base: str | None = None) -> Shape:
+    """The shape under names that no class had before.
+
+    Args:
+        shape: what the class has.
+        serial: a number that makes the names new.
+        base: the class's base.
+    """
+    return replace(
+        shape,
+        name=f"New{serial}",
+        data=tuple(f"w{serial}_{field}" for field in shape.data),
+        statics=tuple(f"w{serial}_{field}" for field in shape.statics),
+        base=base,
+    )

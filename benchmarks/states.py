@@ -1,0 +1,192 @@
+"""Workloads on whole states: many small nested structs, one wide struct, a transformer; compiled functions; tracing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks.peers import Peer, Shape, Workshop
+from benchmarks.rows import Workload
+from benchmarks.timing import Effort, Snippet
+
+NESTED, FLAT, TRANSFORMER, TRACING = "nested state", "flat state", "transformer", "tracing"
+
+# Compiled functions on the nested state are compared by small differences: they get the most rounds.
+_TREE, _COMPILED, _DIFFERENCE = Effort(0.5), Effort(0.5), Effort(4.0, most=4000)
+
+# (class's shape, values of its data fields) -> object
+_Make = Callable[..., Any]
+
+
+def workloads(workshop: Workshop) -> Iterator[Workload]:
+    """The workloads on states.
+
+    Args:
+        workshop: the peers.
+    """
+    nested = _States(workshop, nested_state)
+    flat = _States(workshop, flat_state)
+    transformer = _States(workshop, transformer_state)
+    for group, states in ((NESTED, nested), (FLAT, flat), (TRANSFORMER, transformer)):
+        for name, code in TREE_OPERATIONS.items():
+            yield Workload(group, name, partial(states.snippets, code), _TREE)
+        effort = _DIFFERENCE if group == NESTED else _COMPILED
+        yield Workload(group, "jitted state -> state", partial(states.compiled, _same), effort)
+        yield Workload(group, "jitted state -> scalar", partial(states.compiled, _scalar), effort)
+    yield Workload(NESTED, "value_and_grad step", nested.steps, _COMPILED)
+    yield Workload(TRACING, f"trace a function that builds {TRACED:,} structs", partial(tracing, workshop), Effort(1.5))
+
+
+TREE_OPERATIONS = {
+    "flatten": "jax.tree.flatten(x)",
+    "flatten with path": "jax.tree_util.tree_flatten_with_path(x)",
+    "unflatten": "treedef.unflatten(leaves)",
+    "tree.map": "jax.tree.map(identity, x)",
+}
+
+
+def nested_state(make: _Make, leaf: Callable[[], Any]) -> Any:
+    """A training state of 151 structs with 247 scalar leaves: parameters and two moments of 16 blocks of two layers.
+
+    Args:
+        make: makes an object of a class.
+        leaf: makes a leaf.
+    """
+
+    def linear() -> Any:
+        return make(Shape("Linear", ("weight", "bias"), ("activation",)), leaf(), leaf())
+
+    def parameters() -> Any:
+        blocks = (make(Shape("Block", ("one", "two", "scale")), linear(), linear(), leaf()) for _ in range(16))
+        return make(Shape("Model", ("blocks", "head")), tuple(blocks), linear())
+
+    return make(Shape("State", ("params", "mu", "nu", "step")), parameters(), parameters(), parameters(), leaf())
+
+
+def flat_state(make: _Make, leaf: Callable[[], Any]) -> Any:
+    """One struct of 300 scalar leaves.
+
+    Args:
+        make: makes an object of a class.
+        leaf: makes a leaf.
+    """
+    return make(Shape.of(300), *[leaf() for _ in range(300)])
+
+
+def transformer_state(make: _Make, leaf: Callable[[], Any]) -> Any:
+    """A tree of 162 structs in the shape of a transformer's parameters, with 32 blocks and 388 leaves.
+
+    Args:
+        make: makes an object of a class.
+        leaf: makes a leaf.
+    """
+
+    def norm() -> Any:
+        return make(Shape("Norm", ("scale", "bias"), ("epsilon",)), leaf(), leaf())
+
+    def block() -> Any:
+        attention = make(Shape("Attention", ("q", "k", "v", "o"), ("heads",)), *[leaf() for _ in range(4)])
+        mlp = make(Shape("MLP", ("w1", "b1", "w2", "b2"), ("activation",)), *[leaf() for _ in range(4)])
+        return make(Shape("TransformerBlock", ("attention", "mlp", "norm1", "norm2")), attention, mlp, norm(), norm())
+
+    blocks = tuple(block() for _ in range(32))
+    shape = Shape("Transformer", ("embedding", "positions", "blocks", "norm"))
+    return make(shape, leaf(), leaf(), blocks, norm())
+
+
+class _States:
+    """One state for each peer, made when it is first needed."""
+
+    def __init__(self, workshop: Workshop, build: Callable[[_Make, Callable[[], Any]], Any]):
+        self._workshop, self._build = workshop, build
+        self._states: dict[str, Any] = {}
+
+    def states(self) -> Mapping[str, Any]:
+        """Peer -> state."""
+        if not self._states:
+            trees = [peer for peer in self._workshop.peers.values() if peer.is_pytree]
+            self._states = {peer.name: self._build(partial(self._make, peer), _number) for peer in trees}
+        return self._states
+
+    def _make(self, peer: Peer, shape: Shape, *values: object) -> Any:
+        if not peer.supports(shape):
+            shape = Shape(shape.name, shape.data)
+        return self._workshop.make(peer, shape, values)
+
+    def snippets(self, code: str) -> dict[str, Snippet]:
+        """The snippets that run `code` on each state `x`."""
+        found = {}
+        for name, x in self.states().items():
+            leaves, treedef = jax.tree.flatten(x)
+            names = {"jax": jax, "x": x, "leaves": leaves, "treedef": treedef, "identity": lambda leaf: leaf}
+            found[name] = Snippet(code, names)
+        return found
+
+    def compiled(self, function: Callable[[Any], Any]) -> dict[str, Snippet]:
+        """The snippets that call `function`, compiled, on each state."""
+        return {name: Snippet("f(x)", {"f": jax.jit(function), "x": x}) for name, x in self.states().items()}
+
+    def steps(self) -> dict[str, Snippet]:
+        """The snippets that take a step of gradient descent on each state and wait for it."""
+        code = "f(x)[1].block_until_ready()"
+        return {name: Snippet(code, {"f": jax.jit(_step), "x": x}) for name, x in self.states().items()}
+
+
+_numbers = itertools.count()
+
+
+def _number() -> jax.Array:
+    # Another one each time: a leaf that a tree holds twice would be one buffer.
+    return jnp.float32(next(_numbers) % 1000)
+
+
+def _same(state: Any) -> Any:
+    return state
+
+
+def _scalar(state: Any) -> Any:
+    return jax.tree.leaves(state)[0]
+
+
+def _step(state: Any) -> tuple[Any, jax.Array]:
+    def loss(state: Any) -> jax.Array:
+        # Not of a stack of them, which takes XLA ten times as long to compile.
+        return sum((leaf**2 for leaf in jax.tree.leaves(state)), jnp.float32(0))
+
+    value, gradient = jax.value_and_grad(loss)(state)
+    return jax.tree.map(lambda leaf, slope: leaf - 0.1 * slope, state, gradient), value
+
+
+TRACED = 10_000
+_BUILD = """
+def fresh():
+    def build(leaf):
+        for _ in range({count}):
+            x = {construct}
+            leaf = {read}
+        return leaf
+    return build
+"""
+
+
+def tracing(workshop: Workshop) -> dict[str, Snippet]:
+    """The snippets that trace a function that builds many structs of three fields and reads one field of each.
+
+    Args:
+        workshop: the peers.
+    """
+    shape = Shape.of(3)
+    found = {}
+    for peer in workshop.peers.values():
+        if peer.is_pytree:
+            construct, read = peer.construct(shape, ["leaf"] * 3), peer.read.format(field="f1", i=1)
+            names = {**workshop.scope(peer, shape), "jax": jax, "zero": jnp.zeros(())}
+            exec(_BUILD.format(count=TRACED, construct=construct, read=read), names)
+            # A new function each time, since JAX remembers what it has traced.
+            found[peer.name] = Snippet("jax.eval_shape(build, zero)", names, setup="build = fresh()", calls=1)
+    return found

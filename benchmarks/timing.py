@@ -1,0 +1,97 @@
+"""Times of code snippets that take turns, so that a busy machine disturbs all of them alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import timeit
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """Code to time, with the names that it uses.
+
+    Attributes:
+        code: one statement.
+        names: its globals.
+        setup: a statement that runs untimed before each batch.
+        calls: how often a batch runs the statement; None to choose by the clock.
+        copies: how often the statement is written into the loop's body; many for statements of nanoseconds.
+    """
+
+    code: str
+    names: dict[str, Any] = field(repr=False)
+    setup: str = "pass"
+    calls: int | None = None
+    copies: int = 1
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds per execution of a snippet: the fastest round, the median round, and how many rounds there were."""
+
+    best: float
+    median: float
+    rounds: int
+
+    @property
+    def spread(self) -> float:
+        """How far the median round lies above the fastest, as a fraction of the fastest."""
+        return self.median / self.best - 1
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure one row: rounds until `seconds` have gone by, but `least` and at `most` so many."""
+
+    seconds: float
+    least: int = 15
+    most: int = 2000
+    batch: float = 1e-4
+
+    def scaled(self, factor: float) -> Effort:
+        """The same with another time.
+
+        Args:
+            factor: what to multiply the time with.
+        """
+        return Effort(self.seconds * factor, max(2, round(self.least * min(1.0, factor))), self.most, self.batch)
+
+
+def race(snippets: Mapping[str, Snippet], effort: Effort) -> dict[str, Timing]:
+    """The timing of each snippet, by its key. They take turns, and each round begins with another one.
+
+    Args:
+        snippets: key -> snippet.
+        effort: how long to measure.
+    """
+    racers = {key: _Racer(snippet, effort.batch) for key, snippet in snippets.items()}
+    samples: dict[str, list[float]] = {key: [] for key in racers}
+    order = list(racers)
+    rounds, end = 0, time.perf_counter() + effort.seconds
+    while rounds < effort.least or (rounds < effort.most and time.perf_counter() < end):
+        first = rounds % max(1, len(order))
+        for key in order[first:] + order[:first]:
+            samples[key].append(racers[key].sample())
+        rounds += 1
+    return {key: Timing(min(times), statistics.median(times), rounds) for key, times in samples.items()}
+
+
+class _Racer:
+    """A snippet that is compiled, warm, and knows how many calls make a batch."""
+
+    def __init__(self, snippet: Snippet, batch: float):
+        statement = "\n".join([snippet.code] * snippet.copies)
+        self._timer = timeit.Timer(statement, snippet.setup, globals=snippet.names)
+        self._calls, self._copies = snippet.calls or 1, snippet.copies
+        self._timer.timeit(self._calls)
+        if snippet.calls is None:
+            while self._timer.timeit(self._calls) < batch:
+                self._calls *= 2
+
+    def sample(self) -> float:
+        # `timeit` switches the garbage collector off while it measures.
+        return self._timer.timeit(self._calls) / (self._calls * self._copies)
