@@ -77,8 +77,10 @@ class _Scope:
             return self.namespace[name]
         return next((names[name] for names in self._scopes() if name in names), _UNRESOLVED)
 
-    def _scopes(self) -> typing.Iterator[typing.Mapping[str, Any]]:
+    def _scopes(self) -> list[typing.Mapping[str, Any]]:
         """The local names of the functions that are defining the class, innermost first; the module; the builtins."""
+        # A list, not a generator: a generator that is left half-way would keep the frame, and the frame all it holds.
+        scopes: list[typing.Mapping[str, Any]] = []
         frame: types.FrameType | None = sys._getframe(1)
         module = vars(sys.modules[self.module_name]) if self.module_name in sys.modules else None
         while frame is not None and (self.functions or module is None):
@@ -86,10 +88,9 @@ class _Scope:
                 # Code that `exec` runs has a module in its frame only.
                 module = module or frame.f_globals
                 if frame.f_code.co_qualname in self.functions:
-                    yield frame.f_locals
+                    scopes.append(frame.f_locals)
             frame = frame.f_back
-        yield module or {}
-        yield vars(builtins)
+        return [*scopes, module or {}, vars(builtins)]
 
 
 def _kind(annotation: Any, scope: _Scope) -> str:
