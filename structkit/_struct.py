@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import copyreg
 import dataclasses
+import sys
 from abc import ABCMeta
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, ParamSpec, Protocol, TypeVar, overload
@@ -294,7 +295,12 @@ class Struct(_storage.Flat, metaclass=StructMeta):
 
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, Field]]
-        replace: ClassVar[_ReplaceDescriptor]
+
+        if sys.version_info >= (3, 13):
+            replace: ClassVar[_ReplaceDescriptor]
+        else:
+            # Checkers make no `__replace__` for these targets, so the names and types of changes stay unchecked.
+            def replace(self, /, **changes: Any) -> Self: ...
 
         def __init_subclass__(
             cls,
