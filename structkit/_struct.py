@@ -294,7 +294,7 @@ class Struct(_storage.Flat, metaclass=StructMeta):
     __slots__ = ()
 
     if TYPE_CHECKING:
-        __dataclass_fields__: ClassVar[dict[str, Field]]
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
         if sys.version_info >= (3, 13):
             replace: ClassVar[_ReplaceDescriptor]
