@@ -58,6 +58,9 @@ class Square(Struct):
     scale: dataclasses.InitVar[float]
     area: float = derived()
 
+    def __post_init__(self, scale: float) -> None:
+        object.__setattr__(self, "area", self.side**2 * scale)
+
 
 class Base(Struct):
     a: int

@@ -14,6 +14,6 @@ class Point(Struct):
     x: jax.Array = field(converter=to_array)
 
 
-Point(1.0)
-Point([1.0, 2.0])
-Point(x=2)
+Point(1.0)  # fine: float
+Point([1.0, 2.0])  # fine: list
+Point(x=2)  # fine: int

@@ -15,12 +15,19 @@ class Square(Struct):
     count: int = derived(default=0, doc="how many")
     hidden: int = field(init=False, default=1)
 
+    def __post_init__(self, scale: float) -> None:
+        # Checkers refuse `self.area = ...` in a frozen class; this is how dataclasses write it.
+        object.__setattr__(self, "area", self.side**2 * scale)
+
 
 class Labelled(Struct):
     name: str
     unit: dataclasses.InitVar[str] = "m"
     label: str = derived(static=True)
     values: jax.Array = derived(default=jnp.zeros(3))
+
+    def __post_init__(self, unit: str) -> None:
+        object.__setattr__(self, "label", f"{self.name} [{unit}]")
 
 
 Square(2.0, 3.0)
