@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import copyreg
 import dataclasses
-import sys
 from abc import ABCMeta
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, ParamSpec, Protocol, TypeVar, overload
@@ -257,13 +256,21 @@ if TYPE_CHECKING:
     class _SupportsReplace(Protocol[_P, _R_co]):
         def __replace__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
 
+    class _UncheckedReplace(Protocol[_R_co]):
+        def __call__(self, /, **changes: Any) -> _R_co: ...
+
     class _ReplaceDescriptor:
-        """`replace` with the keywords of `__replace__`, which checkers make for dataclasses on 3.13 and later."""
+        """`replace` with the keywords of `__replace__`, which most checkers make for dataclasses on 3.13 and later.
+
+        For older targets the names and types of changes stay unchecked, but the result is known.
+        """
 
         @overload
         def __get__(self, obj: None, owner: type[Any], /) -> Self: ...
         @overload
         def __get__(self, obj: _SupportsReplace[_P, Any], owner: type[_T], /) -> Callable[_P, _T]: ...
+        @overload
+        def __get__(self, obj: object, owner: type[_T], /) -> _UncheckedReplace[_T]: ...
         def __get__(self, obj: Any, owner: type[Any], /) -> Any: ...
 
 
@@ -295,12 +302,7 @@ class Struct(_storage.Flat, metaclass=StructMeta):
 
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
-
-        if sys.version_info >= (3, 13):
-            replace: ClassVar[_ReplaceDescriptor]
-        else:
-            # Checkers make no `__replace__` for these targets, so the names and types of changes stay unchecked.
-            def replace(self, /, **changes: Any) -> Self: ...
+        replace: ClassVar[_ReplaceDescriptor]
 
         def __init_subclass__(
             cls,

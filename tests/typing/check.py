@@ -9,8 +9,8 @@ A program whose name ends with `_312` is for Python 3.12 and newer targets.
 """
 
 from __future__ import annotations
-
 import __future__
+
 import argparse
 import ast
 import os
@@ -158,7 +158,14 @@ def sources(checker: str, target: str) -> list[Path]:
 def completeness() -> list[str]:
     """What `pyright --verifytypes` says when a public type is not known completely; nothing when all are."""
     pyright = Path(sys.executable).parent / "pyright"
-    command = [pyright, "--verifytypes", "structkit", "--ignoreexternal", "--pythonpath", sys.executable]
+    command: list[str | Path] = [
+        pyright,
+        "--verifytypes",
+        "structkit",
+        "--ignoreexternal",
+        "--pythonpath",
+        sys.executable,
+    ]
     environment = {**os.environ, "PATH": f"{pyright.parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     score = re.search(r"Type completeness score: ([\d.]+)%", done.stdout)

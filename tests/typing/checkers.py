@@ -30,6 +30,9 @@ class Report(NamedTuple):
     text: str
 
 
+_Runner = Callable[[str, Sequence[Path], Path, bool], list[Report]]
+
+
 class CheckerError(Exception):
     """Raised when a checker is missing, has another version, or does not run as it should."""
 
@@ -72,19 +75,21 @@ def verify_versions() -> None:
         raise CheckerError("; ".join(wrong) + "\ninstall the pinned versions: pip install -e '.[types]'")
 
 
-def check(checker: str, target: str, files: Sequence[Path]) -> list[Report]:
+def check(checker: str, target: str, files: Sequence[Path], strict: bool = True) -> list[Report]:
     """What `checker` reports as errors in `files`, when told that they are for Python `target`.
 
     Args:
         checker: one of `CHECKERS`.
         target: a Python version such as `"3.13"`.
         files: the programs; what they import is followed, but not reported.
+        strict: whether mypy and pyright are in strict mode and the local stubs are seen; False gives what a user gets
+            who configures nothing.
 
     Raises:
         CheckerError: the checker failed, or its output is not understood.
     """
     with tempfile.TemporaryDirectory() as folder:
-        reports = _RUNNERS[checker](target, [file.resolve() for file in files], Path(folder))
+        reports = _RUNNERS[checker](target, [file.resolve() for file in files], Path(folder).resolve(), strict)
     wanted = {file.resolve() for file in files}
     return [report for report in reports if report.file in wanted]
 
@@ -103,13 +108,13 @@ def _run(command: Sequence[str | Path], folder: Path, codes: Sequence[int], **ch
     return done.stdout
 
 
-def _mypy(target: str, files: Sequence[Path], folder: Path) -> list[Report]:
+def _mypy(target: str, files: Sequence[Path], folder: Path, strict: bool) -> list[Report]:
     settings = folder / "mypy.ini"
-    settings.write_text("[mypy]\nstrict = True\nwarn_unreachable = False\n")
-    command = [_SCRIPTS / "mypy", "--config-file", settings, "--python-version", target]
-    command += ["--cache-dir", ROOT / ".mypy_cache" / "typing", "--python-executable", sys.executable]
+    settings.write_text(f"[mypy]\nstrict = {strict}\n")
+    command: list[str | Path] = [_SCRIPTS / "mypy", "--config-file", settings, "--python-version", target]
+    command += ["--cache-dir", ROOT / ".mypy_cache" / f"typing-{strict}", "--python-executable", sys.executable]
     command += ["--no-error-summary", "--show-absolute-path", "--no-pretty", "--output", "json", *files]
-    output = _run(command, folder, (0, 1), MYPYPATH=str(STUBS))
+    output = _run(command, folder, (0, 1), MYPYPATH=str(STUBS) if strict else "")
     found = [json.loads(line) for line in output.splitlines()]
     return [
         Report(Path(item["file"]).resolve(), item["line"], f"{item['message']} [{item['code']}]")
@@ -118,18 +123,18 @@ def _mypy(target: str, files: Sequence[Path], folder: Path) -> list[Report]:
     ]
 
 
-def _pyright_like(checker: str, mode: str) -> Callable[[str, Sequence[Path], Path], list[Report]]:
-    def run(target: str, files: Sequence[Path], folder: Path) -> list[Report]:
+def _pyright_like(checker: str, strict_mode: str, mode: str) -> _Runner:
+    def run(target: str, files: Sequence[Path], folder: Path, strict: bool) -> list[Report]:
         settings = {
-            "include": [os.path.relpath(file, folder.resolve()) for file in files],
-            "stubPath": os.path.relpath(STUBS, folder.resolve()),
-            "typeCheckingMode": mode,
+            "include": [os.path.relpath(file, folder) for file in files],
+            "stubPath": os.path.relpath(STUBS, folder) if strict else "none",
+            "typeCheckingMode": strict_mode if strict else mode,
             "pythonVersion": target,
             # The modules of structkit share their private names.
             "reportPrivateUsage": False,
         }
         (folder / "pyrightconfig.json").write_text(json.dumps(settings))
-        command = [_SCRIPTS / checker, "-p", folder, "--pythonpath", sys.executable, "--outputjson"]
+        command: list[str | Path] = [_SCRIPTS / checker, "-p", folder, "--pythonpath", sys.executable, "--outputjson"]
         output = json.loads(_run(command, folder, (0, 1)))
         if output["summary"]["filesAnalyzed"] < len(files):
             raise CheckerError(f"{checker} looked at {output['summary']['filesAnalyzed']} of {len(files)} files")
@@ -146,24 +151,28 @@ def _line(item: dict[str, Any]) -> str:
     return f"{item['message'].splitlines()[0]} [{item.get('rule', 'syntax')}]"
 
 
-def _pyrefly(target: str, files: Sequence[Path], folder: Path) -> list[Report]:
+def _pyrefly(target: str, files: Sequence[Path], folder: Path, strict: bool) -> list[Report]:
     # Without a preset a project that has no configuration file gets the few checks of "basic".
-    command = [_SCRIPTS / "pyrefly", "check", "--preset", "default", "--python-version", target]
-    command += ["--python-interpreter-path", sys.executable, "--search-path", STUBS, "--output-format", "json"]
+    command: list[str | Path] = [_SCRIPTS / "pyrefly", "check", "--preset", "default", "--python-version", target]
+    command += ["--python-interpreter-path", sys.executable, "--output-format", "json"]
+    command += ["--search-path", STUBS] if strict else []
     output = json.loads(_run([*command, *files], folder, (0, 1)))
     return [
-        Report((folder / item["path"]).resolve(), item["line"], f"{item['description'].splitlines()[0]} [{item['name']}]")
+        Report(
+            (folder / item["path"]).resolve(), item["line"], f"{item['description'].splitlines()[0]} [{item['name']}]"
+        )
         for item in output["errors"]
         if item["severity"] == "error"
     ]
 
 
-def _ty(target: str, files: Sequence[Path], folder: Path) -> list[Report]:
-    command = [_SCRIPTS / "ty", "check", "--python-version", target, "--python", sys.executable]
-    command += ["--extra-search-path", STUBS, "--output-format", "gitlab", "--exit-zero", *files]
+def _ty(target: str, files: Sequence[Path], folder: Path, strict: bool) -> list[Report]:
+    command: list[str | Path] = [_SCRIPTS / "ty", "check", "--python-version", target, "--python", sys.executable]
+    command += ["--output-format", "gitlab", "--exit-zero"]
+    command += ["--extra-search-path", STUBS] if strict else []
     return [
         Report((folder / item["location"]["path"]).resolve(), _begin(item["location"]), item["description"])
-        for item in json.loads(_run(command, folder, (0,)))
+        for item in json.loads(_run([*command, *files], folder, (0,)))
         if item["severity"] in ("major", "blocker", "critical")
     ]
 
@@ -173,12 +182,12 @@ def _begin(location: dict[str, Any]) -> int:
     return line
 
 
-_RUNNERS: dict[str, Callable[[str, Sequence[Path], Path], list[Report]]] = {
+_RUNNERS: dict[str, _Runner] = {
     "mypy": _mypy,
     # Strict, so that a user of strict mode gets no false alarm either.
-    "pyright": _pyright_like("pyright", "strict"),
+    "pyright": _pyright_like("pyright", "strict", "standard"),
     # The mode that basedpyright has when nothing is configured; its warnings are not counted.
-    "basedpyright": _pyright_like("basedpyright", "recommended"),
+    "basedpyright": _pyright_like("basedpyright", "recommended", "recommended"),
     "pyrefly": _pyrefly,
     "ty": _ty,
 }

@@ -1,4 +1,4 @@
-"""The program of a user of structkit, with planted errors: each `# error` line is wrong, every other line is right."""
+"""A program with planted errors, for structkit: `# error` lines are wrong, all others right."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -166,6 +166,14 @@ class BadDefault(Struct):
 
 class BadStatic(Struct):
     n: int = static(default="3")  # error: static-default-value
+
+
+class BadConverter(Struct):
+    n: int = field(converter=jnp.asarray)  # error: converter-value
+
+
+class BadSpelling(Struct):
+    n: int = field(sttaic=True)  # error: misspelt-static
 
 
 class BadFactory(Struct):

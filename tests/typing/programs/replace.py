@@ -53,3 +53,25 @@ wrong_standard: Wide = dataclasses.replace(layer, step=1)  # error: standard-res
 
 copied: Layer = copy.copy(layer)
 deep: Layer = copy.deepcopy(layer)
+
+
+class Sealed(Struct):
+    value: int
+
+    def __init__(self, text: str) -> None:
+        object.__setattr__(self, "value", len(text))
+
+
+def one_more(sealed: Sealed) -> Sealed:
+    return sealed.replace(value=sealed.value + 1)
+
+
+def relabelled(layers: list[Layer | Wide]) -> list[Layer]:
+    return [layer.replace(name="x") for layer in layers]
+
+
+def optional(layer: Layer | None) -> Layer | None:
+    return None if layer is None else layer.replace(step=3)
+
+
+one_more(Sealed("abc"))

@@ -18,7 +18,7 @@ class Model(Struct):
     name: Name = "model"
     size: "Static[int]" = 3
     depth: Size = static(default=4)
-    note: Optional[Static[str]] = None  # noqa: UP045
+    note: Optional[Static[str]] = None
     activation: Static[Callable[[jax.Array], jax.Array]] = jax.nn.relu
     shape: tuple[int, ...] = field(static=True, default=())
     version: ClassVar[int] = 1
