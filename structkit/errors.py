@@ -19,6 +19,8 @@ class StructError(Exception):
     make their text from them in `__str__`.
     """
 
+    args: tuple[Any, ...]
+
 
 class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
     """Raised on assigning to or deleting from a finished struct; an `AttributeError`.
