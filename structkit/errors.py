@@ -19,8 +19,6 @@ class StructError(Exception):
     make their text from them in `__str__`.
     """
 
-    args: tuple[Any, ...]
-
 
 class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
     """Raised on assigning to or deleting from a finished struct; an `AttributeError`.
@@ -53,6 +51,7 @@ class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
 class UnknownAttributeError(StructError, AttributeError):
     """Raised on assigning to a name that is no field, in a mutable struct or during construction."""
 
+    args: tuple[Any, ...]
     struct: str
     attribute: str
     fields: tuple[str, ...]
@@ -101,6 +100,7 @@ class MissingFieldError(StructError, TypeError):
 class UnknownFieldError(StructError, TypeError):
     """Raised when a call names a field that the class does not have."""
 
+    args: tuple[Any, ...]
     struct: str
     field: str
     fields: tuple[str, ...]
