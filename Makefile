@@ -21,13 +21,13 @@ installed = $(1:%=$(VENV)/.installed-%)
 EXTRAS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check clean
+.PHONY: help demo test lint types types-peers check clean
 # Two installations at once would spoil one environment.
 .NOTPARALLEL:
 
 help: ## Show this list
 	@echo 'Usage: [PYTHON=python3.12] make TARGET [EXTRAS=cuda]'
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' Makefile
 
 demo: $(call installed,examples $(EXTRAS)) ## Train a classifier of handwritten digits and draw digits.png
 	@$(BIN)/python examples/digits.py
@@ -40,7 +40,13 @@ lint: $(call installed,lint test examples) ## Check style (ruff) and types (mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint test ## Everything a change has to pass: lint and test
+types: $(call installed,types) ## Check the programs in tests/typing with five type checkers
+	@$(BIN)/python tests/typing/check.py
+
+types-peers: $(call installed,peers) ## Print what the type checkers catch with structkit and with its peers
+	@$(BIN)/python tests/typing/peers.py
+
+check: lint types test ## Everything a change has to pass: lint, types and test
 
 clean: ## Remove the environments, the caches and everything built
 	rm -rf .venv .venv-* build dist digits.png .hypothesis .mypy_cache .pytest_cache .ruff_cache

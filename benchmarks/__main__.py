@@ -67,7 +67,7 @@ def measure(effort: float) -> report.Results:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--output", type=Path, default=FOLDER / "results.json", help="the results; the chart lies beside")
+    parser.add_argument("--output", type=Path, default=FOLDER / "results.json", help="where the results go")
     parser.add_argument("--effort", type=float, default=1.0, help="what to multiply the measuring time with")
     parser.add_argument("--docs", action="store_true", help="write the tables in docs/performance.md anew")
     return parser.parse_args()

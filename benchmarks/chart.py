@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from benchmarks import creation, states, structs
 from benchmarks.peers import OURS, PEERS, SLOTS, TUPLES
@@ -43,9 +44,9 @@ def draw(results: dict[str, Any], path: Path) -> None:
     rows = {(row["group"], row["name"]): row["times"] for row in results["rows"]}
     panels = [(title, rows[group, name]) for title, group, name in PANELS if (group, name) in rows]
     lines = -(-len(panels) // _COLUMNS)
-    figure = Figure(figsize=(15, 2.75 * lines + 1.3), layout="constrained", facecolor="white")
-    figure.get_layout_engine().set(w_pad=0.18, h_pad=0.14, rect=(0, 0, 1, 1 - 0.9 / (2.75 * lines + 1.3)))  # type: ignore[union-attr]
     height = 2.75 * lines + 1.3
+    layout = ConstrainedLayoutEngine(w_pad=0.18, h_pad=0.14, rect=(0, 0, 1, 1 - 0.9 / height))
+    figure = Figure(figsize=(15, height), layout=layout, facecolor="white")
     figure.text(0.012, 1 - 0.38 / height, "Time of structs in JAX", fontsize=19, weight="bold", color=_INK, va="center")
     known = results["environment"]
     where = f"Python {known['python']} ({known['build']} build), JAX {known['jax']}, {known['processor']}"
@@ -69,14 +70,15 @@ def _panel(axes: Axes, title: str, times: dict[str, dict[str, float]]) -> None:
         weight, colour = ("bold", _OURS) if name == OURS else ("normal", _INK)
         text = f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
         if value > end:
-            axes.text(end * 0.985, place, f"{text}  »", ha="right", va="center", fontsize=10, color="white", weight="bold")
+            cut = f"{text}  »"
+            axes.text(end * 0.985, place, cut, ha="right", va="center", fontsize=10, color="white", weight="bold")
         else:
             axes.text(value + end * 0.012, place, text, va="center", fontsize=10, color=colour, weight=weight)
     axes.set_xlim(0, end * 1.12)
     axes.set_yticks(places, names, fontsize=10, color=_INK)
     for label, name in zip(axes.get_yticklabels(), names):
         label.set_color(_OURS if name == OURS else _FAINT if name in (TUPLES, SLOTS) else _INK)
-        label.set_weight("bold" if name == OURS else "normal")
+        label.set_fontweight("bold" if name == OURS else "normal")
     axes.invert_yaxis()
     axes.set_title(f"{title}  ({unit})", loc="left", fontsize=11.5, weight="bold", color=_INK)
     axes.tick_params(length=0, labelbottom=False)

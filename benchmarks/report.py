@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import platform
-import sys
+import re
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,6 @@ from benchmarks.peers import OURS, PEERS, TUPLES, Workshop
 from benchmarks.rows import Row, Rows
 from benchmarks.states import NESTED
 from benchmarks.targets import Target, near_constant, over_tuples, targets
-from benchmarks.timing import Timing
 
 
 @dataclass(frozen=True)
@@ -125,8 +124,9 @@ def text(results: Results) -> str:
 def _heading(results: Results) -> Iterator[str]:
     known = results.environment
     yield f"Python {known['python']} ({known['build']} build), JAX {known['jax']}, {known['processor']}"
-    yield "Ratios are structkit / peer: below 1, structkit is faster. Each time is the fastest of the interleaved rounds;"
-    yield f"the spread says how far structkit's median round lies above its fastest. The run took {results.seconds:.0f} s."
+    yield "Ratios are structkit / peer: below 1, structkit is faster. A time is that of the fastest of interleaved"
+    yield "rounds; the spread says how far structkit's median round lies above its fastest."
+    yield f"The run took {results.seconds:.0f} s."
     for name, reason in results.missing.items():
         yield f"Left out: {name} is not here ({reason})."
 
@@ -138,8 +138,8 @@ def _struct_tables(rows: list[Row]) -> Iterator[str]:
     for name in structs.OPERATIONS:
         found = [by_key[group, name] for group in groups if (group, name) in by_key]
         yield ""
-        sizes = [row.group.replace(" fields", "").replace(" field", "").replace(" statics", "").replace(" ", "") for row in found]
-        cells = [[_time(row.times[OURS].best) for row in found]]
+        sizes = [re.sub("[ a-z]", "", row.group) for row in found]
+        cells = [[time_text(row.times[OURS].best) for row in found]]
         peers = _peers(found)
         cells += [[_ratio(row, peer) for row in found] for peer in peers]
         cells += [[str(row.times[OURS].rounds) for row in found], [f"{row.times[OURS].spread:.0%}" for row in found]]
@@ -158,7 +158,7 @@ def _other_tables(rows: list[Row]) -> Iterator[str]:
         titles = ["structkit takes", *(f"/ {peer}" for peer in peers), "rounds", "spread"]
         cells = [
             [
-                _time(row.times[OURS].best) if row.unit == "s" else f"{row.times[OURS].best:.0f} B",
+                time_text(row.times[OURS].best) if row.unit == "s" else f"{row.times[OURS].best:.0f} B",
                 *(_ratio(row, peer) for peer in peers),
                 str(row.times[OURS].rounds),
                 f"{row.times[OURS].spread:.0%}",
@@ -175,9 +175,9 @@ def _other_tables(rows: list[Row]) -> Iterator[str]:
     known = {f"/ {peer}": f"{share:.2f}" for peer, share in shares.items() if share is not None}
     yield ""
     yield from _table("time over raw tuples'", list(known), ["jitted state -> state"], [list(known.values())])
-    grown = near_constant(state)
+    grown = [f"{key} {value:.2f}" for key, value in near_constant(state).items()]
     yield ""
-    yield "48 fields cost as many times as much as 6: " + "; ".join(f"{key} {value:.2f}" for key, value in grown.items())
+    yield f"48 fields cost as many times as much as 6: {'; '.join(grown)}"
 
 
 def _growth_table(growths: list[Growth]) -> Iterator[str]:
@@ -193,7 +193,7 @@ def _growth_table(growths: list[Growth]) -> Iterator[str]:
 
 
 def _target_table(found: list[Target]) -> Iterator[str]:
-    cells = [[one.against, f"{one.limit:g}", _value(one.value), one.verdict] for one in found]
+    cells = [[one.against, f"{one.limit:g}", ratio_text(one.value), one.verdict] for one in found]
     yield ""
     yield from _table("must reach", ["against", "at most", "is", ""], [one.name for one in found], cells)
 
@@ -205,16 +205,26 @@ def _peers(rows: Iterable[Row]) -> list[str]:
 
 def _ratio(row: Row, peer: str) -> str:
     theirs = row.times[peer].best if peer in row.times else 0.0
-    return _value(row.times[OURS].best / theirs) if theirs else ""
+    return ratio_text(row.times[OURS].best / theirs) if theirs else ""
 
 
-def _value(value: float | None) -> str:
+def ratio_text(value: float | None) -> str:
+    """The ratio with three digits; nothing for None.
+
+    Args:
+        value: a ratio.
+    """
     if value is None:
         return ""
     return f"{value:.3f}" if value < 0.995 else f"{value:.2f}"
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """The time in a unit that suits it.
+
+    Args:
+        seconds: a time.
+    """
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}"

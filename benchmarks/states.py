@@ -142,7 +142,7 @@ _numbers = itertools.count()
 
 def _number() -> jax.Array:
     # Another one each time: a leaf that a tree holds twice would be one buffer.
-    return jnp.float32(next(_numbers) % 1000)
+    return jnp.asarray(next(_numbers) % 1000, jnp.float32)
 
 
 def _same(state: Any) -> Any:
@@ -156,7 +156,7 @@ def _scalar(state: Any) -> Any:
 def _step(state: Any) -> tuple[Any, jax.Array]:
     def loss(state: Any) -> jax.Array:
         # Not of a stack of them, which takes XLA ten times as long to compile.
-        return sum((leaf**2 for leaf in jax.tree.leaves(state)), jnp.float32(0))
+        return sum((leaf**2 for leaf in jax.tree.leaves(state)), jnp.zeros(()))
 
     value, gradient = jax.value_and_grad(loss)(state)
     return jax.tree.map(lambda leaf, slope: leaf - 0.1 * slope, state, gradient), value

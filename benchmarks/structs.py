@@ -95,8 +95,8 @@ def on_object(code: str, *, nested: int = 0, only_trees: bool = True, copies: in
         i = len(shape.data) // 2
         statement = code.format(read=peer.read, replaced=peer.replaced).format(field=f"f{i}", i=i, after=i + 1)
         leaves, treedef = jax.tree.flatten(x)
-        names = {**workshop.scope(peer), "x": x, "same": same, "leaves": leaves, "treedef": treedef, "v": 0.5, "jax": jax}
-        names.update(identity=lambda leaf: leaf, dumps=pickle.dumps, loads=pickle.loads)
+        names = {**workshop.scope(peer), "jax": jax, "dumps": pickle.dumps, "loads": pickle.loads}
+        names.update(x=x, same=same, leaves=leaves, treedef=treedef, v=0.5, identity=lambda leaf: leaf)
         return Snippet(statement, names, copies=copies)
 
     return recipe

@@ -15,11 +15,13 @@ import numpy as np
 from structkit._spec import ClassSpec
 from structkit._statics import pack_statics
 from structkit._storage import Flat
+from structkit._typing import class_of
 from structkit.errors import UnhashableFieldError
 
 _SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
-_NUMBERS = (bool, int, float, complex)
+_NUMBERS: tuple[type[Any], ...] = (bool, int, float, complex)
 _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray, np.generic)
+_LEAVES: tuple[type[Any], ...] = (*_ARRAYS, *_NUMBERS)
 
 
 def equal(self: Any, other: Any) -> Any:
@@ -180,10 +182,11 @@ def _without_contents(value: Any) -> Any:
     """Something hashable that is the same for values that `==` may find equal."""
     if _is_struct(value):
         spec: ClassSpec = value.__struct__
-        if type(value).__hash__ is not hash_struct:
+        cls: Any = class_of(value)
+        if cls.__hash__ is not hash_struct:
             return value
         return spec.name, tuple([_without_contents(getattr(value, name)) for name in _hashed(spec)])
-    if isinstance(value, (*_ARRAYS, *_NUMBERS)):
+    if isinstance(value, _LEAVES):
         return np.shape(value), _dtype(value)
     leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
     if len(leaves) == 1 and leaves[0] is value:

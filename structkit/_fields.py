@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from structkit._typing import FIELD_HAS_DOC, FIELD_MARKER, INITVAR_MARKER
 
@@ -327,7 +327,7 @@ def static(**options: Any) -> Any:
 def derived(
     *,
     default: _T,
-    init: bool = False,
+    init: Literal[False] = False,
     converter: Callable[[Any], Any] | None = ...,
     repr: bool = ...,
     compare: bool = ...,
@@ -340,7 +340,7 @@ def derived(
 @overload
 def derived(
     *,
-    init: bool = False,
+    init: Literal[False] = False,
     converter: Callable[[Any], Any] | None = ...,
     repr: bool = ...,
     compare: bool = ...,

@@ -205,8 +205,6 @@ class FrozenArray:
     # Without it, the == of a numpy scalar would compare element by element.
     __array_ufunc__ = None
 
-    array: np.ndarray[Any, Any]
-
     def __init__(self, array: np.ndarray[Any, Any]):
         if array.dtype.hasobject:
             raise FreezeError(None, "an array of objects", "use a tuple")

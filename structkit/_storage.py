@@ -166,7 +166,7 @@ def finish(self: Any) -> None:
 
 def _filled(self: Any, spec: ClassSpec) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The flat form without unset items: defaults that are made anew or converted are put in."""
-    unset = []
+    unset: list[str] = []
     for name, value in _raw(self, spec).items():
         f = spec.fields[name]
         if type(value) is not Unset:
@@ -270,7 +270,7 @@ def init_part(self: Any, values: dict[str, Any]) -> None:
         finish(self)
 
 
-def constructs(init: Callable[..., None]) -> Callable[..., None]:
+def constructs(init: Callable[..., Any]) -> Callable[..., None]:
     """A user's `__init__`, with a draft open around it; the outermost one finishes the object.
 
     Args:

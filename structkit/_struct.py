@@ -14,10 +14,10 @@ from typing_extensions import Self, dataclass_transform
 from structkit import _compare, _pytree, _storage, update
 from structkit._codegen import generate_init
 from structkit._fields import Field, derived, field, static
-from structkit._spec import CUSTOM, GENERATED, ClassSpec, class_dict, collect, spec_of, split_options, unknown_option
+from structkit._spec import GENERATED, ClassSpec, class_dict, collect, spec_of, split_options, unknown_option
 from structkit._typing import ProtocolMeta, any_tuple, signature
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
-from structkit.pretty import plain_doc, struct_doc, struct_repr
+from structkit.pretty import class_text, plain_doc, struct_doc, struct_repr
 
 _P = ParamSpec("_P")
 _R_co = TypeVar("_R_co", covariant=True)
@@ -26,6 +26,9 @@ _T = TypeVar("_T")
 # Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace.
 _OURS = ("__delattr__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__", "__setattr__")
 
+
+# What `copyreg` has for pickles; no checker knows the name.
+_NEW_OBJECT: Any = vars(copyreg)["__newobj__"]
 
 # A class body may repeat them in `__slots__`: every struct has the one and needs not the other.
 _HARMLESS_SLOTS = ("__weakref__", "__dict__")
@@ -241,16 +244,14 @@ def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], e
 
 
 class _Doc:
-    """A class's `__doc__` where it has none: its signature, computed when read."""
+    """A class's `__doc__` where it has none: its signature and fields, computed when read."""
 
     def __get__(self, instance: Any, owner: Any) -> str:
         try:
-            arguments = str(signature(owner)).removesuffix(" -> None")
+            call = signature(owner)
         except (TypeError, ValueError):
-            arguments = "(...)"
-        spec: ClassSpec = owner.__struct__
-        documented = [f"    {f.name}: {f.doc}" for f in spec.fields.values() if f.doc]
-        return "\n".join([f"{owner.__name__}{arguments}", *(["", "Fields:", *documented] if documented else [])])
+            call = None
+        return class_text(owner, call)
 
 
 if TYPE_CHECKING:
@@ -258,13 +259,21 @@ if TYPE_CHECKING:
     class _SupportsReplace(Protocol[_P, _R_co]):
         def __replace__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
 
+    class _UncheckedReplace(Protocol[_R_co]):
+        def __call__(self, /, **changes: Any) -> _R_co: ...
+
     class _ReplaceDescriptor:
-        """`replace` with the keywords of `__replace__`, which checkers make for dataclasses on 3.13 and later."""
+        """`replace` with the keywords of `__replace__`, which most checkers make for dataclasses on 3.13 and later.
+
+        For older targets the names and types of changes stay unchecked, but the result is known.
+        """
 
         @overload
         def __get__(self, obj: None, owner: type[Any], /) -> Self: ...
         @overload
         def __get__(self, obj: _SupportsReplace[_P, Any], owner: type[_T], /) -> Callable[_P, _T]: ...
+        @overload
+        def __get__(self, obj: object, owner: type[_T], /) -> _UncheckedReplace[_T]: ...
         def __get__(self, obj: Any, owner: type[Any], /) -> Any: ...
 
 
@@ -295,7 +304,7 @@ class Struct(_storage.Flat, metaclass=StructMeta):
     __slots__ = ()
 
     if TYPE_CHECKING:
-        __dataclass_fields__: ClassVar[dict[str, Field]]
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
         replace: ClassVar[_ReplaceDescriptor]
 
         def __init_subclass__(
@@ -349,7 +358,7 @@ class Struct(_storage.Flat, metaclass=StructMeta):
         return made  # type: ignore[no-any-return]
 
     def __reduce__(self) -> Any:
-        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
+        return _NEW_OBJECT, (type(self),), self.__getstate__()
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields by name, so that a pickle outlives a new order of the fields and new fields with defaults."""

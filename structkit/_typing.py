@@ -59,7 +59,11 @@ if TYPE_CHECKING:
     ) -> tuple[list[tuple[tuple[Any, ...], Any]], Any]: ...
 
 else:
-    from jax.tree_util import keystr, register_pytree_with_keys, tree_flatten_with_path
+    from jax.tree_util import (
+        keystr as keystr,
+        register_pytree_with_keys as register_pytree_with_keys,
+        tree_flatten_with_path as tree_flatten_with_path,
+    )
 
 
 def namespace_annotations(namespace: dict[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
 class UnknownAttributeError(StructError, AttributeError):
     """Raised on assigning to a name that is no field, in a mutable struct or during construction."""
 
+    args: tuple[Any, ...]
     struct: str
     attribute: str
     fields: tuple[str, ...]
@@ -100,6 +101,7 @@ class MissingFieldError(StructError, TypeError):
 class UnknownFieldError(StructError, TypeError):
     """Raised when a call names a field that the class does not have."""
 
+    args: tuple[Any, ...]
     struct: str
     field: str
     fields: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import jax
 import jax.core
 import numpy as np
 
-from structkit._spec import ClassSpec
+from structkit._spec import GENERATED, ClassSpec
 from structkit._storage import Unset, field_values
 
 # wadler_lindig is imported where it is used: printing must not cost anything at `import structkit`.
@@ -49,6 +50,44 @@ def struct_repr(struct: Any) -> str:
 
     doc = struct_doc(struct, seen_ids={id(struct)})
     return wadler_lindig.pformat(doc, width=WIDTH)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
+
+
+def class_text(cls: Any, call: inspect.Signature | None) -> str:
+    """The `__doc__` of a class that has none: how it is called, and its fields where that does not say it all.
+
+    Args:
+        cls: a struct class.
+        call: its signature, None if it has none.
+    """
+    spec: ClassSpec = cls.__struct__
+    fields = spec.fields.values()
+    lines = [f"{cls.__name__}{'(...)' if call is None else _call_text(call)}"]
+    if fields and (spec.init != GENERATED or any(f.doc or not f.init for f in fields)):
+        types = [f.type if isinstance(f.type, str) else inspect.formatannotation(f.type) for f in fields]
+        kinds = [text + (", static" if f.static else "") for f, text in zip(fields, types)]
+        lines += ["", "Fields:"]
+        lines += [f"    {f.name} ({kind})" + (f": {f.doc}" if f.doc else "") for f, kind in zip(fields, kinds)]
+    return "\n".join(lines)
+
+
+def _call_text(call: inspect.Signature) -> str:
+    parameters = [
+        p if p.default is p.empty else p.replace(default=_Default(p.default)) for p in call.parameters.values()
+    ]
+    return str(call.replace(parameters=parameters, return_annotation=call.empty))
+
+
+class _Default:
+    """Shows the default of a parameter as `pformat` does: an array by dtype and shape, a function by name."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __repr__(self) -> str:
+        try:
+            return pformat(self.value)
+        except Exception:
+            return f"<{type(self.value).__name__}>"
 
 
 def plain_doc(value: Any) -> Any:

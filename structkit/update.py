@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-import jax
-
 from structkit._fields import MISSING
 from structkit._spec import GENERATED, ClassSpec, spec_of
 from structkit._statics import pack_statics
@@ -275,7 +273,7 @@ def _refusal(operation: str) -> Callable[..., Any]:
 # Python looks these up on the class, so `__getattribute__` does not see them.
 for _name in "add radd sub rsub mul rmul truediv floordiv mod pow matmul neg pos abs and or lt le gt ge eq ne bool".split():
     setattr(_Recorder, f"__{_name}__", _refusal(f"an operation ({_name})"))
-_Recorder.__call__ = _refusal("a call")  # type: ignore[attr-defined]
+type.__setattr__(_Recorder, "__call__", _refusal("a call"))
 
 
 def _recorded(recorder: Any, step: _Step) -> _Recorder:

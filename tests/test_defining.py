@@ -1842,10 +1842,36 @@ def test_the_doc_of_a_class_without_one_is_its_signature_and_the_docs_of_its_fie
     class B(A):
         z: int = 2
 
-    assert A.__doc__ == "A(x: int, y: int = 1)\n\nFields:\n    x: metres east"
-    assert B.__doc__ == "B(x: int, y: int = 1, z: int = 2)\n\nFields:\n    x: metres east"
+    assert A.__doc__ == "A(x: int, y: int = 1)\n\nFields:\n    x (int): metres east\n    y (int)"
+    assert B.__doc__.startswith("B(x: int, y: int = 1, z: int = 2)\n\n")
+    assert B.__doc__.endswith("\n    x (int): metres east\n    y (int)\n    z (int)")
     assert A(1).__doc__ == A.__doc__
     assert inspect.getdoc(A) == A.__doc__
+
+
+def test_the_doc_of_a_class_whose_signature_tells_all_is_its_signature():
+    class A(Struct):
+        x: int
+        scale: jax.Array = jnp.ones(3)
+        activation: typing.Any = static(default=jax.nn.relu)
+
+    assert A.__doc__ == "A(x: int, scale: jax.Array = f32[3], activation: Any = relu)"
+    assert list(inspect.signature(A).parameters) == ["x", "scale", "activation"]
+
+
+def test_the_doc_of_a_class_lists_fields_that_its_signature_does_not_have():
+    class A(Struct):
+        x: int
+        unit: str = derived(static=True, default="m")
+
+    class B(Struct):
+        x: int
+
+        def __init__(self, text: str):
+            self.x = len(text)
+
+    assert A.__doc__ == "A(x: int)\n\nFields:\n    x (int)\n    unit (str, static)"
+    assert B.__doc__ == "B(text: str)\n\nFields:\n    x (int)"
 
 
 def test_the_doc_of_the_user_stays():

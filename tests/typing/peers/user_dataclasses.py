@@ -1,0 +1,266 @@
+"""A program with planted errors, for dataclass with register_dataclass: `# error` lines are wrong, all others right."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import jax
+import jax.numpy as jnp
+from typing_extensions import Self
+
+T = TypeVar("T")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Linear:
+    weight: jax.Array
+    bias: jax.Array
+    activation: Callable[[jax.Array], jax.Array] = jax.tree.static(default=jax.nn.relu)
+
+    @classmethod
+    def create(cls, n_in: int, n_out: int) -> Self:
+        return cls(jnp.zeros((n_in, n_out)), jnp.zeros(n_out))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.activation(x @ self.weight + self.bias)
+
+    def reset(self) -> None:
+        self.bias = jnp.zeros(3)  # error: frozen-self
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Config:
+    depth: int = jax.tree.static(default=2)
+    rate: float = 0.1
+    names: list[str] = field(default_factory=list)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Model:
+    layers: list[Linear]
+    head: Linear
+    config: Config = field(default_factory=Config)
+    step: int = field(default=0, kw_only=True)
+    table: dict[str, jax.Array] = field(default_factory=dict)
+    extra: Linear | None = None
+
+    def params(self) -> int:
+        return sum(layer.weight.size for layer in self.layers)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    seed: int
+    name: str = jax.tree.static(default="key")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Square:
+    side: float
+    scale: dataclasses.InitVar[float]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Base:
+    a: int
+    b: str = "b"
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Child(Base):
+    c: float = 1.0
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Box(Generic[T]):
+    value: T
+
+    def get(self) -> T:
+        return self.value
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Shape(ABC):
+    name: str = jax.tree.static()
+
+    @abstractmethod
+    def size(self) -> float: ...
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Circle(Shape):
+    radius: float
+
+    def size(self) -> float:
+        return self.radius
+
+
+class Sized(Protocol):
+    def size(self) -> float: ...
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, order=True)
+class Version:
+    major: int
+    minor: int
+
+
+@dataclass
+class Counter:
+    count: int
+
+
+w, b = jnp.ones((2, 3)), jnp.ones(3)
+layer = Linear.create(2, 3)
+model = Model([layer], layer, step=1)
+
+# Construction.
+Linear(w, b)
+Linear(w, bias=b, activation=jnp.tanh)
+Linear(w)  # error: missing-argument
+Linear()  # error: missing-all
+Linear("w", b)  # error: wrong-type
+Linear(w, bias=3)  # error: wrong-keyword-type
+Linear(w, b, bais=b)  # error: unknown-keyword
+Linear(w, b, jnp.tanh, 4)  # error: too-many
+Linear(jnp.tanh, w, b)  # error: wrong-order
+Linear(w, b, activation="relu")  # error: wrong-static-type
+Config(3, 0.5, ["a"])
+Config(depth="3")  # error: wrong-default-type
+Config(names=[1, 2])  # error: wrong-factory-type
+Key(seed=1)
+Key(1)  # error: kw-only-positional
+Key(name="k")  # error: kw-only-missing
+Model([layer], layer, Config(), 3)  # error: kw-only-field-positional
+Square(2.0, 3.0)
+Square(2.0, "3")  # error: initvar-type
+Square(2.0)  # error: initvar-missing
+Child(1, "b", 2.0)
+Child(b="b")  # error: inherited-missing
+Child(1.5, "b", 2.0)  # error: inherited-type
+Child(1, 2.0)  # error: inherited-order
+Box(1)
+Box[int]("x")  # error: generic-argument
+
+# Attributes.
+size: int = layer.weight.size
+layer.wieght  # error: unknown-attribute
+count: str = model.step  # error: attribute-type
+layer(3)  # error: call-type
+text: str = model.params()  # error: method-type
+number: str = Box(1).get()  # error: generic-result
+wrong: Model = Linear.create(2, 3)  # error: self-type
+
+# Frozen.
+layer.bias = b  # error: frozen-write
+model.step += 1  # error: frozen-augmented
+del layer.bias  # error: frozen-delete
+layer.new = 1  # error: unknown-write
+counter = Counter(1)
+counter.count = 2
+counter.count = "2"  # error: mutable-type
+newer: bool = Version(1, 2) < Version(1, 3)
+older: bool = Config() < Config()  # error: order-missing
+
+
+# Declarations.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class BadDefault:
+    n: int = "3"  # error: default-value
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class BadStatic:
+    n: int = jax.tree.static(default="3")  # error: static-default-value
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class BadSpelling:
+    n: int = field(metadata={"sttaic": True})  # error: misspelt-static
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class BadFactory:
+    n: list[int] = field(default_factory=dict)  # error: factory-value
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class BadOrder:
+    a: int = 1
+    b: int  # error: required-after-default
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class BadOverride(Base):
+    a: str  # error: override-type
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen="no")  # error: option-type
+class BadOption:
+    n: int
+
+
+# Abstract classes and protocols.
+Circle("c", 1.0).size()
+Shape("s")  # error: abstract
+shape: Sized = Circle("c", 1.0)
+sized: Sized = Config()  # error: protocol
+
+
+# Matching.
+def matched(value: Linear | Config) -> jax.Array:
+    match value:
+        case Linear(weight, bias):
+            return weight + bias
+        case Config(depth=depth):
+            return jnp.ones(depth)
+
+
+def mismatched(value: Linear) -> jax.Array:
+    match value:
+        case Linear(_, _, _, _):  # error: match-too-many
+            return value.bias
+        case _:
+            return value.weight
+
+
+# Changed copies.
+dataclasses.replace(dataclasses.replace(layer, bias=b), weight=w)
+changed: Linear = dataclasses.replace(layer, weight=w)
+dataclasses.replace(layer, wieght=w)  # error: replace-unknown
+dataclasses.replace(layer, weight="w")  # error: replace-type
+dataclasses.replace(layer, w)  # error: replace-positional
+other: Config = dataclasses.replace(layer, bias=b)  # error: replace-result
+dataclasses.replace(layer, bias=b)
+dataclasses.asdict(layer)
+dataclasses.asdict(3)  # error: asdict-type
+
+# Places.
+dataclasses.replace(model, head=dataclasses.replace(model.head, bias=b))
+dataclasses.replace(model, layers=[dataclasses.replace(model.layers[0], weight=jnp.sin(model.layers[0].weight))])
+dataclasses.replace(model, head=dataclasses.replace(model.head, bais=b))  # error: place-unknown
+dataclasses.replace(model, head=dataclasses.replace(model.head, bias="b"))  # error: place-value
+dataclasses.replace(model, layers=[dataclasses.replace(model.layers[0], weight=len(w))])  # error: place-function
+dataclasses.replace(model, table={"w": 3})  # error: place-dict
+place: int = model.config.rate  # error: place-result
+done: Config = dataclasses.replace(model, step=2)  # error: place-tree

@@ -1,0 +1,35 @@
+"""Changed copies on Python 3.13 and later, where checkers know the names and types of the fields."""
+
+import copy
+
+import jax
+import jax.numpy as jnp
+
+from structkit import Struct, derived, field, static
+
+
+class Layer(Struct):
+    weight: jax.Array
+    bias: jax.Array | None = None
+    name: str = static(default="layer")
+    step: int = field(default=0, kw_only=True)
+    size: int = derived(default=0)
+
+
+class Wide(Layer):
+    width: int = 1
+
+
+layer, wide = Layer(jnp.ones(3)), Wide(jnp.ones(3))
+layer.replace(wieght=jnp.ones(3))  # error: unknown
+layer.replace(weight="w")  # error: type
+layer.replace(step="1")  # error: kw-only-type
+layer.replace(name=1)  # error: static-type
+layer.replace(bias=3)  # error: optional-type
+layer.replace(size=3)  # error: derived
+wide.replace(width="1")  # error: child-type
+wide.replace(name=1)  # error: inherited-type
+layer.replace(width=1)  # error: field-of-child
+layer.replace(step=1).replace(stpe=1)  # error: chained
+copied: Layer = copy.replace(layer, step=1)
+wrong: Wide = copy.replace(layer, step=1)  # error: copy-result
