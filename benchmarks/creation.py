@@ -22,7 +22,7 @@ from benchmarks.timing import Effort, Snippet, Timing
 
 CLASSES, IMPORTS, MEMORY = "class creation", "import", "bytes of an object"
 CLASS_SIZES, MEMORY_SIZES = (6, 48), (3, 6, 48)
-_EFFORT = Effort(1.5, least=15, most=300)
+_EFFORT = Effort(3.0, least=15, most=600)
 
 _serials = itertools.count()
 

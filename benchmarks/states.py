@@ -17,7 +17,7 @@ from benchmarks.timing import Effort, Snippet
 NESTED, FLAT, TRANSFORMER, TRACING = "nested state", "flat state", "transformer", "tracing"
 
 # Compiled functions on the nested state are compared by small differences: they get the most rounds.
-_TREE, _COMPILED, _DIFFERENCE = Effort(0.5), Effort(0.5), Effort(4.0, most=4000)
+_TREE, _COMPILED, _DIFFERENCE = Effort(0.5), Effort(0.5), Effort(10.0, most=4000)
 
 # (class's shape, values of its data fields) -> object
 _Make = Callable[..., Any]

@@ -120,7 +120,7 @@ def _kind(annotation: Any, scope: _Scope) -> str:
             return STATIC
         return _kind(annotation.__origin__, scope)
     if origin is Union or origin is types.UnionType:
-        return _kind_of_any((_kind(part, scope) for part in typing.get_args(annotation)))
+        return _kind_of_any(_kind(part, scope) for part in typing.get_args(annotation))
     return FIELD
 
 

@@ -83,9 +83,7 @@ def __init__({parameters}):
 '''
 
 
-def generate_init(
-    spec: ClassSpec, module: str, qualname: str
-) -> tuple[Callable[..., None], Callable[[type], None]]:
+def generate_init(spec: ClassSpec, module: str, qualname: str) -> tuple[Callable[..., None], Callable[[type], None]]:
     """The `__init__` of the class, and a function to call with the class once it exists.
 
     That tells the `__init__` which class it constructs, and `inspect.getsource` and tracebacks its source: a class

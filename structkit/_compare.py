@@ -210,7 +210,5 @@ def _ordering(name: str, operation: Any) -> Callable[[Any, Any], bool]:
     return compare
 
 
-ORDERINGS = {
-    f"__{name}__": _ordering(f"__{name}__", getattr(operator, name)) for name in ("lt", "le", "gt", "ge")
-}
+ORDERINGS = {f"__{name}__": _ordering(f"__{name}__", getattr(operator, name)) for name in ("lt", "le", "gt", "ge")}
 """The methods that `order=True` adds."""

@@ -270,7 +270,9 @@ def _declare(spec: ClassSpec, name: str, annotation: Any, kind: str, value: Any,
     if declared.explicit_static is None:
         declared.static = kind == STATIC or (parent is not None and parent.static)
     if kind == INITVAR and (declared.default_factory is not MISSING or declared.explicit_static):
-        raise DefinitionError(spec.name, f"InitVar {name!r} cannot be static or have a default_factory", "use a default")
+        raise DefinitionError(
+            spec.name, f"InitVar {name!r} cannot be static or have a default_factory", "use a default"
+        )
     _refuse_mutable(spec, declared)
     return declared
 

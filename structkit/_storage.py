@@ -16,7 +16,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from structkit._fields import MISSING, Field
+from structkit._fields import MISSING
 from structkit._spec import GENERATED, ClassSpec, class_dict, class_mro, spec_of
 from structkit._statics import pack_statics
 from structkit._typing import any_list, any_tuple
@@ -418,12 +418,20 @@ def correct_getters(spec: ClassSpec) -> None:
     Args:
         spec: the plan of a finished class.
     """
-    for base in spec.new_bases or spec.mro[:1]:
+    for base in spec.mro:
         base_spec = spec_of(base)
-        for name, f in (base_spec.fields if base_spec is not None else {}).items():
-            here = spec.fields[name]
-            if (f.static, base_spec.index[name]) != (here.static, spec.index[name]):
-                type.__setattr__(base, name, _property(name, _searching_getter(name), f.doc))
+        moved = [] if base_spec is None else _moved(base_spec, spec)
+        for name in moved:
+            type.__setattr__(base, name, _property(name, _searching_getter(name), spec.fields[name].doc))
+        if not moved and not spec.new_bases:
+            # The one parent has the same layout, and has mended its own bases.
+            return
+
+
+def _moved(base: ClassSpec, spec: ClassSpec) -> list[str]:
+    """The fields of a base that a class keeps in another place."""
+    places = {name: (f.static, spec.index[name]) for name, f in spec.fields.items()}
+    return [name for name, f in base.fields.items() if places[name] != (f.static, base.index[name])]
 
 
 def _searching_getter(name: str) -> Callable[[Any], Any]:
@@ -449,7 +457,6 @@ class CachedProperty(functools.cached_property[Any]):
             # Two threads may both compute; the first value stored is the one that all of them return.
             cache.setdefault(self, self.func(instance))
         return cache[self]
-
 
     def __reduce__(self) -> Any:
         # Before 3.12 there is a lock in it, which does not pickle by value.
@@ -502,7 +509,7 @@ class Vars(dict[str, Any]):
         for name, value in dict(*others, **values).items():
             self[name] = value
 
-    def __ior__(self, other: Any) -> Any:
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]  # `|` makes a plain dict, as it should
         self.update(other)
         return self
 

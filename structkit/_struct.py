@@ -7,9 +7,9 @@ import copyreg
 import dataclasses
 from abc import ABCMeta
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, ParamSpec, Protocol, Self, TypeVar, overload
 
-from typing_extensions import Self, dataclass_transform
+from typing_extensions import dataclass_transform
 
 from structkit import _compare, _pytree, _storage, update
 from structkit._codegen import generate_init
@@ -90,7 +90,9 @@ else:
             if f is None:
                 return value
             if f.default is dataclasses.MISSING:
-                raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}: the field has no default")
+                raise AttributeError(
+                    f"type object {cls.__name__!r} has no attribute {name!r}: the field has no default"
+                )
             return f.default
 
         def __setattr__(cls, name: str, value: Any) -> None:
@@ -105,7 +107,9 @@ else:
                 )
             if name in spec.fields and type(value) is not property:
                 raise DefinitionError(
-                    cls.__name__, f"{name!r} is a field and cannot be set on the class", "change the default in the body"
+                    cls.__name__,
+                    f"{name!r} is a field and cannot be set on the class",
+                    "change the default in the body",
                 )
             super().__setattr__(name, value)
 
@@ -141,7 +145,9 @@ def _members(spec: ClassSpec, namespace: dict[str, Any]) -> tuple[dict[str, Any]
         members["__init__"], publish = generate_init(spec, namespace.get("__module__", "builtins"), qualname)
     elif spec.given_init is not None:
         members["__init__"] = _storage.constructs(spec.given_init)
-    getattr_ = next((body["__getattr__"] for body in (namespace, *map(class_dict, spec.new_bases)) if "__getattr__" in body), None)
+    getattr_ = next(
+        (body["__getattr__"] for body in (namespace, *map(class_dict, spec.new_bases)) if "__getattr__" in body), None
+    )
     if getattr_ is not None:
         members["__getattr__"] = _storage.delegates(getattr_)
     if options.get("match_args", True) and "__match_args__" not in namespace:
@@ -210,7 +216,9 @@ def _body(spec: ClassSpec, namespace: dict[str, Any], members: dict[str, Any]) -
     slots = namespace.get("__slots__", ())
     extra = [s for s in ((slots,) if isinstance(slots, str) else slots) if s not in (*spec.fields, *_HARMLESS_SLOTS)]
     if extra:
-        raise DefinitionError(spec.name, f"__slots__ names {extra[0]!r}, which is no field", f"annotate it: {extra[0]}: ...")
+        raise DefinitionError(
+            spec.name, f"__slots__ names {extra[0]!r}, which is no field", f"annotate it: {extra[0]}: ..."
+        )
     body["__slots__"] = ()
     body.setdefault("__doc__", _Doc())
     return body
@@ -373,7 +381,9 @@ class Struct(_storage.Flat, metaclass=StructMeta):
 if not TYPE_CHECKING:
     type.__setattr__(Struct, "__struct__", collect("Struct", (object,), {}, {}))
     type.__setattr__(Struct, "__dataclass_fields__", {})
-    type.__setattr__(Struct, "__dataclass_params__", _Params(*(True, True, True, False, False, True, True, False, False, False)))
+    type.__setattr__(
+        Struct, "__dataclass_params__", _Params(*(True, True, True, False, False, True, True, False, False, False))
+    )
     Struct.__struct__.blank = ((), ())
     Struct.__struct__.cls = Struct
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typing_extensions
 
 ProtocolMeta: Any = type(typing_extensions.Protocol)
-"""The metaclass of `Protocol`: `StructMeta` derives from it, so that `class A(Struct, SomeProtocol)` has no conflict."""
+"""The metaclass of `Protocol`: `StructMeta` derives from it, and `class A(Struct, SomeProtocol)` has no conflict."""
 
 
 @dataclasses.dataclass(init=False, repr=False, eq=False)
@@ -172,7 +172,7 @@ else:
 
     def class_annotations(cls: type, format: Any) -> dict[str, Any]:
         """The annotations that `cls` itself declares."""
-        return dict(cls.__dict__.get("__annotations__", {}))
+        return dict(vars(cls).get("__annotations__", {}))
 
     def signature(function: Any) -> inspect.Signature:
         """The signature, with annotations as they were written."""

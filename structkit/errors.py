@@ -113,9 +113,8 @@ class UnknownFieldError(StructError, TypeError):
 
     def __str__(self) -> str:
         known = ", ".join(self.fields) or "none"
-        return (
-            f"{self.call}: {self.struct} has no field {self.field!r}{nearest(self.field, self.fields)} (fields: {known})"
-        )
+        near = nearest(self.field, self.fields)
+        return f"{self.call}: {self.struct} has no field {self.field!r}{near} (fields: {known})"
 
 
 class NotReplaceableError(StructError, TypeError):

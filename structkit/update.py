@@ -10,7 +10,14 @@ from structkit._spec import GENERATED, ClassSpec, spec_of
 from structkit._statics import pack_statics
 from structkit._storage import Flat, build, new, store
 from structkit._typing import any_list, any_tuple, tree_flatten_with_path
-from structkit.errors import BaseInstantiationError, NotAStructError, NotReplaceableError, PlaceError, UnknownFieldError, nearest
+from structkit.errors import (
+    BaseInstantiationError,
+    NotAStructError,
+    NotReplaceableError,
+    PlaceError,
+    UnknownFieldError,
+    nearest,
+)
 
 _S = TypeVar("_S")
 _V = TypeVar("_V")
@@ -144,7 +151,11 @@ def _reconstructed(self: Any, spec: ClassSpec, changes: dict[str, Any]) -> Any:
     for name, f in spec.arguments.items():
         if not f.init:
             if name in changes:
-                raise NotReplaceableError(spec.name, name, "is not an __init__ parameter; change what it is computed from, or use at(...).set(...)")
+                raise NotReplaceableError(
+                    spec.name,
+                    name,
+                    "is not an __init__ parameter; change what it is computed from, or use at(...).set(...)",
+                )
         elif name in changes:
             arguments[name] = changes[name]
         elif name not in spec.initvars:
@@ -258,7 +269,9 @@ class _Recorder:
         node = object.__getattribute__(self, "_node")
         if not isinstance(node, (any_list, any_tuple)):
             steps = object.__getattribute__(self, "_steps")
-            raise PlaceError(_described(steps), f"is a {type(node).__name__} and is iterated over", "use an index or key")
+            raise PlaceError(
+                _described(steps), f"is a {type(node).__name__} and is iterated over", "use an index or key"
+            )
         return iter([self[i] for i in range(len(node))])
 
 
@@ -271,8 +284,12 @@ def _refusal(operation: str) -> Callable[..., Any]:
 
 
 # Python looks these up on the class, so `__getattribute__` does not see them.
-for _name in "add radd sub rsub mul rmul truediv floordiv mod pow matmul neg pos abs and or lt le gt ge eq ne bool".split():
-    setattr(_Recorder, f"__{_name}__", _refusal(f"an operation ({_name})"))
+_OPERATIONS = (
+    *("abs", "add", "floordiv", "matmul", "mod", "mul", "neg", "pos", "pow", "radd", "rmul", "rsub", "sub", "truediv"),
+    *("and", "bool", "eq", "ge", "gt", "le", "lt", "ne", "or"),
+)
+for _operation in _OPERATIONS:
+    setattr(_Recorder, f"__{_operation}__", _refusal(f"an operation ({_operation})"))
 type.__setattr__(_Recorder, "__call__", _refusal("a call"))
 
 
@@ -286,7 +303,9 @@ def _path(tree: Any, where: Callable[[Any], Any], prefix: tuple[_Step, ...]) -> 
         raise PlaceError("where", f"is a {type(where).__name__}", "pass a function: lambda t: t.layers[0].weight")
     found = where(_Recorder(tree, prefix))
     if type(found) is not _Recorder:
-        raise PlaceError("where", f"returned a {type(found).__name__}, not a place", "return one place: lambda t: t.weight")
+        raise PlaceError(
+            "where", f"returned a {type(found).__name__}, not a place", "return one place: lambda t: t.weight"
+        )
     steps: tuple[_Step, ...] = object.__getattribute__(found, "_steps")
     return steps[len(prefix) :]
 

@@ -253,7 +253,11 @@ def test_vars_of_a_mutable_struct_are_written_to_the_struct():
 
 
 def test_vars_copies_and_pickles_as_a_plain_dict():
-    for copied in (copy.copy(vars(Point(1))), copy.deepcopy(vars(Point(1))), pickle.loads(pickle.dumps(vars(Point(1))))):
+    for copied in (
+        copy.copy(vars(Point(1))),
+        copy.deepcopy(vars(Point(1))),
+        pickle.loads(pickle.dumps(vars(Point(1)))),
+    ):
         assert type(copied) is dict
         assert copied == vars(Point(1))
 

@@ -683,7 +683,9 @@ def test_frozen_values_copy_and_pickle():
 def test_a_frozen_dict_of_what_has_no_frozen_form_says_which_entry():
     with pytest.raises(errors.FreezeError) as error:
         freeze({"a": {"b": jnp.ones(3)}})
-    assert str(error.value) == "freeze: cannot freeze a jax array (at key 'b'): arrays belong in a data field: drop static"
+    assert (
+        str(error.value) == "freeze: cannot freeze a jax array (at key 'b'): arrays belong in a data field: drop static"
+    )
 
 
 def test_a_frozen_array_of_objects_is_refused():
