@@ -3,9 +3,15 @@
 
 PYTHON ?= python3
 
+# pyenv puts a program on PATH for each of its versions, which only works for those it was told to use: then look
+# where it keeps them.
+PROGRAM := $(or $(shell $(PYTHON) -c 'print("$(PYTHON)")' 2>/dev/null), \
+	$(shell ls -d "$$(pyenv root 2>/dev/null)"/versions/$(PYTHON:python%=%)*/bin/$(PYTHON) 2>/dev/null | sort -V | tail -n 1), \
+	$(PYTHON))
+
 # The minor version, and a key for this interpreter in this folder: an environment holds absolute
 # paths, so one that was copied along with its project has to be made anew.
-INTERPRETER := $(shell $(PYTHON) -c 'import os, sys, zlib; \
+INTERPRETER := $(shell $(PROGRAM) -c 'import os, sys, zlib; \
 	assert sys.version_info >= (3, 11); \
 	key = zlib.crc32("|".join([sys.version, sys.base_prefix, os.getcwd()]).encode()); \
 	print("%d.%d %08x" % (sys.version_info[0], sys.version_info[1], key))' 2>/dev/null)
@@ -35,6 +41,9 @@ demo: $(call installed,examples $(EXTRAS)) ## Train a classifier of handwritten 
 test: $(call installed,test $(EXTRAS)) ## Run the test suite
 	@$(BIN)/python -m pytest -n auto
 
+bench: $(call installed,bench) ## Measure structkit beside its peers: tables, benchmarks/results.json and .png
+	@$(BIN)/python -m benchmarks
+
 lint: $(call installed,lint test examples) ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,7 +65,7 @@ $(CREATED):
 	@$(if $(VERSION),,$(PYTHON) --version; echo '$(PYTHON) is not a working Python 3.11 or newer:' \
 		'name one, as in PYTHON=python3.12 make $(MAKECMDGOALS)' >&2; exit 1)
 	@echo 'Creating $(VENV) with Python $(VERSION)'
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PROGRAM) -m venv --clear $(VENV)
 	@touch $@
 
 $(VENV)/.installed-%: pyproject.toml $(CREATED)

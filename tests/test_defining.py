@@ -623,7 +623,7 @@ def test_static_is_found_through_type_statements():
     assert statics(made.A) == list("abcdefgh")
 
 
-@needs_type_statement
+@needs_lazy_annotations
 def test_a_type_statement_with_a_name_that_is_defined_later_is_still_static():
     made = run(
         """
