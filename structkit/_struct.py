@@ -14,7 +14,7 @@ from typing_extensions import dataclass_transform
 from structkit import _compare, _pytree, _storage, update
 from structkit._codegen import generate_init
 from structkit._fields import Field, derived, field, static
-from structkit._spec import GENERATED, ClassSpec, class_dict, collect, spec_of, split_options, unknown_option
+from structkit._spec import GENERATED, INHERITED, ClassSpec, class_dict, collect, spec_of, split_options, unknown_option
 from structkit._typing import ProtocolMeta, any_tuple, signature
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 from structkit.pretty import class_text, plain_doc, struct_doc, struct_repr
@@ -144,7 +144,8 @@ def _members(spec: ClassSpec, namespace: dict[str, Any]) -> tuple[dict[str, Any]
         qualname = namespace.get("__qualname__", spec.name)
         members["__init__"], publish = generate_init(spec, namespace.get("__module__", "builtins"), qualname)
     elif spec.given_init is not None:
-        members["__init__"] = _storage.constructs(spec.given_init)
+        # An inherited one opens a draft already.
+        members["__init__"] = spec.given_init if spec.init == INHERITED else _storage.constructs(spec.given_init)
     getattr_ = next(
         (body["__getattr__"] for body in (namespace, *map(class_dict, spec.new_bases)) if "__getattr__" in body), None
     )
