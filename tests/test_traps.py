@@ -2139,9 +2139,11 @@ def test_structs_nested_a_thousand_levels_deep_flatten_unflatten_and_jit():
         assert depth == 1000
 
 
-def test_structs_nested_a_thousand_levels_deep_compare_hash_copy_and_pickle():
+def test_structs_nested_hundreds_of_levels_deep_compare_hash_copy_and_pickle():
+    # Python 3.12 has a limit of its own for nested C calls, and then raises a RecursionError.
+    depth = 400 if sys.version_info[:2] == (3, 12) else 1000
     with recursion_limit(50_000):
-        deep, same = nested(1000), nested(1000)
+        deep, same = nested(depth), nested(depth)
         assert (deep == same) is True
         assert (deep != same) is False
         assert hash(deep) == hash(same)

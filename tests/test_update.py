@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from structkit import Ref, Struct, StructError, at, construct, derived, errors, field, replace, static
@@ -412,7 +413,6 @@ def test_custom_nodes_are_reached_by_index():
 
 
 def test_optimizer_states_of_optax_are_reached():
-    optax = pytest.importorskip("optax")
     params = Linear(jnp.ones(2), jnp.zeros(1))
     state = optax.chain(optax.clip(1.0), optax.adam(1e-3)).init(params)
     assert at(state, lambda s: s[1][0].count).get() == 0
