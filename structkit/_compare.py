@@ -15,7 +15,7 @@ import numpy as np
 from structkit._spec import ClassSpec
 from structkit._statics import pack_statics
 from structkit._storage import Flat
-from structkit._typing import class_of
+from structkit._typing import any_tuple, class_of
 from structkit.errors import UnhashableFieldError
 
 _SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
@@ -168,7 +168,7 @@ def _hash_field(self: Any, spec: ClassSpec, name: str) -> Any:
 
 def _hash_tree(value: Any) -> int:
     """The hash of a value, in one walk; as in `==`, a pytree node of another library counts by its leaves."""
-    if type(value) is tuple:
+    if type(value) is any_tuple:
         return hash(tuple(map(_hash_tree, value)))
     if type(value) in _SCALARS or type(value).__hash__ is None or _is_struct(value):
         return hash(value)

@@ -521,7 +521,7 @@ class Vars(dict[str, Any]):
     def __delitem__(self, name: str) -> None:
         guarded_delattr(self._struct, name)
 
-    def pop(self, name: str, *default: Any) -> Any:
+    def pop(self, name: Any, default: Any = None, /) -> Any:
         guarded_delattr(self._struct, name)
 
     def popitem(self) -> Any:

@@ -315,6 +315,7 @@ class Struct(_storage.Flat, metaclass=StructMeta):
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
         replace: ClassVar[_ReplaceDescriptor]
+        """A copy with some fields changed; see `structkit.replace`."""
 
         def __init_subclass__(
             cls,
