@@ -1,6 +1,6 @@
 """Structs for JAX: inherit from `Struct`, annotate fields, and get a typed, frozen, fast pytree class."""
 
-from structkit import errors
+from structkit import _flax as _flax, errors, struct
 from structkit._annotations import Static
 from structkit._fields import Field, derived, field, static
 from structkit._statics import FrozenArray, FrozenDict, freeze
@@ -32,5 +32,6 @@ __all__ = [
     "pformat",
     "replace",
     "static",
+    "struct",
     "summary",
 ]

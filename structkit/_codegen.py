@@ -35,6 +35,7 @@ HELPERS: dict[str, Any] = {
     "begin": _storage.begin,
     "factory": FACTORY,
     "finish": _storage.finish,
+    "incomplete": _storage.Incomplete,
     "init_part": _storage.init_part,
     "pack_statics": pack_statics,
     "plain": PLAIN,
@@ -81,6 +82,18 @@ def __init__({parameters}):
     if {outermost}:
         {finish}({self})
 '''
+
+# For a class whose objects can be written to at any time: no draft is needed around `__post_init__`.
+OPEN = '''\
+def __init__({parameters}):
+    """Make a {name} from its fields."""
+{prepare}\
+    if {type}({self}) is {cls}:
+        {store}({self}, ({children}, {statics}))
+    else:
+        {assign_fields}({self}, {values})
+{post_init}\
+{check}'''
 
 
 def generate_init(spec: ClassSpec, module: str, qualname: str) -> tuple[Callable[..., None], Callable[[type], None]]:
@@ -148,10 +161,17 @@ def _source(spec: ClassSpec, names: _Names) -> str:
         prepare=prepare,
         values="{" + ", ".join(f"{name!r}: {name}" for name in set_here) + "}",
     )
-    if spec.post_init or len(set_here) < len(spec.fields):
-        arguments = ", ".join(spec.initvars)
-        post_init = f"        {words['self']}.__post_init__({arguments})\n" if spec.post_init else ""
-        return DRAFTED.format(**words, post_init=post_init, outermost=names.free("outermost"))
+    call = f"{words['self']}.__post_init__({', '.join(spec.initvars)})\n" if spec.post_init else ""
+    if not spec.dialect.seals:
+        return OPEN.format(
+            **words,
+            children=_half(spec, names, spec.data),
+            statics=_half(spec, names, spec.statics, ["None"] if spec.statics else []),
+            post_init=call and f"    {call}",
+            check=_check(spec, names, words["self"]),
+        )
+    if call or len(set_here) < len(spec.fields):
+        return DRAFTED.format(**words, post_init=call and f"        {call}", outermost=names.free("outermost"))
     return DIRECT.format(
         **words, **_statics(spec, names), children=_tuple(spec.data), check=_check(spec, names, words["self"])
     )
@@ -202,6 +222,14 @@ def _statics(spec: ClassSpec, names: _Names) -> dict[str, str]:
         names=_tuple(map(repr, spec.statics)),
     )
     return {"pack": pack, "statics": packed}
+
+
+def _half(spec: ClassSpec, names: _Names, fields: Iterable[str], tags: Iterable[str] = ()) -> str:
+    """One half of the flat form, as it is when `__post_init__` may yet set some of the fields."""
+    unset = [name for name in fields if not _has_value(spec.fields[name])]
+    stand_ins = {name: names.bind(f"unset_{name}", _storage.Unset(spec.name, name)) for name in unset}
+    values = _tuple([*tags, *(stand_ins.get(name, name) for name in fields)])
+    return f"{names.helpers['incomplete']}({values})" if unset else values
 
 
 def _check(spec: ClassSpec, names: _Names, self_name: str) -> str:

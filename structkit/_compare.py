@@ -62,6 +62,9 @@ def not_equal(self: Any, other: Any) -> Any:
 
 def _compared(self: Any, spec: ClassSpec) -> tuple[Any, Any]:
     """The flat form, without the fields that do not compare."""
+    if not spec.dialect.checks_statics:
+        # Unchecked statics may be arrays, which have to be compared as the data is.
+        return tuple([getattr(self, name) for name, f in spec.fields.items() if f.compare]), ()
     if spec.compares_all:
         return self.__flat__  # type: ignore[no-any-return]
     names = [name for name in spec.statics if spec.fields[name].compare]
@@ -152,7 +155,7 @@ def hash_struct(self: Any) -> int:
     children, statics = self.__flat__
     if spec.hashes_all and all([type(child) in _SCALARS for child in children]):
         return hash((children, statics))
-    hashed = _hashed(spec)
+    hashed = hashed_fields(spec)
     statics = statics if spec.hashes_all else tuple([getattr(self, name) for name in spec.statics if name in hashed])
     return hash((tuple([_hash_field(self, spec, name) for name in spec.data if name in hashed]), statics))
 
@@ -185,7 +188,7 @@ def _without_contents(value: Any) -> Any:
         cls: Any = class_of(value)
         if cls.__hash__ is not hash_struct:
             return value
-        return spec.name, tuple([_without_contents(getattr(value, name)) for name in _hashed(spec)])
+        return spec.name, tuple([_without_contents(getattr(value, name)) for name in hashed_fields(spec)])
     if isinstance(value, _LEAVES):
         return np.shape(value), _dtype(value)
     leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
@@ -194,7 +197,12 @@ def _without_contents(value: Any) -> Any:
     return treedef, tuple(map(_without_contents, leaves))
 
 
-def _hashed(spec: ClassSpec) -> list[str]:
+def hashed_fields(spec: ClassSpec) -> list[str]:
+    """The names of the fields that `hash` looks at.
+
+    Args:
+        spec: the plan of a class.
+    """
     return [name for name, f in spec.fields.items() if (f.compare if f.hash is None else f.hash)]
 
 

@@ -38,12 +38,18 @@ def make_unflatten(cls: type) -> Callable[[Any, Any], Any]:
     return unflatten
 
 
+observers: list[Callable[[type], None]] = []
+"""Called with each struct class that is made: how other registries than JAX's hear of it."""
+
+
 def register(cls: type) -> None:
     """Make `cls` a pytree node, unless code of a base's `__init_subclass__` has already made it one.
 
     Args:
         cls: a struct class.
     """
+    for tell in observers:
+        tell(cls)
     try:
         register_pytree_with_keys(cls, flatten_with_keys, make_unflatten(cls), flatten)
     except ValueError as error:

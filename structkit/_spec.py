@@ -16,6 +16,7 @@ import numpy as np
 
 from structkit._annotations import CLASSVAR, INITVAR, KW_ONLY, STATIC, annotation_kinds
 from structkit._fields import MISSING, OPTIONS as FIELD_OPTIONS, Field, adopt
+from structkit._statics import pack_statics
 from structkit._typing import FIELD_MARKER, INITVAR_MARKER, PROTOCOL_INITS, class_of
 from structkit.errors import DefinitionError, MutableDefaultError, nearest
 
@@ -23,6 +24,40 @@ OPTIONS = ("init", "repr", "eq", "order", "frozen", "kw_only", "match_args")
 
 # How a class gets its `__init__`.
 GENERATED, CUSTOM, INHERITED = "generated", "custom", "inherited"
+
+
+class Dialect:
+    """The rules by which the classes of one family become structs: `Struct`'s own. Other families relax them.
+
+    Attributes:
+        options: the class keywords that are options; all others are for `__init_subclass__`.
+        checks_statics: whether static values are checked and told apart by type; if not, they are kept as they come.
+        seals: whether a finished frozen struct refuses `object.__setattr__` too, and a field left unset is an error.
+        strict: whether what is ambiguous in a class body is refused: a parent's field without annotation, a field
+            that is data in one base and static in another, a numpy array as default; and a field that is annotated
+            again stays static.
+    """
+
+    options: tuple[str, ...] = OPTIONS
+    checks_statics = True
+    seals = True
+    strict = True
+
+    def plan(self, name: str, bases: tuple[type, ...], namespace: dict[str, Any], options: dict[str, Any]) -> ClassSpec:
+        """The plan of one class; see `collect`."""
+        return collect(name, bases, namespace, options, self)
+
+    def members(self, spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
+        """What each class of this family gets in its own body, besides what every struct has.
+
+        Args:
+            spec: the plan of the class.
+            namespace: the class body.
+        """
+        return {}
+
+
+STRUCT_DIALECT = Dialect()
 
 
 @dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)
@@ -33,6 +68,7 @@ class ClassSpec:
         name: the class's name, for messages.
         mro: its bases in method resolution order.
         new_bases: those of `mro` that no parent has dealt with: none for a class whose one base is a struct.
+        dialect: the rules that the class follows.
         cls: the class, once it is finished; None before.
         fields: name -> Field, in the order of `__init__`.
         initvars: name -> Field of the `InitVar`s, in order.
@@ -42,6 +78,7 @@ class ClassSpec:
         index: name -> its place in the children or in the statics.
         keys: the key path entries of the children.
         frozen: whether finished objects refuse assignment.
+        sealed: whether they refuse every other way to write, too.
         init: `"generated"`, `"custom"` (to be wrapped) or `"inherited"`.
         given_init: the user's function, or the one that a base has, unless `init` is `"generated"`.
         post_init: whether `__post_init__` exists.
@@ -56,6 +93,7 @@ class ClassSpec:
     name: str
     mro: list[type]
     new_bases: list[type]
+    dialect: Dialect
     cls: Any
     fields: dict[str, Field]
     initvars: dict[str, Field]
@@ -66,6 +104,7 @@ class ClassSpec:
     keys: tuple[Any, ...]
     options: dict[str, bool]
     frozen: bool
+    sealed: bool
     init: str
     given_init: Callable[..., None] | None
     post_init: bool
@@ -81,6 +120,16 @@ class ClassSpec:
         """Whether this is the plan of `Struct` itself."""
         return self.mro == [object]
 
+    def pack(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The static half of a flat form, from the values of the static fields.
+
+        Raises:
+            StaticValueError: a value cannot be static.
+        """
+        if self.dialect.checks_statics:
+            return pack_statics(self.name, self.statics, values)
+        return (None, *values) if values else ()
+
     def __reduce__(self) -> Any:
         return _restore_spec, ({f.name: getattr(self, f.name) for f in dataclasses.fields(self)},)
 
@@ -92,33 +141,42 @@ def _restore_spec(attributes: dict[str, Any]) -> ClassSpec:
     return spec
 
 
-def collect(name: str, bases: tuple[type, ...], namespace: dict[str, Any], options: dict[str, Any]) -> ClassSpec:
+def collect(
+    name: str,
+    bases: tuple[type, ...],
+    namespace: dict[str, Any],
+    options: dict[str, Any],
+    dialect: Dialect = STRUCT_DIALECT,
+) -> ClassSpec:
     """The plan of the class that these arguments of a metaclass describe; `namespace` is left as it is.
 
     Args:
         name: the class's name.
         bases: its bases.
         namespace: what the class body left behind.
-        options: the class options that were given, a subset of `OPTIONS`.
+        options: the class options that were given.
+        dialect: the rules to follow.
 
     Raises:
         DefinitionError: the class body cannot become a struct.
         MutableDefaultError: a default is mutable.
     """
     spec = ClassSpec()
-    spec.name, spec.options, spec.cls = name, options, None
+    spec.name, spec.options, spec.dialect, spec.cls = name, options, dialect, None
     spec.mro = linearize(bases)
     spec.new_bases = [] if len(bases) == 1 and spec_of(bases[0]) is not None else spec.mro
     parents = [base for base in spec.mro if "__dataclass_fields__" in class_dict(base)]
     spec.frozen = _frozen(spec, parents, options)
+    spec.sealed = spec.frozen and dialect.seals
     inherited = _inherited(parents)
     own = _own(spec, namespace, inherited, options)
-    if len(bases) > 1:
+    if len(bases) > 1 and dialect.strict:
         _refuse_conflicts(spec, bases, own)
     spec.arguments = {**inherited, **own}
     spec.fields = {key: f for key, f in spec.arguments.items() if not f.is_initvar}
     spec.initvars = {key: f for key, f in spec.arguments.items() if f.is_initvar}
-    _refuse_shadowed(spec, namespace, own)
+    if dialect.strict:
+        _refuse_shadowed(spec, namespace, own)
     spec.data = tuple([key for key, f in spec.fields.items() if not f.static])
     spec.statics = tuple([key for key, f in spec.fields.items() if f.static])
     # The statics begin after their tags; see `_statics`.
@@ -268,7 +326,7 @@ def _declare(spec: ClassSpec, name: str, annotation: Any, kind: str, value: Any,
     declared.name, declared.type = name, annotation
     declared._field_type = INITVAR_MARKER if kind == INITVAR else FIELD_MARKER
     if declared.explicit_static is None:
-        declared.static = kind == STATIC or (parent is not None and parent.static)
+        declared.static = kind == STATIC or (spec.dialect.strict and parent is not None and parent.static)
     if kind == INITVAR and (declared.default_factory is not MISSING or declared.explicit_static):
         raise DefinitionError(
             spec.name, f"InitVar {name!r} cannot be static or have a default_factory", "use a default"
@@ -295,6 +353,8 @@ def _refuse_mutable(spec: ClassSpec, declared: Field) -> None:
     default = declared.default
     kind = class_of(default)
     if default is MISSING or getattr(kind, "__hash__", None) is not None or isinstance(default, jax.Array):
+        return
+    if isinstance(default, np.ndarray) and not spec.dialect.strict:
         return
     if kind in _BUILTIN_MUTABLES:
         cure = f"lambda: {default!r}" if default else kind.__name__
@@ -357,7 +417,7 @@ def _init_kind(
     if "__init__" in namespace:
         return CUSTOM, namespace["__init__"]
     wanted = spec.options.get("init", True)
-    if own and wanted:
+    if wanted and (own or "init" in spec.options):
         return GENERATED, None
     for base in spec.mro:
         init = class_dict(base).get("__init__")
@@ -400,18 +460,21 @@ def _check_order(spec: ClassSpec) -> None:
             )
 
 
-def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_options(
+    name: str, keywords: dict[str, Any], known: tuple[str, ...] = OPTIONS
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The class options among `keywords`, and the others, which are for `__init_subclass__`.
 
     Args:
         name: the class's name, for messages.
         keywords: the keywords of the class statement.
+        known: the names of the options.
 
     Raises:
         DefinitionError: options that exclude each other.
     """
-    options = {key: keywords[key] for key in OPTIONS if key in keywords}
-    others = {key: value for key, value in keywords.items() if key not in OPTIONS}
+    options = {key: keywords[key] for key in known if key in keywords}
+    others = {key: value for key, value in keywords.items() if key not in known}
     for key, value in options.items():
         if not isinstance(value, bool):
             raise DefinitionError(name, f"class option {key}={value!r} is not a bool", "use True or False")

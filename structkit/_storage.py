@@ -101,14 +101,15 @@ def blank(spec: ClassSpec) -> tuple[Any, Any]:
 
     defaults = [name for name in spec.statics if type(start(name)) is not Unset]
     # A default that cannot be static is refused with the class, even where other statics are still unset.
-    pack_statics(spec.name, tuple(defaults), tuple(map(start, defaults)))
-    return tuple(map(start, spec.data)), _statics(spec, tuple(map(start, spec.statics)))
+    if spec.dialect.checks_statics:
+        pack_statics(spec.name, tuple(defaults), tuple(map(start, defaults)))
+    return half(map(start, spec.data)), _statics(spec, tuple(map(start, spec.statics)))
 
 
 def _statics(spec: ClassSpec, values: tuple[Any, ...]) -> tuple[Any, ...]:
     if any(type(value) is Unset for value in values):
         return Incomplete((None, *values))
-    return pack_statics(spec.name, spec.statics, values)
+    return spec.pack(values)
 
 
 def half(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -140,7 +141,7 @@ def begin(self: Any) -> bool:
     if getattr(self, "__flat__", None) is not None:
         return False
     children, statics = self.__struct__.blank
-    store(self, (Draft(children), statics))
+    store(self, (Draft(any_tuple.__iter__(children)), statics))
     return True
 
 
@@ -206,8 +207,10 @@ def assign(self: Any, name: str, value: Any) -> None:
     """
     spec: ClassSpec = self.__struct__
     flat = getattr(self, "__flat__", None)
-    if flat is None or (spec.frozen and type(flat[0]) is not Draft):
+    if spec.sealed and (flat is None or type(flat[0]) is not Draft):
         raise FrozenInstanceError(spec.name, name)
+    if flat is None:
+        store(self, spec.blank)
     f = spec.fields[name]
     put(self, spec, name, value if f.converter is None else f.converter(value))
 
@@ -246,8 +249,10 @@ def assign_fields(self: Any, values: dict[str, Any]) -> None:
         FrozenInstanceError: the object is finished.
     """
     spec: ClassSpec = self.__struct__
-    if spec.frozen and type(self.__flat__[0]) is not Draft:
+    if spec.sealed and type(self.__flat__[0]) is not Draft:
         raise FrozenInstanceError(spec.name, next(iter(values), "__init__"))
+    if not spec.sealed and getattr(self, "__flat__", None) is None:
+        store(self, spec.blank)
     for name, value in values.items():
         put(self, spec, name, value)
 
@@ -289,6 +294,22 @@ def constructs(init: Callable[..., Any]) -> Callable[..., None]:
         finish(self)
         # Not None is a mistake of the user's, of which Python speaks.
         return result
+
+    return __init__
+
+
+def opens(init: Callable[..., Any]) -> Callable[..., Any]:
+    """A user's `__init__` for a class whose objects can be written to at any time: it starts with the defaults.
+
+    Args:
+        init: the function from the class body.
+    """
+
+    @functools.wraps(init)
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if getattr(self, "__flat__", None) is None:
+            store(self, self.__struct__.blank)
+        return init(self, *args, **kwargs)
 
     return __init__
 
@@ -357,17 +378,37 @@ def field_properties(spec: ClassSpec) -> dict[str, property]:
         spec: the plan of the class.
     """
     index = spec.index
-    return {name: _property(name, _getter(name, f.static, index[name]), f.doc) for name, f in spec.fields.items()}
+    found: dict[str, property] = {}
+    for name, f in spec.fields.items():
+        # Objects that can be written to at any time are, in each `__post_init__`.
+        quick = not spec.dialect.seals and f.converter is None and not f.static
+        setter = _quick_setter(name, index[name]) if quick else _setter(name)
+        found[name] = _property(name, _getter(name, f.static, index[name]), setter, f.doc)
+    return found
 
 
-def _property(name: str, getter: Callable[[Any], Any], doc: str | None) -> property:
-    def setter(self: Any, value: Any) -> None:
-        assign(self, name, value)
-
+def _property(name: str, getter: Callable[[Any], Any], setter: Callable[[Any, Any], None], doc: str | None) -> property:
     def deleter(self: Any) -> None:
         guarded_delattr(self, name)
 
     return property(getter, setter, deleter, doc)
+
+
+def _setter(name: str) -> Callable[[Any, Any], None]:
+    def setter(self: Any, value: Any) -> None:
+        assign(self, name, value)
+
+    return setter
+
+
+def _quick_setter(name: str, i: int) -> Callable[[Any, Any], None]:
+    def setter(self: Any, value: Any) -> None:
+        children, statics = getattr(self, "__flat__", None) or ((), ())
+        if type(children) is not tuple or not children:
+            return assign(self, name, value)
+        store(self, ((*children[:i], value, *children[i + 1 :]), statics))
+
+    return setter
 
 
 def _getter(name: str, static: bool, i: int) -> Callable[[Any], Any]:
@@ -422,7 +463,7 @@ def correct_getters(spec: ClassSpec) -> None:
         base_spec = spec_of(base)
         moved = [] if base_spec is None else _moved(base_spec, spec)
         for name in moved:
-            type.__setattr__(base, name, _property(name, _searching_getter(name), spec.fields[name].doc))
+            type.__setattr__(base, name, _property(name, _searching_getter(name), _setter(name), spec.fields[name].doc))
         if not moved and not spec.new_bases:
             # The one parent has the same layout, and has mended its own bases.
             return
@@ -579,5 +620,5 @@ def build(cls: Any, values: dict[str, Any]) -> Any:
     made = new(cls)
     statics = tuple([values[name] for name in spec.statics])
     children = tuple([values[name] for name in spec.data])
-    store(made, (children, pack_statics(spec.name, spec.statics, statics)))
+    store(made, (children, spec.pack(statics)))
     return made

@@ -14,7 +14,18 @@ from typing_extensions import dataclass_transform
 from structkit import _compare, _pytree, _storage, update
 from structkit._codegen import generate_init
 from structkit._fields import Field, derived, field, static
-from structkit._spec import GENERATED, INHERITED, ClassSpec, class_dict, collect, spec_of, split_options, unknown_option
+from structkit._spec import (
+    GENERATED,
+    INHERITED,
+    STRUCT_DIALECT,
+    ClassSpec,
+    Dialect,
+    class_dict,
+    collect,
+    spec_of,
+    split_options,
+    unknown_option,
+)
 from structkit._typing import ProtocolMeta, any_tuple, signature
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 from structkit.pretty import class_text, plain_doc, struct_doc, struct_repr
@@ -26,6 +37,8 @@ _T = TypeVar("_T")
 # Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace.
 _OURS = ("__delattr__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__", "__setattr__")
 
+
+_GUARDS = ("__delattr__", "__setattr__")
 
 # What `copyreg` has for pickles; no checker knows the name.
 _NEW_OBJECT: Any = vars(copyreg)["__newobj__"]
@@ -57,16 +70,18 @@ else:
     class StructMeta(ProtocolMeta):
         """The metaclass of `Struct`: a class statement becomes a frozen, typed pytree node."""
 
+        __dialect__: ClassVar[Dialect] = STRUCT_DIALECT
+
         def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
             """Plan, build and register one class; see `collect`, `_members` and `_pytree.register`."""
             if not any(isinstance(base, StructMeta) for base in bases):
                 return super().__new__(mcs, name, bases, namespace)
-            options, others = split_options(name, keywords)
-            spec = collect(name, bases, namespace, options)
+            options, others = split_options(name, keywords, mcs.__dialect__.options)
+            spec = mcs.__dialect__.plan(name, bases, namespace, options)
             members, publish = _members(spec, namespace)
             body = _body(spec, namespace, members)
             try:
-                cls = super().__new__(mcs, name, bases, body, **others)
+                cls = mcs.__assemble__(name, bases, body, others)
             except TypeError as error:
                 clearer = _clearer_error(name, bases, others, error)
                 if clearer is None:
@@ -75,6 +90,11 @@ else:
             _complete(cls, spec, body, members)
             publish(cls)
             return cls
+
+        @classmethod
+        def __assemble__(mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], others: dict[str, Any]) -> Any:
+            """The class as Python makes it; the hooks of the bases run."""
+            return super().__new__(mcs, name, bases, body, **others)
 
         def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:
             # The keywords went to `__init_subclass__`; Protocol's metaclass would pass them on to `type`.
@@ -144,8 +164,9 @@ def _members(spec: ClassSpec, namespace: dict[str, Any]) -> tuple[dict[str, Any]
         qualname = namespace.get("__qualname__", spec.name)
         members["__init__"], publish = generate_init(spec, namespace.get("__module__", "builtins"), qualname)
     elif spec.given_init is not None:
+        wrap = _storage.constructs if spec.dialect.seals else _storage.opens
         # An inherited one opens a draft already.
-        members["__init__"] = spec.given_init if spec.init == INHERITED else _storage.constructs(spec.given_init)
+        members["__init__"] = spec.given_init if spec.init == INHERITED else wrap(spec.given_init)
     getattr_ = next(
         (body["__getattr__"] for body in (namespace, *map(class_dict, spec.new_bases)) if "__getattr__" in body), None
     )
@@ -158,13 +179,14 @@ def _members(spec: ClassSpec, namespace: dict[str, Any]) -> tuple[dict[str, Any]
         options.get("repr", True),
         options.get("eq", True),
         options.get("order", False),
-        False,
+        options.get("unsafe_hash", False),
         spec.frozen,
         options.get("match_args", True),
         options.get("kw_only", False),
-        False,
-        False,
+        options.get("slots", False),
+        options.get("weakref_slot", False),
     )
+    members.update(spec.dialect.members(spec, namespace))
     return members, publish
 
 
@@ -179,10 +201,13 @@ def _comparison(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
     for name in _OURS if spec.new_bases else ():
         first = next((base for base in spec.new_bases if name in class_dict(base)), object)
         if spec_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
-            members[name] = ours[name]
-    if any(["__dict__" in class_dict(base) for base in spec.new_bases if spec_of(base) is None]):
+            members[name] = _nearest_struct_member(spec, name)
+    real = any(["__dict__" in class_dict(base) for base in spec.new_bases if spec_of(base) is None])
+    if real and "__dict__" not in namespace:
         # A mixin without slots brings a real one, which holds no field.
-        members["__dict__"] = ours["__dict__"]
+        members["__dict__"] = _nearest_struct_member(spec, "__dict__")
+    if not spec.dialect.strict:
+        return members
     if "__eq__" in namespace and "__hash__" not in namespace:
         # Python would set it to None; a frozen dataclass hashes all the same.
         members["__hash__"] = ours["__hash__"]
@@ -202,9 +227,14 @@ def _comparison(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
     return members
 
 
+def _nearest_struct_member(spec: ClassSpec, name: str) -> Any:
+    return next(class_dict(base)[name] for base in spec.mro if spec_of(base) is not None and name in class_dict(base))
+
+
 def _body(spec: ClassSpec, namespace: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:
     """The namespace for `type.__new__`: the class body with the members in place of the defaults."""
-    body = {**namespace, **members}
+    # A dataclass decorator in an `__init_subclass__` refuses to overwrite these: `_complete` puts them in after it.
+    body = {**namespace, **{name: value for name, value in members.items() if name not in _GUARDS}}
     for name in spec.initvars:
         # As in dataclasses, only the default of an InitVar stays readable.
         default = spec.initvars[name].default
@@ -230,14 +260,31 @@ def _complete(cls: Any, spec: ClassSpec, body: dict[str, Any], members: dict[str
     spec.cls = cls
     # An `__init_subclass__` of another framework may have made the class a dataclass of its own kind.
     present = class_dict(cls)
-    for name, member in members.items():
-        if present.get(name) is not member:
-            type.__setattr__(cls, name, member)
     for name in _OURS:
         if name in present and name not in body:
             type.__delattr__(cls, name)
+    for name, member in members.items():
+        if present.get(name) is not member:
+            type.__setattr__(cls, name, member)
     _storage.correct_getters(spec)
     _pytree.register(cls)
+
+
+def plan_again(cls: Any, namespace: dict[str, Any], options: dict[str, Any]) -> None:
+    """Make `cls` what it would have been with other options in its class statement; its identity stays.
+
+    Args:
+        cls: a struct class without objects yet.
+        namespace: its body, as the class statement left it.
+        options: the class options.
+    """
+    spec = type(cls).__dialect__.plan(cls.__name__, cls.__bases__, namespace, options)
+    members, publish = _members(spec, namespace)
+    for name in ("__init__", "__match_args__", "__hash__"):
+        if name in class_dict(cls) and name not in namespace and name not in members:
+            type.__delattr__(cls, name)
+    _complete(cls, spec, {**class_dict(cls), **members}, members)
+    publish(cls)
 
 
 def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], error: TypeError) -> Exception | None:

@@ -7,7 +7,6 @@ from typing import Any, Generic, TypeVar
 
 from structkit._fields import MISSING
 from structkit._spec import GENERATED, ClassSpec, spec_of
-from structkit._statics import pack_statics
 from structkit._storage import Flat, build, new, store
 from structkit._typing import any_list, any_tuple, tree_flatten_with_path
 from structkit.errors import (
@@ -46,7 +45,7 @@ def with_flat(struct: _S, children: tuple[Any, ...], statics: tuple[Any, ...]) -
     Args:
         struct: a struct.
         children: its new children.
-        statics: its new statics, as `pack_statics` gives them.
+        statics: its new statics, as its plan packs them.
     """
     made: _S = new(type(struct))
     store(made, (children, statics))
@@ -135,7 +134,7 @@ def _replaced(self: Any, spec: ClassSpec, changes: Mapping[str, Any]) -> Any:
     children = tuple([changes.get(name, value) for name, value in zip(spec.data, children)])
     if any(spec.fields[name].static for name in changes):
         values = tuple([changes.get(name, value) for name, value in zip(spec.statics, statics[1:])])
-        statics = pack_statics(spec.name, spec.statics, values)
+        statics = spec.pack(values)
     return with_flat(self, children, statics)
 
 

@@ -1,0 +1,66 @@
+"""cloudpickle: objects and classes travel by value, also classes defined in functions."""
+
+import pickle
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from structkit import Struct, static, struct
+
+cloudpickle = pytest.importorskip("cloudpickle", reason="cloudpickle is not installed")
+
+
+def test_local_classes_travel_to_another_process():
+    class Local(Struct):
+        x: jax.Array
+        name: str = static(default="a")
+
+        def double(self):
+            return self.replace(x=self.x * 2)
+
+    @struct.dataclass
+    class Decorated:
+        x: jax.Array
+        tags: list = struct.field(pytree_node=False, default=None)
+
+        def double(self):
+            return self.replace(x=self.x * 2)
+
+    class Node(struct.PyTreeNode):
+        x: jax.Array
+
+        def double(self):
+            return self.replace(x=self.x * 2)
+
+    data = cloudpickle.dumps([Local(jnp.ones(2), "b"), Decorated(jnp.ones(2), ["t"]), Node(jnp.ones(2))])
+    code = (
+        "import sys, pickle, jax\n"
+        "a, b, c = pickle.loads(sys.stdin.buffer.read())\n"
+        "assert a.double().x.sum() == b.double().x.sum() == c.double().x.sum() == 4\n"
+        "assert (a.name, b.tags) == ('b', ['t'])\n"
+        "assert len(jax.tree.leaves([a, b, c])) == 3\n"
+        "for v in (a, b, c):\n"
+        "    try: v.x = 1\n"
+        "    except AttributeError: pass\n"
+        "    else: raise AssertionError\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_class_by_value_is_the_same_class_in_this_process():
+    class Local(Struct):
+        x: int
+
+    assert type(pickle.loads(cloudpickle.dumps(Local(1)))) is Local
+
+
+def test_a_decorated_class_by_value_works_in_this_process():
+    @struct.dataclass
+    class Local:
+        x: int
+
+    assert jax.tree.leaves(pickle.loads(cloudpickle.dumps(Local(1)))) == [1]

@@ -1,0 +1,60 @@
+"""Optax: optimizer states are trees of the same structs as the parameters."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from _trees import KINDS, Linear, Model, Params, loss, make
+
+optax = pytest.importorskip("optax", reason="optax is not installed")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_adam_trains_a_struct_and_its_state_is_made_of_structs(kind):
+    model = make(kind)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-1))
+    state = optimizer.init(model)
+
+    @jax.jit
+    def step(model, state):
+        value, grads = jax.value_and_grad(loss)(model)
+        updates, state = optimizer.update(grads, state, model)
+        return optax.apply_updates(model, updates), state, value
+
+    first = loss(model)
+    for _ in range(20):
+        model, state, value = step(model, state)
+    assert value < first / 2 and type(model) is kind
+    assert type(optax.tree_utils.tree_get(state, "mu")) is kind
+
+
+def test_masked_takes_a_struct_of_booleans():
+    model = make()
+    mask = jax.tree.map(lambda leaf: leaf.ndim > 1, model)
+    optimizer = optax.masked(optax.sgd(1.0), mask)
+    grads = jax.tree.map(jnp.ones_like, model)
+    updates, _ = optimizer.update(grads, optimizer.init(model), model)
+    assert float(updates.layers[0].weight[0, 0]) == -1 and float(updates.layers[0].bias[0]) == 1
+
+
+def test_masked_takes_a_prefix_with_structs():
+    model = make()
+    mask = Model([Linear(True, False), False], scale=True)
+    optimizer = optax.masked(optax.set_to_zero(), mask)
+    updates, _ = optimizer.update(jax.tree.map(jnp.ones_like, model), optimizer.init(model), model)
+    assert [float(jnp.max(leaf)) for leaf in jax.tree.leaves(updates)] == [0, 1, 1, 1, 0]
+
+
+def test_multi_transform_takes_a_struct_of_labels():
+    model = make(Params)
+    labels = jax.tree.map(lambda leaf: "fast" if leaf.ndim > 1 else "slow", model)
+    optimizer = optax.multi_transform({"fast": optax.sgd(1.0), "slow": optax.sgd(0.1)}, labels)
+    grads = jax.tree.map(jnp.ones_like, model)
+    updates, _ = jax.jit(optimizer.update)(grads, optimizer.init(model), model)
+    assert float(updates.layers[1].weight[0, 0]) == -1 and float(updates.scale) == pytest.approx(-0.1)
+
+
+def test_tree_utilities_work_on_structs():
+    model = make()
+    doubled = optax.tree_utils.tree_add(model, model)
+    assert doubled == jax.tree.map(lambda leaf: 2 * leaf, model)
+    assert float(optax.global_norm(jax.tree.map(jnp.zeros_like, model))) == 0

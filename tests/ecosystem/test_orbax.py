@@ -1,0 +1,41 @@
+"""Orbax: a struct is saved and restored, with a target as a struct and without one as nested dicts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from _trees import KINDS, make
+
+ocp = pytest.importorskip("orbax.checkpoint", reason="orbax-checkpoint is not installed")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_struct_is_restored_into_a_target(kind, tmp_path):
+    model = make(kind)
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "model", model)
+        checkpointer.wait_until_finished()
+        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, model)
+        restored = checkpointer.restore(tmp_path / "model", target)
+    assert type(restored) is kind and restored == model
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_struct_is_restored_without_a_target_as_dicts_by_field_name(kind, tmp_path):
+    model = make(kind)
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "model", model)
+        checkpointer.wait_until_finished()
+        restored = checkpointer.restore(tmp_path / "model")
+    assert set(restored) >= {"layers", "scale"}
+    np.testing.assert_array_equal(restored["layers"][0]["weight"], model.layers[0].weight)
+
+
+def test_a_manager_keeps_the_newest_steps(tmp_path):
+    with ocp.CheckpointManager(tmp_path / "run", options=ocp.CheckpointManagerOptions(max_to_keep=2)) as manager:
+        for step in range(3):
+            model = jax.tree.map(lambda leaf, step=step: jnp.full_like(leaf, step), make())
+            manager.save(step, args=ocp.args.StandardSave(model))
+        manager.wait_until_finished()
+        restored = manager.restore(2, args=ocp.args.StandardRestore(make()))
+        assert manager.all_steps() == [1, 2] and restored == model

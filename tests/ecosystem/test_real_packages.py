@@ -1,0 +1,90 @@
+"""Packages built on `flax.struct` give the same bits with `structkit.struct` in its place.
+
+Each program runs in processes of its own: with flax's module, with ours put there after flax is imported (`late`), and
+with ours put there before (`early`), so that flax's own classes are ours too. Run with `-s` to see the times.
+"""
+
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+PROGRAMS = pathlib.Path(__file__).parent / "programs"
+ROOT = PROGRAMS.parents[2]
+
+if importlib.util.find_spec("flax") is None:
+    pytest.skip("flax is not installed: there is nothing to compare with", allow_module_level=True)
+
+
+def needs(package):
+    """Skips, and says so, where the package is not installed."""
+    missing = importlib.util.find_spec(package) is None
+    return pytest.mark.skipif(missing, reason=f"{package} is not installed (see tests/ecosystem/requirements.txt)")
+
+
+def run(program, how, *arguments):
+    """What the program reports, with flax's module or with ours in its place."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", PROGRAMS / f"{program}.py", how, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def compare(program, *arguments, ways=("late", "early")):
+    """Runs the program in all ways, compares the bits, prints the times; returns the reports."""
+    theirs = run(program, "flax", *arguments)
+    assert theirs["leaves"] > 0
+    reports = {way: run(program, way, *arguments) for way in ways}
+    for way, report in reports.items():
+        for name, seconds in theirs["seconds"].items():
+            ratio = report["seconds"][name] / seconds
+            print(f"{program} {' '.join(arguments)} {way}: {name}: {ratio:.2f} of flax's {1000 * seconds:.2f} ms")
+        assert (report["digest"], report["leaves"]) == (theirs["digest"], theirs["leaves"])
+        assert report.get("classes", "structkit.struct").startswith("structkit")
+    return theirs, reports
+
+
+@needs("brax")
+@pytest.mark.parametrize("backend", ["positional", "generalized"])
+def test_brax_steps_an_ant_to_the_same_bits(backend):
+    compare("brax_ant", backend, ways=("late",))
+
+
+@needs("gymnax")
+def test_gymnax_takes_the_same_steps_in_every_environment():
+    theirs, reports = compare("gymnax_all", ways=("late",))
+    assert theirs["ran"] and reports["late"]["ran"] == theirs["ran"] and reports["late"]["failed"] == theirs["failed"]
+
+
+@needs("evosax")
+def test_evosax_evolves_the_same_populations():
+    compare("evosax_sphere")
+
+
+@needs("flax")
+def test_flax_trains_a_linen_model_to_the_same_bits():
+    _, reports = compare("flax_itself")
+    assert "structkit.struct" in reports["early"]["partitioned"]
+
+
+@pytest.mark.parametrize(
+    "package", [pytest.param(name, marks=needs(name)) for name in ("xminigrid", "navix", "pgx", "flashbax", "craftax")]
+)
+def test_other_packages_step_to_the_same_bits(package):
+    compare("others", package, ways=("late",))
+
+
+@needs("mujoco")
+def test_mujoco_mjx_steps_to_the_same_bits():
+    pytest.importorskip("mujoco.mjx", reason="mujoco-mjx is not installed")
+    compare("others", "mujoco_mjx", ways=("late",))

@@ -1,0 +1,254 @@
+"""What things cost, without a clock: calls, instructions, memory blocks, and how they grow with the fields."""
+
+import dis
+import gc
+import linecache
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import structkit
+from structkit import Struct, _pytree, static
+
+FEW, MANY = 3, 200
+
+
+def wide(size: int) -> type[Any]:
+    return type(Struct)("Wide", (Struct,), {"__annotations__": {f"f{i}": Any for i in range(size)}})
+
+
+CLASSES = {size: wide(size) for size in (1, FEW, MANY // 2, MANY)}
+
+
+def filled(size: int) -> Any:
+    return CLASSES[size](*range(size))
+
+
+def calls(function: Any, *arguments: Any, **keywords: Any) -> int:
+    """How many functions run in a call, those of C included."""
+    count = 0
+
+    def profiler(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    previous = sys.getprofile()
+    sys.setprofile(profiler)
+    try:
+        function(*arguments, **keywords)
+    finally:
+        sys.setprofile(previous)
+    # The call of `sys.setprofile` that ends the count.
+    return count - 1
+
+
+def blocks(make: Any, count: int = 3000) -> float:
+    """How many blocks of memory an object takes that `make()` makes."""
+    # What Python keeps for new tuples is handed back by a collection.
+    kept: list[Any] = [make() for _ in range(count)]
+    kept = [None] * count
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for i in range(count):
+        kept[i] = make()
+    return (sys.getallocatedblocks() - before) / count
+
+
+def of_both_sizes(cost: Any) -> tuple[Any, Any]:
+    return cost(FEW), cost(MANY)
+
+
+def test_constructing_calls_as_many_functions_for_many_fields_as_for_few():
+    few, many = of_both_sizes(lambda size: calls(filled, size))
+    assert few == many
+
+
+def test_unflattening_calls_as_many_functions_for_many_fields_as_for_few():
+    def cost(size: int) -> int:
+        leaves, treedef = jax.tree.flatten(filled(size))
+        return calls(treedef.unflatten, leaves)
+
+    few, many = of_both_sizes(cost)
+    assert few == many
+
+
+def test_replacing_calls_as_many_functions_for_many_fields_as_for_few():
+    few, many = of_both_sizes(lambda size: calls(filled(size).replace, f1=0.5))
+    assert few == many <= 6
+
+
+def test_hashing_and_comparing_numbers_calls_no_more_than_a_few_functions_for_each_field():
+    for operation in (lambda x: hash(x), lambda x: x == x.replace(f0=0)):
+        few, many = of_both_sizes(lambda size, operation=operation: calls(operation, filled(size)))
+        assert many - few <= 6 * (MANY - FEW)
+
+
+def test_an_assignment_in_a_constructor_runs_at_most_three_frames():
+    class Custom(Struct):
+        a: Any
+        b: Any
+        c: Any
+
+        def __init__(self, count: int):
+            self.a = self.b = self.c = 0
+            for _ in range(count):
+                self.a = 1
+
+    frames: list[str] = []
+
+    def tracer(frame: Any, event: str, argument: Any) -> None:
+        frames.append(frame.f_code.co_name)
+
+    def cost(count: int) -> int:
+        frames.clear()
+        previous = sys.gettrace()
+        sys.settrace(tracer)
+        try:
+            Custom(count)
+        finally:
+            sys.settrace(previous)
+        return len(frames)
+
+    assert cost(20) - cost(10) <= 3 * 10
+
+
+def test_flattening_gives_what_the_struct_holds_and_allocates_nothing():
+    x = filled(MANY)
+    assert _pytree.flatten(x) is _pytree.flatten(x)
+    before = sys.getallocatedblocks()
+    for _ in range(1000):
+        _pytree.flatten(x)
+    assert sys.getallocatedblocks() - before < 100
+
+
+def test_unflattening_keeps_the_tuple_of_children_and_the_statics_that_jax_gives():
+    class Named(Struct):
+        x: Any
+        name: str = static(default="n")
+
+    children, statics = (1,), _pytree.flatten(Named(1))[1]
+    made = _pytree.make_unflatten(Named)(statics, children)
+    assert _pytree.flatten(made)[0] is children
+    assert _pytree.flatten(made)[1] is statics
+
+
+def test_all_classes_share_the_code_of_unflatten():
+    codes = {_pytree.make_unflatten(cls).__code__ for cls in CLASSES.values()}
+    assert len(codes) == 1
+
+
+def test_the_instructions_of_a_generated_constructor_grow_by_a_few_for_each_field():
+    def instructions(size: int) -> int:
+        return len(list(dis.get_instructions(CLASSES[size].__init__)))
+
+    assert instructions(1) < 40
+    # Compiling them is most of the time that creating a class takes. An argument beyond a byte is one more of them.
+    assert instructions(MANY) - instructions(MANY // 2) <= 7 * MANY // 2
+
+
+@pytest.mark.skipif(not hasattr(sys, "getallocatedblocks"), reason="counts CPython's blocks of memory")
+def test_an_object_takes_three_blocks_of_memory_however_many_fields_it_has():
+    # The object, the pair and the children; the statics of a class without any are one tuple for all.
+    for size in (1, FEW, MANY):
+        values = tuple(range(size))
+        assert round(blocks(lambda size=size, values=values: CLASSES[size](*values)), 1) == 3
+
+
+def test_an_object_has_no_dict_of_its_own():
+    x = filled(FEW)
+    assert not any(type(referent) is dict for referent in gc.get_referents(x))
+    assert sys.getsizeof(x) <= sys.getsizeof(object()) + 16 + 4 * 8
+
+
+def test_objects_leave_no_garbage_for_the_collector():
+    x = filled(FEW)
+    leaves, treedef = jax.tree.flatten(x)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            treedef.unflatten(leaves)
+            x.replace(f0=1)
+            filled(FEW)
+            hash(x)
+            x == x.replace(f0=2)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+class Watched:
+    """A static value that counts how often it is compared and hashed."""
+
+    compared = 0
+    hashed = 0
+
+    def __eq__(self, other: object) -> bool:
+        Watched.compared += 1
+        return type(other) is Watched
+
+    def __hash__(self) -> int:
+        Watched.hashed += 1
+        return 1
+
+
+def test_a_compiled_call_neither_compares_nor_hashes_statics_that_are_the_same():
+    class Model(Struct):
+        weight: Any
+        inner: Any = None
+        config: Any = static(default=None)
+
+    config = Watched()
+    model = Model(jnp.ones(2), Model(jnp.ones(2), config=config), config=config)
+    step = jax.jit(lambda model: jax.tree.map(lambda leaf: leaf + 1, model))
+    for _ in range(3):
+        model = step(model)
+    Watched.compared = Watched.hashed = 0
+    for _ in range(3):
+        model = step(model)
+    assert (Watched.compared, Watched.hashed) == (0, 0)
+    assert model.inner.config is config
+
+
+def test_replacing_data_leaves_the_statics_alone():
+    class Model(Struct):
+        weight: Any
+        config: Any = static(default=None)
+
+    model = Model(1, Watched())
+    Watched.compared = Watched.hashed = 0
+    changed = model.replace(weight=2)
+    assert (Watched.compared, Watched.hashed) == (0, 0)
+    assert _pytree.flatten(changed)[1] is _pytree.flatten(model)[1]
+
+
+def test_a_class_leaves_one_source_behind():
+    wide(FEW)
+    before = set(linecache.cache)
+    namespace = {"__annotations__": {"left": Any, "right": Any}, "__qualname__": "Fresh", "__module__": __name__}
+    type(Struct)("Fresh", (Struct,), namespace)
+    assert set(linecache.cache) - before == {f"<structkit: {__name__}.Fresh.__init__>"}
+
+
+@pytest.fixture
+def peers():
+    return pytest.importorskip("benchmarks.peers")
+
+
+def test_the_benchmark_names_a_missing_peer_and_goes_on_with_the_others(peers, monkeypatch):
+    monkeypatch.setitem(sys.modules, "chex", None)
+    workshop = peers.Workshop()
+    assert "chex" in workshop.missing
+    assert {"structkit", "stdlib dataclass", "raw tuples", "plain slots"} <= set(workshop.peers)
+
+
+def test_the_benchmark_gives_every_peer_the_same_tree(peers):
+    workshop = peers.Workshop()
+    assert workshop.versions["structkit"] == structkit.__version__
+    for peer in workshop.peers.values():
+        for shape in (peers.Shape.of(3), peers.Shape.of(3, 2)):
+            if peer.is_pytree and peer.supports(shape):
+                assert jax.tree.leaves(workshop.make(peer, shape, [1.0, 2.0, 3.0])) == [1.0, 2.0, 3.0]
