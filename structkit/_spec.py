@@ -87,7 +87,9 @@ class ClassSpec:
         callable: whether objects can be called, and so be given to `jax.jit` as functions.
         compares_all: whether `==` looks at every field.
         hashes_all: whether `hash` does.
+        direct: name -> its place, for the data fields that take a value as it is.
         blank: the flat form of an object whose construction starts.
+        draft: its children, as a list.
     """
 
     name: str
@@ -101,6 +103,7 @@ class ClassSpec:
     data: tuple[str, ...]
     statics: tuple[str, ...]
     index: dict[str, int]
+    direct: dict[str, int]
     keys: tuple[Any, ...]
     options: dict[str, bool]
     frozen: bool
@@ -114,6 +117,7 @@ class ClassSpec:
     compares_all: bool
     hashes_all: bool
     blank: tuple[Any, Any]
+    draft: list[Any]
 
     @property
     def is_root(self) -> bool:
@@ -181,6 +185,7 @@ def collect(
     spec.statics = tuple([key for key, f in spec.fields.items() if f.static])
     # The statics begin after their tags; see `_statics`.
     spec.index = {key: i for i, key in enumerate(spec.data)} | {key: i for i, key in enumerate(spec.statics, 1)}
+    spec.direct = {key: i for i, key in enumerate(spec.data) if spec.fields[key].converter is None}
     spec.compares_all = all([f.compare for f in spec.fields.values()])
     spec.hashes_all = all([f.compare if f.hash is None else f.hash for f in spec.fields.values()])
     spec.keys = tuple(map(jax.tree_util.GetAttrKey, spec.data))

@@ -140,8 +140,8 @@ def begin(self: Any) -> bool:
     """
     if getattr(self, "__flat__", None) is not None:
         return False
-    children, statics = self.__struct__.blank
-    store(self, (Draft(any_tuple.__iter__(children)), statics))
+    spec: ClassSpec = self.__struct__
+    store(self, (Draft(spec.draft), spec.blank[1]))
     return True
 
 
@@ -155,11 +155,14 @@ def finish(self: Any) -> None:
         MissingFieldError: fields are unset.
     """
     spec: ClassSpec = self.__struct__
-    try:
-        children, statics = _filled(self, spec)
-    except BaseException:
-        abandon(self)
-        raise
+    draft, statics = self.__flat__
+    children = tuple(any_list.copy(draft)) if type(draft) is Draft else draft
+    if type(statics) is Incomplete or Unset in map(type, children):
+        try:
+            children, statics = _filled(self, spec)
+        except BaseException:
+            abandon(self)
+            raise
     store(self, (children, statics))
     for check in spec.checks:
         check(self)
@@ -343,9 +346,12 @@ def guarded_setattr(self: Any, name: str, value: Any) -> None:
         UnknownAttributeError: the name is no field.
     """
     spec: ClassSpec = self.__struct__
+    flat = getattr(self, "__flat__", None)
+    if flat is not None and type(flat[0]) is Draft and name in spec.direct:
+        flat[0][spec.direct[name]] = value
+        return None
     if name in spec.fields:
         return assign(self, name, value)
-    flat = getattr(self, "__flat__", None)
     if flat is None or (spec.frozen and type(flat[0]) is not Draft):
         raise FrozenInstanceError(spec.name, name, known=False)
     if not hasattr(_class_attribute(type(self), name), "__set__") or name in Flat.__slots__:
