@@ -43,6 +43,8 @@ HELPERS: dict[str, Any] = {
     "type": type,
 }
 
+_OWN_NAMES = {helper: helper for helper in HELPERS}
+
 # For a class whose construction runs no `__post_init__`: one store of two tuples.
 DIRECT = '''\
 def __init__({parameters}):
@@ -129,7 +131,12 @@ class _Names:
     def __init__(self, spec: ClassSpec):
         self.taken = set(spec.arguments)
         self.scope: dict[str, Any] = {"__builtins__": {}, "__name__": "structkit"}
-        self.helpers = {helper: self.bind(helper, value) for helper, value in HELPERS.items()}
+        if self.taken.isdisjoint(HELPERS):
+            self.taken |= HELPERS.keys()
+            self.scope |= HELPERS
+            self.helpers = dict(_OWN_NAMES)
+        else:
+            self.helpers = {helper: self.bind(helper, value) for helper, value in HELPERS.items()}
         self.helpers["self"] = self.free("self")
         # None while hooks (`__init_subclass__`) run: `init_part` then does the work, more slowly.
         self.helpers["cls"] = self.bind(spec.name if _is_name(spec.name) else "cls", None)

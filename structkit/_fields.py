@@ -89,6 +89,19 @@ class Field(_StandardField):
         return _restore_field, (options, self.name, self.type, self.static, self.is_initvar)
 
 
+def plain_field(default: Any) -> Field:
+    """What `field(default=...)` makes, several times faster: most fields are an annotation and nothing else.
+
+    Args:
+        default: the default, or `dataclasses.MISSING`.
+    """
+    made = Field.__new__(Field)
+    for slot, value in _PLAIN:
+        slot(made, value)
+    made.default = default
+    return made
+
+
 def _static_by_metadata(metadata: Mapping[Any, Any]) -> bool | None:
     """What JAX's mark (`{"static": True}`) or flax's (`{"pytree_node": False}`) says; None without one."""
     if "static" in metadata:
@@ -104,6 +117,17 @@ def _restore_field(options: dict[str, Any], name: str, type_: Any, static: bool,
     restored.name, restored.type = name, type_
     restored._field_type = INITVAR_MARKER if initvar else FIELD_MARKER
     return restored
+
+
+def _slots_of_plain() -> list[tuple[Callable[[Any, Any], None], Any]]:
+    pattern, slots = Field(), [*dataclasses.Field.__slots__, *Field.__slots__]
+    return [
+        (getattr(Field, slot).__set__, getattr(pattern, slot)) for slot in dict.fromkeys(slots) if slot != "default"
+    ]
+
+
+# Each slot's setter with the value that it has in a field without options.
+_PLAIN = _slots_of_plain()
 
 
 def adopt(stranger: Any) -> Field:

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from structkit._annotations import CLASSVAR, INITVAR, KW_ONLY, STATIC, annotation_kinds
-from structkit._fields import MISSING, OPTIONS as FIELD_OPTIONS, Field, adopt
+from structkit._fields import MISSING, OPTIONS as FIELD_OPTIONS, Field, adopt, plain_field
 from structkit._statics import pack_statics
 from structkit._typing import FIELD_MARKER, INITVAR_MARKER, PROTOCOL_INITS, class_of
 from structkit.errors import DefinitionError, MutableDefaultError, nearest
@@ -318,7 +318,7 @@ def _declare(spec: ClassSpec, name: str, annotation: Any, kind: str, value: Any,
     # Names with two underscores on either side have a meaning to Python or to us (`__flat__`).
     if not name.isidentifier() or keyword.iskeyword(name) or (name.startswith("__") and name.endswith("__")):
         raise DefinitionError(spec.name, f"{name!r} cannot be a field's name", "choose another name")
-    if _defined_in_body(spec, name, value):
+    if value is not MISSING and _defined_in_body(spec, name, value):
         raise DefinitionError(spec.name, f"{name!r} is a field and a method of the same body", "rename one of the two")
     if isinstance(value, Field):
         # A field object used in two classes must not carry one's name into the other.
@@ -327,7 +327,7 @@ def _declare(spec: ClassSpec, name: str, annotation: Any, kind: str, value: Any,
         declared = adopt(value)
     else:
         # As in dataclasses, an annotation alone keeps the default that the name has.
-        declared = Field(default=parent.default if value is MISSING and parent is not None else value)
+        declared = plain_field(parent.default if value is MISSING and parent is not None else value)
     declared.name, declared.type = name, annotation
     declared._field_type = INITVAR_MARKER if kind == INITVAR else FIELD_MARKER
     if declared.explicit_static is None:

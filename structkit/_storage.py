@@ -394,17 +394,20 @@ def field_properties(spec: ClassSpec) -> dict[str, property]:
 
 
 def _property(name: str, getter: Callable[[Any], Any], setter: Callable[[Any, Any], None], doc: str | None) -> property:
-    def deleter(self: Any) -> None:
-        guarded_delattr(self, name)
-
-    return property(getter, setter, deleter, doc)
+    return property(getter, setter, functools.partial(_delete, name), doc)
 
 
 def _setter(name: str) -> Callable[[Any, Any], None]:
-    def setter(self: Any, value: Any) -> None:
-        assign(self, name, value)
+    # A partial, not a closure: fewer objects for the garbage collector, which class creation wakes often.
+    return functools.partial(_assign, name)
 
-    return setter
+
+def _assign(name: str, self: Any, value: Any) -> None:
+    assign(self, name, value)
+
+
+def _delete(name: str, self: Any) -> None:
+    guarded_delattr(self, name)
 
 
 def _quick_setter(name: str, i: int) -> Callable[[Any, Any], None]:
