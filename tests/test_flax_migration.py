@@ -8,7 +8,9 @@ import pytest
 pytest.importorskip("flax.serialization", reason="flax is not installed: the guide's programs use it")
 
 GUIDE = pathlib.Path(__file__).parents[1] / "docs" / "migrating-from-flax.md"
-PROGRAMS = [code for code in re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.S) if "result" in code]
+PROGRAMS = [
+    code for code in re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.S) if "result" in code
+]
 
 
 def test_before_after_and_as_plain_structs_the_program_gives_and_saves_the_same():
