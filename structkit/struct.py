@@ -224,7 +224,8 @@ def _order(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
 
 def _guards(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
     if not spec.frozen:
-        return {}
+        # Mutable objects need no guard, and assign faster without one.
+        return {"__setattr__": object.__setattr__} if _first(spec, "__setattr__") in _ROOTS else {}
     for name in ("__setattr__", "__delattr__"):
         if name in namespace:
             raise DefinitionError(spec.name, f"frozen=True would overwrite its {name}", "drop it, or set frozen=False")

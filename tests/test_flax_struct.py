@@ -1249,6 +1249,127 @@ class TestBetter:
         assert Base.__subclasses__() == [A]
 
 
+class TestEveryPlace:
+    def test_postponed_annotations_work(self, struct):
+        scope = {"struct": struct, "__name__": __name__}
+        source = """
+            from __future__ import annotations
+            import dataclasses
+            import typing
+
+            def make():
+                @struct.dataclass
+                class A:
+                    x: int
+                    limit: typing.ClassVar[int] = 3
+                    _: dataclasses.KW_ONLY
+                    child: A | None = None
+
+                class B(struct.PyTreeNode):
+                    a: A
+                return A, B
+        """
+        exec(inspect.cleandoc(source), scope)
+        A, B = scope["make"]()
+        assert jax.tree.leaves(B(A(1, child=A(2)))) == [1, 2] and A.limit == 3
+
+    def test_partial_application_of_the_decorator_works(self, struct):
+        frozen = functools.partial(struct.dataclass, kw_only=True)
+
+        @frozen
+        class A:
+            x: int
+
+        assert A(x=1).x == 1
+
+    def test_a_field_takes_the_place_of_an_abstract_property(self):
+        class Base(abc.ABC):
+            @property
+            @abc.abstractmethod
+            def x(self): ...
+
+        @ours.dataclass
+        class A(Base):
+            x: int
+
+        class B(ours.PyTreeNode, Base):
+            x: int
+
+        assert A(1).x == B(1).x == 1
+
+    def test_the_hook_of_a_decorated_class_runs_for_its_children(self, struct):
+        seen = []
+
+        @struct.dataclass
+        class A:
+            x: int
+
+            def __init_subclass__(cls, **options):
+                super().__init_subclass__(**options)
+                seen.append(cls)
+
+        @struct.dataclass
+        class B(A):
+            y: int
+
+        assert seen == [B]
+
+    def test_descriptors_learn_the_name_and_the_class(self, struct):
+        class Tagged:
+            def __set_name__(self, owner, name):
+                self.owner, self.name = owner, name
+
+        @struct.dataclass
+        class A:
+            x: int
+            tag = Tagged()
+
+        assert (A.tag.owner, A.tag.name) == (A, "tag")
+
+    def test_a_mixin_may_guard_the_assignments_to_mutable_objects(self, struct):
+        class Loud:
+            def __setattr__(self, name, value):
+                super().__setattr__(name, value * 10)
+
+        @struct.dataclass(frozen=False)
+        class A(Loud):
+            x: int
+
+            def set(self, value):
+                self.x = value
+
+        a = A(1)
+        a.set(2)
+        assert a.x == 20
+
+    def test_type_hints_are_those_of_the_fields(self, struct):
+        @struct.dataclass
+        class A:
+            x: int
+            y: "str" = "a"
+
+        class B(struct.PyTreeNode):
+            x: int
+
+        assert typing.get_type_hints(A) == {"x": int, "y": str} and typing.get_type_hints(B) == {"x": int}
+
+    def test_a_class_can_be_redefined_as_in_a_notebook(self, struct):
+        for default in (1, 2):
+
+            @struct.dataclass
+            class A:
+                x: int = default
+
+            assert jax.tree.leaves(A()) == [default]
+
+    def test_many_fields_work(self, struct):
+        names = [f"f{i}" for i in range(300)]
+        body = {"__annotations__": dict.fromkeys(names, int), "__module__": __name__}
+        wide = struct.dataclass(type("Wide", (), body))
+        made = jax.tree.map(lambda leaf: leaf + 1, wide(*range(300)))
+        assert made.f299 == 300 and made.replace(f7=0).f7 == 0
+
+
 class TestBadInput:
     def test_is_refused_with_the_class_and_the_cure(self):
         class Colour(enum.Enum):

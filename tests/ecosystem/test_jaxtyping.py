@@ -18,16 +18,16 @@ from jaxtyping import Array, Float, jaxtyped  # noqa: E402
 
 @jaxtyped(typechecker=beartype.beartype)
 class Checked(Struct):
-    x: Float[Array, "n"]
-    y: Float[Array, "n"]
+    x: Float[Array, " n"]
+    y: Float[Array, " n"]
     name: str = static(default="a")
 
 
 @jaxtyped(typechecker=beartype.beartype)
 @struct.dataclass
 class Decorated:
-    x: Float[Array, "n"]
-    y: Float[Array, "n"]
+    x: Float[Array, " n"]
+    y: Float[Array, " n"]
     name: str = struct.field(pytree_node=False, default="a")
 
 
@@ -67,7 +67,7 @@ def test_the_import_hook_checks_methods_and_leaves_trees_alone(tmp_path, monkeyp
 
             @struct.dataclass
             class State:
-                x: Float[Array, "n"]
+                x: Float[Array, " n"]
             """
         )
     )
