@@ -26,7 +26,7 @@ from structkit._spec import (
     split_options,
     unknown_option,
 )
-from structkit._typing import ProtocolMeta, any_tuple, signature
+from structkit._typing import ProtocolMeta, any_tuple, class_of, signature
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 from structkit.pretty import class_text, plain_doc, struct_doc, struct_repr
 
@@ -279,7 +279,8 @@ def plan_again(cls: Any, namespace: dict[str, Any], options: dict[str, Any]) -> 
         namespace: its body, as the class statement left it.
         options: the class options.
     """
-    spec = type(cls).__dialect__.plan(cls.__name__, cls.__bases__, namespace, options)
+    dialect: Dialect = class_of(cls).__dialect__
+    spec = dialect.plan(cls.__name__, cls.__bases__, namespace, options)
     members, publish = _members(spec, namespace)
     for name in ("__init__", "__match_args__", "__hash__"):
         if name in class_dict(cls) and name not in namespace and name not in members:

@@ -54,6 +54,8 @@ _BODY = "__struct_body__"
 # In the body of a class that is made anew: its bases' hooks have seen it once already.
 _ANEW = "__struct_anew__"
 
+_NONE_GIVEN: Any = object()
+
 # Values that a subclass body gives to a parent's field without an annotation: seen on the class, never on objects.
 _SHADOWS = "__struct_shadows__"
 
@@ -398,9 +400,9 @@ class _Attributes(_storage.Vars):
         _dict.__delitem__(self, name)
         del _extras(self._struct)[name]
 
-    def pop(self, name: str, *default: Any) -> Any:
-        if name not in self and default:
-            return default[0]
+    def pop(self, name: Any, default: Any = _NONE_GIVEN, /) -> Any:
+        if name not in self and default is not _NONE_GIVEN:
+            return default
         value = self[name]
         del self[name]
         return value
@@ -422,7 +424,24 @@ class _FlaxFrozenInstanceError(FrozenInstanceError):
         return f"cannot {self.action} field {self.field!r}"
 
 
-class _Node(Struct, _Open, metaclass=_NodeMeta):
+if TYPE_CHECKING:
+    from structkit._struct import _ReplaceDescriptor
+
+    class _NodeBase:
+        # For a checker not a `Struct`: its subclasses are frozen, and nodes with `frozen=False` have to be allowed.
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+        __flat__: Any
+        replace: ClassVar[_ReplaceDescriptor]
+        """A copy with some fields changed, made by the constructor, as `dataclasses.replace` does it."""
+
+        def __copy__(self) -> Self: ...
+        def __deepcopy__(self, memo: dict[int, Any]) -> Self: ...
+
+else:
+    _NodeBase = Struct
+
+
+class _Node(_NodeBase, _Open, metaclass=_NodeMeta):
     """The base of decorated classes: what they have in common, and what the decorator need not repeat."""
 
     if not TYPE_CHECKING:
@@ -647,7 +666,7 @@ _taking_fields: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionar
 def _takes_fields(cls: type) -> bool:
     """Whether a custom `__init__` can be called with the fields by name, so that `replace` can go through it."""
     if cls not in _taking_fields:
-        names = [name for name, f in spec_of(cls).fields.items() if f.init]  # type: ignore[union-attr]
+        names = [name for name, f in update.known_spec("replace", cls).fields.items() if f.init]
         try:
             inspect.signature(cls).bind(**dict.fromkeys(names))
             _taking_fields[cls] = True
@@ -754,7 +773,14 @@ def _mend_cells(body: dict[str, Any], old: type, made: type) -> None:
 
 
 _INSIDE = ("__func__", "__wrapped__", "fget", "fset", "fdel", "func")
-_WRAPPERS = (types.FunctionType, staticmethod, classmethod, property, functools.partial, functools.cached_property)
+_WRAPPERS: tuple[type[Any], ...] = (
+    types.FunctionType,
+    staticmethod,
+    classmethod,
+    property,
+    functools.partial,
+    functools.cached_property,
+)
 
 
 def _has_plainly(value: Any, name: str) -> bool:
