@@ -46,7 +46,7 @@ class Report:
             self.digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
             self.leaves += 1
 
-    def time(self, name, function, rounds=5):
+    def time(self, name, function, rounds=100):
         """The result of `function()`, which is called once to warm up, and then timed: the least of several rounds."""
         result = jax.block_until_ready(function())
         times = []

@@ -24,7 +24,7 @@ for name in gymnax.registered_envs:
                 outputs.append((obs, rest))
             return outputs, state
 
-        report.add(report.time(name, rollout, rounds=3))
+        report.add(report.time(name, rollout, rounds=10))
         ran.append(name)
     except Exception as error:
         # An environment that a new JAX has broken must be broken in the same way with either module.

@@ -109,5 +109,5 @@ def mujoco_mjx():
 
 
 name = sys.argv[2]
-report.add(report.time(name, globals()[name](), rounds=3))
+report.add(report.time(name, globals()[name](), rounds=10))
 report.print()
