@@ -129,7 +129,7 @@ class _Names:
     """Names for the generated code that no field has, and the globals in which they mean something."""
 
     def __init__(self, spec: ClassSpec):
-        self.taken = set(spec.arguments)
+        self.taken: set[str] = set(spec.arguments)
         self.scope: dict[str, Any] = {"__builtins__": {}, "__name__": "structkit"}
         if self.taken.isdisjoint(HELPERS):
             self.taken |= HELPERS.keys()

@@ -36,7 +36,7 @@ from structkit import _compare, _storage, update
 from structkit._fields import Field
 from structkit._spec import CUSTOM, GENERATED, INHERITED, OPTIONS, ClassSpec, Dialect, collect, linearize, spec_of
 from structkit._struct import Struct, StructMeta, plan_again
-from structkit._typing import PROTOCOL_INITS, any_tuple, namespace_annotations
+from structkit._typing import PROTOCOL_INITS, any_tuple, class_of, namespace_annotations
 from structkit.errors import DefinitionError, FrozenInstanceError, StructError
 from structkit.pretty import plain_doc, struct_doc
 
@@ -768,7 +768,7 @@ def _mend_cells(body: dict[str, Any], old: type, made: type) -> None:
                 continue
             if content is old:
                 cell.cell_contents = made
-            elif isinstance(content, _WRAPPERS) or hasattr(type(content), "__wrapped__"):
+            elif isinstance(content, _WRAPPERS) or hasattr(class_of(content), "__wrapped__"):
                 waiting.append(content)
 
 
