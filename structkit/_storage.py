@@ -256,8 +256,20 @@ def assign_fields(self: Any, values: dict[str, Any]) -> None:
         raise FrozenInstanceError(spec.name, next(iter(values), "__init__"))
     if not spec.sealed and getattr(self, "__flat__", None) is None:
         store(self, spec.blank)
+    children, statics = self.__flat__
+    given: dict[str, Any] = {}
     for name, value in values.items():
-        put(self, spec, name, value)
+        if spec.fields[name].static:
+            given[name] = value
+        elif type(children) is Draft:
+            children[spec.index[name]] = value
+        else:
+            put(self, spec, name, value)
+    if given:
+        # All at once: each change of the statics checks them and makes them anew.
+        kept = any_tuple.__iter__(statics)
+        merged = [given.get(name, value) for name, value in zip(("", *spec.statics), kept)]
+        store(self, (self.__flat__[0], _statics(spec, tuple(merged[1:]))))
 
 
 def init_part(self: Any, values: dict[str, Any]) -> None:
