@@ -70,7 +70,8 @@ else:
     class StructMeta(ProtocolMeta):
         """The metaclass of `Struct`: a class statement becomes a frozen, typed pytree node."""
 
-        __dialect__: ClassVar[Dialect] = STRUCT_DIALECT
+        # Without an annotation: those of a metaclass hide the ones of its classes.
+        __dialect__ = STRUCT_DIALECT
 
         def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
             """Plan, build and register one class; see `collect`, `_members` and `_pytree.register`."""

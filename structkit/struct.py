@@ -296,7 +296,7 @@ else:
     class _NodeMeta(StructMeta):
         """The metaclass of decorated classes, of `PyTreeNode`, and of all their subclasses."""
 
-        __dialect__: ClassVar[Dialect] = _FlaxDialect()
+        __dialect__ = _FlaxDialect()
 
         def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
             _check_options(name, keywords, namespace)

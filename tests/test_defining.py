@@ -651,6 +651,23 @@ def test_the_alias_type_of_typing_extensions_is_looked_through():
     assert statics(A) == ["a", "b", "c"]
 
 
+def test_the_annotations_of_a_class_are_its_own():
+    class A(Struct):
+        x: int
+
+    class B(A):
+        y: float
+
+        def method(self): ...
+
+    class C(A):
+        pass
+
+    assert (A.__annotations__, B.__annotations__) == ({"x": int}, {"y": float})
+    assert typing.get_type_hints(C) == {"x": int}
+    assert inspect.get_annotations(C) == {}
+
+
 @needs_lazy_annotations
 def test_lazy_annotations_may_name_what_is_defined_later():
     made = run(
