@@ -6,12 +6,11 @@ import contextlib
 import gc
 import itertools
 import os
-import statistics
 import subprocess
 import sys
 import tracemalloc
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,11 @@ from benchmarks.rows import Row, Workload
 from benchmarks.timing import Effort, Snippet, Timing
 
 CLASSES, IMPORTS, MEMORY = "class creation", "import", "bytes of an object"
+IMPORT_ROW = "import, over import jax"
 CLASS_SIZES, MEMORY_SIZES = (6, 48), (3, 6, 48)
-_EFFORT = Effort(3.0, least=15, most=600)
+BATCH = 8
+"""How many classes are created in a row, as a module does."""
+_EFFORT = Effort(4.0, least=10, most=200)
 
 _serials = itertools.count()
 
@@ -66,9 +68,12 @@ def creating(workshop: Workshop, size: int, *, inherited: bool = False) -> dict[
             if base is not None:
                 workshop.scope(peer, base)
             codes = _codes(peer, Shape.of(own), base.name if base is not None else None)
-            # The class body is compiled beforehand, as in a module that has been imported before.
+            # The class bodies are compiled beforehand, as those of a module that has been imported before.
             found[peer.name] = Snippet(
-                "exec(code, scope)", {"codes": codes, "scope": scope}, setup="code = next(codes)", calls=1
+                "exec(next(ready), scope)",
+                {"codes": codes, "scope": scope, "islice": itertools.islice},
+                setup=f"ready = iter([*islice(codes, {BATCH})])",
+                calls=BATCH,
             )
     return found
 
@@ -99,8 +104,8 @@ def imports(workshop: Workshop, rounds: int) -> Row:
         for peer in workshop.peers.values():
             if peer.package is not None and (peer.name == OURS or i % 3 == 0):
                 samples.setdefault(peer.name, []).append(_import_seconds(peer.modules))
-    times = {name: Timing(min(found), statistics.median(found), len(found)) for name, found in samples.items()}
-    return Row(IMPORTS, "import, over import jax", times)
+    times = {name: Timing.of(found) for name, found in samples.items()}
+    return Row(IMPORTS, IMPORT_ROW, times)
 
 
 def _import_seconds(modules: tuple[str, ...]) -> float:
@@ -118,7 +123,7 @@ def memory(workshop: Workshop) -> Iterator[Row]:
     """
     for size in MEMORY_SIZES:
         bytes_ = {peer.name: bytes_per_object(workshop, peer, size) for peer in workshop.peers.values()}
-        times = {name: Timing(value, value, 1) for name, value in bytes_.items()}
+        times = {name: Timing.of([value]) for name, value in bytes_.items()}
         yield Row(MEMORY, f"{size} fields", times, unit="bytes")
 
 
@@ -140,17 +145,21 @@ def bytes_per_object(workshop: Workshop, peer: Peer, size: int) -> float:
     shape = Shape.of(size)
     names: dict[str, Any] = {**workshop.scope(peer, shape), **_values(size)}
     exec(_ALLOCATE.format(construct=peer.construct(shape, list(_values(size)))), names)
-    kept: list[Any] = [None] * max(10, 2000 // size)
-    # Once before, for what is made at the first object; then without the memory that Python keeps for new tuples.
-    names["allocate"](kept)
-    kept = [None] * len(kept)
+    count = max(10, 2000 // size)
+    # The first round also pays for what is made once; and another thread may allocate in any of them.
+    return min(_bytes_allocated(names["allocate"], count) for _ in range(4)) / count
+
+
+def _bytes_allocated(allocate: Callable[[list[Any]], None], count: int) -> int:
+    kept: list[Any] = [None] * count
+    # Hands back the memory that Python keeps for new tuples, which would not be counted.
     with _frozen_heap():
         gc.collect()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        names["allocate"](kept)
-        return (tracemalloc.get_traced_memory()[0] - before) / len(kept)
+        allocate(kept)
+        return tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
 

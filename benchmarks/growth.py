@@ -16,7 +16,7 @@ from benchmarks.states import TREE_OPERATIONS
 from benchmarks.timing import Effort, Snippet, Timing, race
 
 SIZES = (100, 200, 400, 800)
-"""Numbers of fields and of structs; large enough that what every call costs does not count."""
+"""Numbers of fields and of structs: large enough that what every call costs does not count."""
 
 FIELDS, STRUCTS = "fields", "nested structs"
 _PEERS = (OURS, FLAX, EQUINOX, TUPLES)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 import timeit
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,11 +32,26 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per execution of a snippet: the fastest round, the median round, and how many rounds there were."""
+    """Seconds per execution of a snippet.
+
+    Attributes:
+        best: of the fastest round.
+        median: of the median round.
+        rounds: how many there were.
+    """
 
     best: float
     median: float
     rounds: int
+
+    @classmethod
+    def of(cls, samples: Sequence[float]) -> Timing:
+        """The timing with these samples.
+
+        Args:
+            samples: seconds, one for each round.
+        """
+        return cls(min(samples), statistics.median(samples), len(samples))
 
     @property
     def spread(self) -> float:
@@ -62,7 +78,9 @@ class Effort:
 
 
 def race(snippets: Mapping[str, Snippet], effort: Effort) -> dict[str, Timing]:
-    """The timing of each snippet, by its key. They take turns, and each round begins with another one.
+    """The timing of each snippet, by its key. They take turns, in another order in each round.
+
+    Not in one order: what ran before leaves its mark on the caches and the allocator.
 
     Args:
         snippets: key -> snippet.
@@ -70,14 +88,14 @@ def race(snippets: Mapping[str, Snippet], effort: Effort) -> dict[str, Timing]:
     """
     racers = {key: _Racer(snippet, effort.batch) for key, snippet in snippets.items()}
     samples: dict[str, list[float]] = {key: [] for key in racers}
-    order = list(racers)
+    order, shuffle = list(racers), random.Random(0).shuffle
     rounds, end = 0, time.perf_counter() + effort.seconds
     while rounds < effort.least or (rounds < effort.most and time.perf_counter() < end):
-        first = rounds % max(1, len(order))
-        for key in order[first:] + order[:first]:
+        shuffle(order)
+        for key in order:
             samples[key].append(racers[key].sample())
         rounds += 1
-    return {key: Timing(min(times), statistics.median(times), rounds) for key, times in samples.items()}
+    return {key: Timing.of(times) for key, times in samples.items()}
 
 
 class _Racer:
