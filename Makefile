@@ -59,7 +59,7 @@ check: lint types test ## Everything a change has to pass: lint, types and test
 
 clean: ## Remove the environments, the caches and everything built
 	rm -rf .venv .venv-* build dist digits.png .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find structkit tests examples -name __pycache__ -prune -exec rm -rf {} +
+	find structkit tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(CREATED):
 	@$(if $(VERSION),,$(PYTHON) --version; echo '$(PYTHON) is not a working Python 3.11 or newer:' \
