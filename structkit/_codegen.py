@@ -6,16 +6,20 @@ unflatten, `replace`, `==` and `repr` depend on the flat form alone and are shar
 
 from __future__ import annotations
 
+import functools
 import keyword
 import linecache
-from collections.abc import Callable, Iterable
-from typing import Any
+import re
+import textwrap
+import types
+from collections.abc import Callable, Container, Iterable
+from typing import Any, NamedTuple
 
 from structkit import _storage
 from structkit._fields import MISSING, Field
 from structkit._spec import ClassSpec
 from structkit._statics import PLAIN, pack_statics
-from structkit._typing import class_annotations, set_lazy_annotations
+from structkit._typing import class_annotations, set_lazy_annotations, without_columns
 
 
 class Factory:
@@ -29,6 +33,8 @@ FACTORY = Factory()
 
 # What a generated `__init__` refers to, next to the class, its defaults, converters and factories.
 HELPERS: dict[str, Any] = {
+    "__builtins__": {},
+    "__name__": "structkit",
     "BaseException": BaseException,
     "abandon": _storage.abandon,
     "assign_fields": _storage.assign_fields,
@@ -43,39 +49,41 @@ HELPERS: dict[str, Any] = {
     "type": type,
 }
 
-_OWN_NAMES = {helper: helper for helper in HELPERS}
+# Every word of the templates below that a field may have for its name: it then gets another one.
+_RESERVED = frozenset({*HELPERS, "check", "checks", "children", "outermost", "self", "statics"})
 
 # For a class whose construction runs no `__post_init__`: one store of two tuples.
 DIRECT = '''\
 def __init__({parameters}):
-    """Make a {name} from its fields."""
+    """Make a {{_name}} from its fields."""
 {prepare}\
-    if {type}({self}) is not {cls}:
-        return {init_part}({self}, {values})
+    {children} = {data}
+    if {type}({self}) is not {{_class}}:
+        return {init_part}({self}, {names}, {values})
 {pack}\
-    {store}({self}, ({children}, {statics}))
-{check}'''
+    {store}({self}, ({children}, {packed}))
+{run_checks}'''
 
 PACK = """\
     if {all_plain}:
         {packed} = {plain_statics}
     else:
-        {packed} = {pack_statics}({struct}, {names}, {values})
+        {packed} = {pack_statics}({{_name!r}}, {names}, {values})
 """
 
 CHECK = """\
-    for {check_name} in {checks}:
-        {check_name}({instance})
+    for {check} in {checks}:
+        {check}({self})
 """
 
 # For a class whose `__post_init__` may assign: a draft is open around it.
 DRAFTED = '''\
 def __init__({parameters}):
-    """Make a {name} from its fields, then run its __post_init__."""
+    """Make a {{_name}} from its fields, then run its __post_init__."""
 {prepare}\
     {outermost} = {begin}({self})
     try:
-        {assign_fields}({self}, {values})
+        {assign_fields}({self}, {names}, {values})
 {post_init}\
     except {BaseException}:
         if {outermost}:
@@ -88,14 +96,61 @@ def __init__({parameters}):
 # For a class whose objects can be written to at any time: no draft is needed around `__post_init__`.
 OPEN = '''\
 def __init__({parameters}):
-    """Make a {name} from its fields."""
+    """Make a {{_name}} from its fields."""
 {prepare}\
-    if {type}({self}) is {cls}:
-        {store}({self}, ({children}, {statics}))
+    if {type}({self}) is {{_class}}:
+        {store}({self}, ({data}, {packed}))
     else:
-        {assign_fields}({self}, {values})
+        {assign_fields}({self}, {names}, {values})
 {post_init}\
-{check}'''
+{run_checks}'''
+
+
+class Argument(NamedTuple):
+    """What decides the code of an `__init__` about one of the arguments: all but its name and values."""
+
+    initvar: bool
+    static: bool
+    init: bool
+    keyword: bool
+    default: bool
+    factory: bool
+    converter: bool
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the field is set when `__post_init__` starts."""
+        return self.init or self.default or self.factory
+
+
+class Shape(NamedTuple):
+    """All that decides the code of an `__init__`, apart from names and values.
+
+    Attributes:
+        seals: whether finished objects refuse every way to write to them.
+        post_init: whether `__post_init__` runs.
+        checks: whether `__check_init__` does.
+        renamed: the reserved words that are names of fields, with what stands for them.
+        arguments: the items of an `Argument` for each argument.
+    """
+
+    seals: bool
+    post_init: bool
+    checks: bool
+    renamed: tuple[tuple[str, str], ...]
+    arguments: tuple[tuple[bool, ...], ...]
+
+
+class Template(NamedTuple):
+    """The `__init__` of all classes of one shape.
+
+    Attributes:
+        text: its source, with placeholders (`{_0}`) for `str.format`.
+        code: its code, in which each placeholder is a name (`_0`).
+    """
+
+    text: str
+    code: types.CodeType
 
 
 def generate_init(spec: ClassSpec, module: str, qualname: str) -> tuple[Callable[..., None], Callable[[type], None]]:
@@ -109,140 +164,231 @@ def generate_init(spec: ClassSpec, module: str, qualname: str) -> tuple[Callable
         module: the class's module, for the function and the name of its source.
         qualname: the class's qualified name.
     """
-    names = _Names(spec)
-    source = _source(spec, names)
+    renamed = () if _RESERVED.isdisjoint(spec.arguments) else _renamed_words(spec)
+    shape = Shape(
+        spec.dialect.seals,
+        spec.post_init,
+        bool(spec.checks),
+        renamed,
+        tuple([_argument(f) for f in spec.arguments.values()]),
+    )
+    template = _template(shape)
+    names = _Names(spec, dict(renamed))
+    source = template.text.format_map(names.words)
     filename = _filename(f"{module}.{qualname}.__init__", source)
-    exec(compile(source, filename, "exec"), names.scope)
-    init = names.scope.pop("__init__")
-    init.__qualname__ = f"{qualname}.__init__"
+    code = _clone(template.code, names.words, filename, f"{qualname}.__init__")
+    init = types.FunctionType(code, names.scope, "__init__", tuple(names.defaults))
+    init.__kwdefaults__ = names.keyword_defaults
     init.__module__ = module
     set_lazy_annotations(init, lambda format: _annotations(spec, format))
 
     def publish(cls: type) -> None:
-        names.scope[names.helpers["cls"]] = cls
+        names.scope[names.words["_class"]] = cls
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
 
     return init, publish
 
 
+def _argument(f: Field) -> tuple[bool, ...]:
+    return (
+        f.is_initvar,
+        f.static,
+        f.init,
+        f.kw_only,
+        f.default is not MISSING,
+        f.default_factory is not MISSING,
+        f.converter is not None,
+    )
+
+
+def _renamed_words(spec: ClassSpec) -> tuple[tuple[str, str], ...]:
+    return tuple([(word, _free(word, spec.arguments)) for word in sorted(_RESERVED) if word in spec.arguments])
+
+
+def _free(word: str, *taken: Container[str]) -> str:
+    while any([word in names for names in taken]):
+        word += "_"
+    return word
+
+
+@functools.cache
+def _places(count: int) -> tuple[str, ...]:
+    return tuple([f"_{i}" for i in range(count)])
+
+
 class _Names:
-    """Names for the generated code that no field has, and the globals in which they mean something."""
+    """What the placeholders of a template stand for in one class, and the globals in which its names mean something.
 
-    def __init__(self, spec: ClassSpec):
-        self.taken: set[str] = set(spec.arguments)
-        self.scope: dict[str, Any] = {"__builtins__": {}, "__name__": "structkit"}
-        if self.taken.isdisjoint(HELPERS):
-            self.taken |= HELPERS.keys()
-            self.scope |= HELPERS
-            self.helpers = dict(_OWN_NAMES)
-        else:
-            self.helpers = {helper: self.bind(helper, value) for helper, value in HELPERS.items()}
-        self.helpers["self"] = self.free("self")
+    Attributes:
+        words: placeholder -> name.
+        scope: name -> value.
+        defaults: of the last positional parameters.
+        keyword_defaults: of those by keyword only.
+    """
+
+    def __init__(self, spec: ClassSpec, renamed: dict[str, str]):
+        self.arguments = spec.arguments
+        places = _places(len(spec.arguments))
+        self.words = dict(zip(places, spec.arguments))
+        self.words["_name"] = spec.name
+        self.scope = HELPERS.copy()
+        for word, other in renamed.items():
+            if word in HELPERS:
+                self.scope[other] = self.scope.pop(word)
         # None while hooks (`__init_subclass__`) run: `init_part` then does the work, more slowly.
-        self.helpers["cls"] = self.bind(spec.name if _is_name(spec.name) else "cls", None)
+        usual = spec.name.isidentifier() and not keyword.iskeyword(spec.name) and spec.name not in _RESERVED
+        self.bind("_class", spec.name if usual else "cls", None)
+        if spec.checks:
+            self.scope[renamed.get("checks", "checks")] = spec.checks
+        self.defaults: list[Any] = []
+        self.keyword_defaults: dict[str, Any] = {}
+        for place, f in zip(places, spec.arguments.values()):
+            self._bind_values(place, f, spec)
 
-    def free(self, name: str) -> str:
-        while name in self.taken:
-            name += "_"
-        self.taken.add(name)
-        return name
-
-    def bind(self, name: str, value: Any) -> str:
-        name = self.free(name)
+    def bind(self, placeholder: str, name: str, value: Any) -> None:
+        name = _free(name, self.arguments, self.scope)
+        self.words[placeholder] = name
         self.scope[name] = value
-        return name
+
+    def _bind_values(self, place: str, f: Field, spec: ClassSpec) -> None:
+        default = f.default
+        if f.default_factory is not MISSING:
+            self.bind(f"_make{place}", f"make_{f.name}", f.default_factory)
+            default = FACTORY
+        if f.converter is not None:
+            self.bind(f"_convert{place}", f"convert_{f.name}", f.converter)
+        if default is MISSING:
+            if not f.init and not spec.dialect.seals:
+                self.bind(f"_unset{place}", f"unset_{f.name}", _storage.Unset(spec.name, f.name))
+            return
+        if default is not FACTORY:
+            self.bind(f"_default{place}", f"default_{f.name}", default)
+        if f.init and f.kw_only:
+            self.keyword_defaults[f.name] = default
+        elif f.init:
+            self.defaults.append(default)
 
 
-def _is_name(text: str) -> bool:
-    return text.isidentifier() and not keyword.iskeyword(text)
+# Compiling was a third of what a class costs, and the code of an `__init__` depends on names only through its tables
+# of names. So it is compiled once for each shape, and each class gets a clone with its own names.
+@functools.lru_cache(maxsize=1024)
+def _template(shape: Shape) -> Template:
+    text = _text(shape)
+    placeholders = set(re.findall(r"{(_\w+)", text))
+    source = text.format_map({name: name for name in placeholders})
+    module = compile(source, "<structkit>", "exec", dont_inherit=True)
+    code = next(part for part in module.co_consts if isinstance(part, types.CodeType))
+    return Template(text, without_columns(code))
 
 
-def _source(spec: ClassSpec, names: _Names) -> str:
-    parameters = _parameters(spec, names)
-    prepare = "".join(_prepare(names, f) for f in spec.arguments.values())
-    set_here = [name for name, f in spec.fields.items() if _has_value(f)]
-    words = dict(
-        names.helpers,
-        name=spec.name,
-        parameters=", ".join(parameters),
-        prepare=prepare,
-        values="{" + ", ".join(f"{name!r}: {name}" for name in set_here) + "}",
+def _clone(code: types.CodeType, words: dict[str, str], filename: str, qualname: str) -> types.CodeType:
+    """The code with names in the place of placeholders."""
+    name = words.get
+    constants: list[Any] = [
+        tuple([name(item, item) for item in part]) if type(part) is tuple else name(part, part)
+        for part in code.co_consts
+    ]
+    constants[0] = code.co_consts[0].replace("_name", words["_name"])
+    return code.replace(
+        co_consts=tuple(constants),
+        co_names=tuple([name(word, word) for word in code.co_names]),
+        co_varnames=tuple([name(word, word) for word in code.co_varnames]),
+        co_filename=filename,
+        co_qualname=qualname,
     )
-    call = f"{words['self']}.__post_init__({', '.join(spec.initvars)})\n" if spec.post_init else ""
-    if not spec.dialect.seals:
-        return OPEN.format(
-            **words,
-            children=_half(spec, names, spec.data),
-            statics=_half(spec, names, spec.statics, ["None"] if spec.statics else []),
-            post_init=call and f"    {call}",
-            check=_check(spec, names, words["self"]),
-        )
-    if call or len(set_here) < len(spec.fields):
-        return DRAFTED.format(**words, post_init=call and f"        {call}", outermost=names.free("outermost"))
-    return DIRECT.format(
-        **words, **_statics(spec, names), children=_tuple(spec.data), check=_check(spec, names, words["self"])
-    )
 
 
-def _has_value(f: Field) -> bool:
-    return f.init or f.default is not MISSING or f.default_factory is not MISSING
+def _text(shape: Shape) -> str:
+    arguments = {f"{{_{i}}}": Argument(*items) for i, items in enumerate(shape.arguments)}
+    fields = {name: a for name, a in arguments.items() if not a.initvar}
+    data = [name for name, a in fields.items() if not a.static]
+    statics = [name for name, a in fields.items() if a.static]
+    set_here = [name for name, a in fields.items() if a.has_value]
+    words = {word: word for word in _RESERVED} | dict(shape.renamed)
+    words |= {
+        "parameters": ", ".join(_parameters(arguments, words)),
+        "prepare": "".join(_prepare(name, a, words) for name, a in arguments.items()),
+        "names": _tuple(map(_quoted, set_here)),
+        "values": _tuple(set_here),
+        "post_init": _post_init(arguments, words) if shape.post_init else "",
+        "run_checks": CHECK.format_map(words) if shape.checks else "",
+    }
+    if not shape.seals:
+        words["data"] = _half(arguments, data, words["incomplete"])
+        words["packed"] = _half(arguments, statics, words["incomplete"], "None") if statics else "()"
+        return OPEN.format_map(words)
+    if shape.post_init or len(set_here) < len(fields):
+        words["post_init"] = textwrap.indent(words["post_init"], "    ")
+        return DRAFTED.format_map(words)
+    words["data"] = _tuple(data)
+    words |= _pack(statics, words)
+    if statics:
+        # The data first: they are in a tuple already.
+        words["names"] = _tuple(map(_quoted, [*data, *statics]))
+        words["values"] = f"(*{words['children']}, {', '.join(statics)})"
+    else:
+        words["values"] = words["children"]
+    return DIRECT.format_map(words)
 
 
-def _parameters(spec: ClassSpec, names: _Names) -> list[str]:
-    taken = [f for f in spec.arguments.values() if f.init]
-    positional = [_parameter(names, f) for f in taken if not f.kw_only]
-    keyword = [_parameter(names, f) for f in taken if f.kw_only]
-    return [names.helpers["self"], *positional, *(["*", *keyword] if keyword else [])]
+def _post_init(arguments: dict[str, Argument], words: dict[str, str]) -> str:
+    given = ", ".join(name for name, a in arguments.items() if a.initvar)
+    return f"    {words['self']}.__post_init__({given})\n"
 
 
-def _parameter(names: _Names, f: Field) -> str:
-    if f.default_factory is not MISSING:
-        return f"{f.name}={names.helpers['factory']}"
-    if f.default is not MISSING:
-        return f"{f.name}={names.bind(f'default_{f.name}', f.default)}"
-    return f.name
+def _parameters(arguments: dict[str, Argument], words: dict[str, str]) -> list[str]:
+    taken = {name: a for name, a in arguments.items() if a.init}
+    positional = [_parameter(name, a, words) for name, a in taken.items() if not a.keyword]
+    keywords = [_parameter(name, a, words) for name, a in taken.items() if a.keyword]
+    return [words["self"], *positional, *(["*", *keywords] if keywords else [])]
 
 
-def _prepare(names: _Names, f: Field) -> str:
+def _parameter(name: str, a: Argument, words: dict[str, str]) -> str:
+    if a.factory:
+        return f"{name}={words['factory']}"
+    return f"{name}={_own('default', name)}" if a.default else name
+
+
+def _own(kind: str, name: str) -> str:
+    """The placeholder of what one argument has for itself: `{_make_0}` for `{_0}`."""
+    return f"{{_{kind}{name[1:]}"
+
+
+def _prepare(name: str, a: Argument, words: dict[str, str]) -> str:
     lines = ""
-    if f.default_factory is not MISSING:
-        make = f"{f.name} = {names.bind(f'make_{f.name}', f.default_factory)}()"
-        lines += f"    if {f.name} is {names.helpers['factory']}:\n        {make}\n" if f.init else f"    {make}\n"
-    elif not f.init and f.default is not MISSING:
-        lines += f"    {f.name} = {names.bind(f'default_{f.name}', f.default)}\n"
-    if f.converter is not None and _has_value(f):
-        lines += f"    {f.name} = {names.bind(f'convert_{f.name}', f.converter)}({f.name})\n"
+    if a.factory:
+        make = f"{name} = {_own('make', name)}()"
+        lines += f"    if {name} is {words['factory']}:\n        {make}\n" if a.init else f"    {make}\n"
+    elif not a.init and a.default:
+        lines += f"    {name} = {_own('default', name)}\n"
+    if a.converter and a.has_value:
+        lines += f"    {name} = {_own('convert', name)}({name})\n"
     return lines
 
 
-def _statics(spec: ClassSpec, names: _Names) -> dict[str, str]:
-    if not spec.statics:
-        return {"pack": "", "statics": "()"}
-    packed, helpers = names.free("statics"), names.helpers
+def _pack(statics: list[str], words: dict[str, str]) -> dict[str, str]:
+    if not statics:
+        return {"pack": "", "packed": "()"}
     pack = PACK.format(
-        packed=packed,
-        plain_statics=_tuple(["None", *spec.statics]),
-        values=_tuple(spec.statics),
-        all_plain=" and ".join(f"{helpers['type']}({name}) in {helpers['plain']}" for name in spec.statics),
-        pack_statics=helpers["pack_statics"],
-        struct=repr(spec.name),
-        names=_tuple(map(repr, spec.statics)),
+        packed=words["statics"],
+        plain_statics=_tuple(["None", *statics]),
+        values=_tuple(statics),
+        all_plain=" and ".join(f"{words['type']}({name}) in {words['plain']}" for name in statics),
+        pack_statics=words["pack_statics"],
+        names=_tuple(map(_quoted, statics)),
     )
-    return {"pack": pack, "statics": packed}
+    return {"pack": pack, "packed": words["statics"]}
 
 
-def _half(spec: ClassSpec, names: _Names, fields: Iterable[str], tags: Iterable[str] = ()) -> str:
+def _half(arguments: dict[str, Argument], fields: list[str], incomplete: str, *tags: str) -> str:
     """One half of the flat form, as it is when `__post_init__` may yet set some of the fields."""
-    unset = [name for name in fields if not _has_value(spec.fields[name])]
-    stand_ins = {name: names.bind(f"unset_{name}", _storage.Unset(spec.name, name)) for name in unset}
-    values = _tuple([*tags, *(stand_ins.get(name, name) for name in fields)])
-    return f"{names.helpers['incomplete']}({values})" if unset else values
+    unset = [name for name in fields if not arguments[name].has_value]
+    values = _tuple([*tags, *(_own("unset", name) if name in unset else name for name in fields)])
+    return f"{incomplete}({values})" if unset else values
 
 
-def _check(spec: ClassSpec, names: _Names, self_name: str) -> str:
-    if not spec.checks:
-        return ""
-    return CHECK.format(check_name=names.free("check"), checks=names.bind("checks", spec.checks), instance=self_name)
+def _quoted(name: str) -> str:
+    return f"'{name}'"
 
 
 def _tuple(items: Iterable[str]) -> str:

@@ -241,24 +241,25 @@ def put(self: Any, spec: ClassSpec, name: str, value: Any) -> None:
         store(self, (half(kept), statics))
 
 
-def assign_fields(self: Any, values: dict[str, Any]) -> None:
+def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
     """Write what a generated `__init__` was given into the draft that is open.
 
     Args:
         self: an object under construction, of the `__init__`'s class or a subclass.
-        values: name -> value, converted.
+        names: the fields to set.
+        values: their values, converted.
 
     Raises:
         FrozenInstanceError: the object is finished.
     """
     spec: ClassSpec = self.__struct__
     if spec.sealed and type(self.__flat__[0]) is not Draft:
-        raise FrozenInstanceError(spec.name, next(iter(values), "__init__"))
+        raise FrozenInstanceError(spec.name, next(iter(names), "__init__"))
     if not spec.sealed and getattr(self, "__flat__", None) is None:
         store(self, spec.blank)
     children, statics = self.__flat__
     given: dict[str, Any] = {}
-    for name, value in values.items():
+    for name, value in zip(names, values):
         if spec.fields[name].static:
             given[name] = value
         elif type(children) is Draft:
@@ -272,16 +273,17 @@ def assign_fields(self: Any, values: dict[str, Any]) -> None:
         store(self, (self.__flat__[0], _statics(spec, tuple(merged[1:]))))
 
 
-def init_part(self: Any, values: dict[str, Any]) -> None:
+def init_part(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
     """Do the work of a generated `__init__` that was called for an object of a subclass.
 
     Args:
         self: an object whose own `__init__` calls this one through `super()`; or, rarely, one without an open draft.
-        values: name -> value, converted.
+        names: the fields to set.
+        values: their values, converted.
     """
     outermost = begin(self)
     try:
-        assign_fields(self, values)
+        assign_fields(self, names, values)
     except BaseException:
         if outermost:
             abandon(self)

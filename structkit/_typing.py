@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
+import types
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,38 @@ else:
         register_pytree_with_keys as register_pytree_with_keys,
         tree_flatten_with_path as tree_flatten_with_path,
     )
+
+
+def without_columns(code: types.CodeType) -> types.CodeType:
+    """The code with the same lines and no columns, which would be wrong where its names are replaced by others.
+
+    The table is in the format of CPython's Objects/locations.md: for each line a byte 1kkkknnn (kind, length - 1) and
+    the step to the line as a signed varint. A Python that reads it otherwise gets the code as it is.
+
+    Args:
+        code: the code of a function.
+    """
+    table, previous = bytearray(), code.co_firstlineno
+    for start, end, line in code.co_lines():
+        units = (end - start) // 2
+        while units:
+            length = min(units, 8)
+            units -= length
+            if line is None:
+                table.append(0x80 | _NO_LOCATION << 3 | length - 1)
+                continue
+            step, previous = line - previous, line
+            table.append(0x80 | _NO_COLUMNS << 3 | length - 1)
+            value = -step << 1 | 1 if step < 0 else step << 1
+            while value > 63:
+                table.append(0x40 | value & 63)
+                value >>= 6
+            table.append(value)
+    found = code.replace(co_linetable=bytes(table))
+    return found if [*found.co_lines()] == [*code.co_lines()] else code
+
+
+_NO_COLUMNS, _NO_LOCATION = 13, 15
 
 
 def namespace_annotations(namespace: dict[str, Any]) -> dict[str, Any]:

@@ -248,7 +248,7 @@ def test_importing_the_package_leaves_the_printer_and_heavy_modules_alone():
     assert set(shown.split()) <= {"structkit", "difflib"}
 
 
-def test_making_a_class_compiles_once():
+def test_the_first_class_of_a_shape_compiles_once_and_others_nothing():
     shown = run_python(
         """
         import sys
@@ -269,7 +269,7 @@ def test_making_a_class_compiles_once():
         sys.addaudithook(hook)
         watching = True
 
-        class Second(Struct):
+        class New(Struct):
             x: int
             y: jax.Array = field(default=1, converter=int)
             z: str = static(default="z", kw_only=True)
@@ -277,11 +277,23 @@ def test_making_a_class_compiles_once():
             def __check_init__(self):
                 pass
 
-        watching = False
+        print(compiled)
+
+        class SameAsFirst(Struct):
+            name: str
+            children: int
+            _0: str = static(default="x")
+
+        class SameAsNew(New):
+            y: int = field(default=2, converter=float)
+
+            def __check_init__(self):
+                raise SystemExit
+
         print(compiled)
         """
     )
-    assert shown.strip() == "['<structkit: __main__.Second.__init__>']"
+    assert shown.splitlines() == ["['<structkit>']", "['<structkit>', '<structkit>']"]
 
 
 def test_the_generated_constructor_can_be_read_and_carries_a_docstring():

@@ -225,6 +225,19 @@ def test_signature_match_args_and_field_names_are_those_of_a_dataclass(bodies):
 
 @deterministic
 @given(valid_shapes)
+def test_the_code_of_an_init_is_what_its_source_compiles_to(bodies):
+    with defined(bodies, as_struct=True) as cls:
+        module = compile(inspect.getsource(cls.__init__), "<test>", "exec", dont_inherit=True)
+        expected = next(part for part in module.co_consts if isinstance(part, types.CodeType))
+        for part in ("argcount", "posonlyargcount", "kwonlyargcount", "varnames", "names", "consts", "code", "flags"):
+            assert getattr(cls.__init__.__code__, f"co_{part}") == getattr(expected, f"co_{part}"), part
+        assert [*cls.__init__.__code__.co_lines()] == [*expected.co_lines()]
+        # Columns would be those of other names.
+        assert {place[2:] for place in cls.__init__.__code__.co_positions()} == {(None, None)}
+
+
+@deterministic
+@given(valid_shapes)
 def test_a_default_is_readable_from_the_class_exactly_where_a_dataclass_has_it(bodies):
     absent = object()
     with both(bodies) as (struct, standard):
