@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import keyword
 import linecache
-import re
 import textwrap
 import types
 from collections.abc import Callable, Container, Iterable
@@ -274,8 +273,8 @@ class _Names:
 @functools.lru_cache(maxsize=1024)
 def _template(shape: Shape) -> Template:
     text = _text(shape)
-    placeholders = set(re.findall(r"{(_\w+)", text))
-    source = text.format_map({name: name for name in placeholders})
+    # Braces mean nothing else in it, so without them each placeholder is a name.
+    source = text.replace("{_name!r}", "'_name'").replace("{", "").replace("}", "")
     module = compile(source, "<structkit>", "exec", dont_inherit=True)
     code = next(part for part in module.co_consts if isinstance(part, types.CodeType))
     return Template(text, without_columns(code))

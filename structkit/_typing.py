@@ -77,7 +77,8 @@ def without_columns(code: types.CodeType) -> types.CodeType:
         code: the code of a function.
     """
     table, previous = bytearray(), code.co_firstlineno
-    for start, end, line in code.co_lines():
+    lines = [*code.co_lines()]
+    for start, end, line in lines:
         units = (end - start) // 2
         while units:
             length = min(units, 8)
@@ -93,7 +94,7 @@ def without_columns(code: types.CodeType) -> types.CodeType:
                 value >>= 6
             table.append(value)
     found = code.replace(co_linetable=bytes(table))
-    return found if [*found.co_lines()] == [*code.co_lines()] else code
+    return found if [*found.co_lines()] == lines else code
 
 
 _NO_COLUMNS, _NO_LOCATION = 13, 15

@@ -673,6 +673,39 @@ def test_a_decorated_init_works():
     assert str(inspect.signature(A)) == "(x: int)"
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_what_new_leaves_on_an_object_does_not_pass_for_its_fields(written):
+    class Note:
+        pass
+
+    class A(Note, Struct):
+        x: int
+
+        @functools.cached_property
+        def computed(self):
+            return [1]
+
+        def __new__(cls, *args):
+            made = super().__new__(cls)
+            assert made.computed == [1]
+            object.__setattr__(made, "note", [2])
+            return made
+
+        if written:
+
+            def __init__(self, x):
+                self.x = x
+
+        else:
+
+            def __post_init__(self):
+                self.x = self.x
+
+    assert (A(3).x, A(3).computed, A(3).note) == (3, [1], [2])
+    with pytest.raises(errors.FrozenInstanceError):
+        A(3).x = 4
+
+
 def test_a_custom_new_works_and_no_other_code_calls_it():
     calls = []
 
