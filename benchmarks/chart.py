@@ -25,7 +25,7 @@ PANELS = (
     ("construct, 6 fields", structs.group(6), "construct"),
     ("replace one of 10 fields", structs.group(10), "replace"),
     ("read an attribute", structs.group(6), "attribute read"),
-    ("create a class, 6 fields", creation.CLASSES, creation.class_row(6, inherited=False)),
+    ("create a class, 6 fields", creation.CLASSES, creation.class_row(6, creation.PLAIN)),
     ("trace 10,000 constructions", states.TRACING, f"trace a function that builds {states.TRACED:,} structs"),
 )
 _COLUMNS = 3

@@ -18,10 +18,13 @@ from typing import Any
 from benchmarks.peers import OURS, Peer, Shape, Workshop, renamed
 from benchmarks.rows import Row, Workload
 from benchmarks.timing import Effort, Snippet, Timing
+from structkit import _codegen
 
 CLASSES, IMPORTS, MEMORY = "class creation", "import", "bytes of an object"
 IMPORT_ROW = "import, over import jax"
-CLASS_SIZES, MEMORY_SIZES = (6, 48), (3, 6, 48)
+PLAIN, INHERITED, NEW_SHAPE = "", ", half of them inherited", ", of a shape not seen before"
+CLASS_ROWS = tuple((size, kind) for size in (6, 48) for kind in (PLAIN, INHERITED, NEW_SHAPE))
+MEMORY_SIZES = (3, 6, 48)
 BATCH = 8
 """How many classes are created in a row, as a module does."""
 _EFFORT = Effort(4.0, least=10, most=200)
@@ -35,30 +38,33 @@ def workloads(workshop: Workshop) -> Iterator[Workload]:
     Args:
         workshop: the peers.
     """
-    for size in CLASS_SIZES:
-        for inherited in (False, True):
-            snippets = partial(creating, workshop, size, inherited=inherited)
-            yield Workload(CLASSES, class_row(size, inherited=inherited), snippets, _EFFORT)
+    for size, kind in CLASS_ROWS:
+        yield Workload(CLASSES, class_row(size, kind), partial(creating, workshop, size, kind), _EFFORT)
 
 
-def class_row(size: int, *, inherited: bool) -> str:
+def class_row(size: int, kind: str) -> str:
     """What tables call the row.
 
     Args:
         size: the number of fields.
-        inherited: whether half of them come from a base.
+        kind: one of `PLAIN`, `INHERITED`, `NEW_SHAPE`.
     """
-    return f"{size} fields, half of them inherited" if inherited else f"{size} fields"
+    return f"{size} fields{kind}"
 
 
-def creating(workshop: Workshop, size: int, *, inherited: bool = False) -> dict[str, Snippet]:
-    """The snippets that create a class whose field names were never seen before, so that no cache flatters anybody.
+def creating(workshop: Workshop, size: int, kind: str = PLAIN) -> dict[str, Snippet]:
+    """The snippets that create a class whose field names were never seen before.
+
+    structkit compiles once for each *shape* of class (how many fields, which are static, ...), and most classes of a
+    program have a shape that another one has. `NEW_SHAPE` has it forget all shapes before each class.
 
     Args:
         workshop: the peers.
         size: the number of fields.
-        inherited: whether half of them come from a base.
+        kind: `PLAIN`, `INHERITED` for a class with half of its fields from a base, or `NEW_SHAPE`.
     """
+    inherited = kind == INHERITED
+    forget = "forget(); " if kind == NEW_SHAPE else ""
     found = {}
     for peer in workshop.peers.values():
         if peer.is_class:
@@ -70,8 +76,8 @@ def creating(workshop: Workshop, size: int, *, inherited: bool = False) -> dict[
             codes = _codes(peer, Shape.of(own), base.name if base is not None else None)
             # The class bodies are compiled beforehand, as those of a module that has been imported before.
             found[peer.name] = Snippet(
-                "exec(next(ready), scope)",
-                {"codes": codes, "scope": scope, "islice": itertools.islice},
+                f"{forget}exec(next(ready), scope)",
+                {"codes": codes, "scope": scope, "islice": itertools.islice, "forget": _codegen.template.cache_clear},
                 setup=f"ready = iter([*islice(codes, {BATCH})])",
                 calls=BATCH,
             )

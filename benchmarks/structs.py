@@ -15,7 +15,8 @@ from benchmarks.timing import Effort, Snippet
 SIZES = (1, 3, 6, 12, 24, 48, 200)
 STATICS = 2
 # The rows with a limit to reach get more rounds.
-LIMITED = {"unflatten", "construct", "attribute read", "replace", "construct, custom __init__"}
+READ_IN_LOOP = "attribute read, one to a loop's turn"
+LIMITED = {READ_IN_LOOP, "unflatten", "construct", "attribute read", "replace", "construct, custom __init__"}
 
 
 def group(size: int, statics: int = 0) -> str:
@@ -40,6 +41,7 @@ def workloads(workshop: Workshop) -> Iterator[Workload]:
     for size in (10, 50):
         yield workload(workshop, "replace", size, 0, REPLACE)
     yield workload(workshop, "construct, custom __init__", 3, 0, construct_custom)
+    yield workload(workshop, READ_IN_LOOP, 6, 0, on_object("{read}", only_trees=False))
 
 
 def of_size(workshop: Workshop, size: int, statics: int) -> Iterator[Workload]:

@@ -105,12 +105,11 @@ def _ratios() -> Iterator[tuple[str, str, str, _Measure, dict[str, float]]]:
     custom = "construct, custom __init__"
     yield custom, structs.group(3), custom, ratio, {EQUINOX: 0.2}
     yield "attribute read", structs.group(6), "attribute read", ratio, {EQUINOX: 0.2, SLOTS: READ_LIMIT}
+    yield structs.READ_IN_LOOP, structs.group(6), structs.READ_IN_LOOP, ratio, {EQUINOX: 0.2, SLOTS: READ_LIMIT}
     for size in (3, 10, 50):
         yield "replace of one", structs.group(size), "replace", ratio, {FLAX: 0.45, EQUINOX: 0.05}
-    for size in creation.CLASS_SIZES:
-        for inherited in (False, True):
-            name = creation.class_row(size, inherited=inherited)
-            yield "", creation.CLASSES, name, ratio, {FLAX: 0.4, EQUINOX: 0.3}
+    for size, kind in creation.CLASS_ROWS:
+        yield "", creation.CLASSES, creation.class_row(size, kind), ratio, {FLAX: 0.4, EQUINOX: 0.3}
 
 
 def _exponents(growths: list[Growth]) -> Iterator[Target]:

@@ -171,11 +171,11 @@ def generate_init(spec: ClassSpec, module: str, qualname: str) -> tuple[Callable
         renamed,
         tuple([_argument(f) for f in spec.arguments.values()]),
     )
-    template = _template(shape)
+    found = template(shape)
     names = _Names(spec, dict(renamed))
-    source = template.text.format_map(names.words)
+    source = found.text.format_map(names.words)
     filename = _filename(f"{module}.{qualname}.__init__", source)
-    code = _clone(template.code, names.words, filename, f"{qualname}.__init__")
+    code = _clone(found.code, names.words, filename, f"{qualname}.__init__")
     init = types.FunctionType(code, names.scope, "__init__", tuple(names.defaults))
     init.__kwdefaults__ = names.keyword_defaults
     init.__module__ = module
@@ -271,7 +271,12 @@ class _Names:
 # Compiling was a third of what a class costs, and the code of an `__init__` depends on names only through its tables
 # of names. So it is compiled once for each shape, and each class gets a clone with its own names.
 @functools.lru_cache(maxsize=1024)
-def _template(shape: Shape) -> Template:
+def template(shape: Shape) -> Template:
+    """The template of a shape.
+
+    Args:
+        shape: what the classes have in common.
+    """
     text = _text(shape)
     # Braces mean nothing else in it, so without them each placeholder is a name.
     source = text.replace("{_name!r}", "'_name'").replace("{", "").replace("}", "")

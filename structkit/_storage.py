@@ -140,7 +140,7 @@ def begin(self: Any) -> bool:
     Args:
         self: the object whose `__init__` starts.
     """
-    # An unset slot answers with an exception. To see that the object refers to its class only takes a third of that time.
+    # An unset slot answers with an exception: to see that the object refers to its class only takes a third of that.
     if len(referents(self)) > 1 and getattr(self, "__flat__", None) is not None:
         return False
     spec: ClassSpec = self.__struct__
