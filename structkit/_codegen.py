@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import keyword
 import linecache
-import textwrap
 import types
 from collections.abc import Callable, Container, Iterable
 from typing import Any, NamedTuple
@@ -37,7 +36,7 @@ HELPERS: dict[str, Any] = {
     "BaseException": BaseException,
     "abandon": _storage.abandon,
     "assign_fields": _storage.assign_fields,
-    "begin": _storage.begin,
+    "draft": _storage.Draft,
     "factory": FACTORY,
     "finish": _storage.finish,
     "incomplete": _storage.Incomplete,
@@ -45,11 +44,12 @@ HELPERS: dict[str, Any] = {
     "pack_statics": pack_statics,
     "plain": PLAIN,
     "store": _storage.store,
+    "tuple": tuple,
     "type": type,
 }
 
 # Every word of the templates below that a field may have for its name: it then gets another one.
-_RESERVED = frozenset({*HELPERS, "check", "checks", "children", "outermost", "self", "statics"})
+_RESERVED = frozenset({*HELPERS, "check", "checks", "children", "self", "statics"})
 
 # For a class whose construction runs no `__post_init__`: one store of two tuples.
 DIRECT = '''\
@@ -75,22 +75,35 @@ CHECK = """\
         {check}({self})
 """
 
-# For a class whose `__post_init__` may assign: a draft is open around it.
+# For a class whose `__post_init__` may assign: the children are a list until it has returned.
 DRAFTED = '''\
 def __init__({parameters}):
     """Make a {{_name}} from its fields, then run its __post_init__."""
 {prepare}\
-    {outermost} = {begin}({self})
-    try:
-        {assign_fields}({self}, {names}, {values})
+    if {type}({self}) is not {{_class}}:
+        return {init_part}({self}, {names}, {values}{initvars})
+{pack}\
+    {store}({self}, ({data}, {packed}))
 {post_init}\
+{close}'''
+
+POST_INIT = """\
+    try:
+        {self}.__post_init__({given})
     except {BaseException}:
-        if {outermost}:
-            {abandon}({self})
+        {abandon}({self})
         raise
-    if {outermost}:
-        {finish}({self})
-'''
+"""
+
+CLOSE = """\
+    {children}, {statics} = {self}.__flat__
+    {store}({self}, ({tuple}({children}), {statics}))
+{run_checks}"""
+
+# Where fields are unset when `__post_init__` starts, it has to be seen whether they are set when it ends.
+FINISH = """\
+    {finish}({self})
+"""
 
 # For a class whose objects can be written to at any time: no draft is needed around `__post_init__`.
 OPEN = '''\
@@ -257,7 +270,7 @@ class _Names:
         if f.converter is not None:
             self.bind(f"_convert{place}", f"convert_{f.name}", f.converter)
         if default is MISSING:
-            if not f.init and not spec.dialect.seals:
+            if not f.init:
                 self.bind(f"_unset{place}", f"unset_{f.name}", _storage.Unset(spec.name, f.name))
             return
         if default is not FACTORY:
@@ -308,24 +321,29 @@ def _text(shape: Shape) -> str:
     data = [name for name, a in fields.items() if not a.static]
     statics = [name for name, a in fields.items() if a.static]
     set_here = [name for name, a in fields.items() if a.has_value]
+    initvars = [name for name, a in arguments.items() if a.initvar]
     words = {word: word for word in _RESERVED} | dict(shape.renamed)
     words |= {
         "parameters": ", ".join(_parameters(arguments, words)),
         "prepare": "".join(_prepare(name, a, words) for name, a in arguments.items()),
         "names": _tuple(map(_quoted, set_here)),
         "values": _tuple(set_here),
-        "post_init": _post_init(arguments, words) if shape.post_init else "",
+        "given": ", ".join(initvars),
         "run_checks": CHECK.format_map(words) if shape.checks else "",
     }
     if not shape.seals:
         words["data"] = _half(arguments, data, words["incomplete"])
         words["packed"] = _half(arguments, statics, words["incomplete"], "None") if statics else "()"
+        words["post_init"] = "    {self}.__post_init__({given})\n".format_map(words) if shape.post_init else ""
         return OPEN.format_map(words)
+    words |= _pack(arguments, statics, words)
     if shape.post_init or len(set_here) < len(fields):
-        words["post_init"] = textwrap.indent(words["post_init"], "    ")
+        words["data"] = _draft(arguments, data, words["draft"])
+        words["initvars"] = f", {_tuple(initvars)}" if shape.post_init else ""
+        words["post_init"] = POST_INIT.format_map(words) if shape.post_init else ""
+        words["close"] = (CLOSE if len(set_here) == len(fields) else FINISH).format_map(words)
         return DRAFTED.format_map(words)
     words["data"] = _tuple(data)
-    words |= _pack(statics, words)
     if statics:
         # The data first: they are in a tuple already.
         words["names"] = _tuple(map(_quoted, [*data, *statics]))
@@ -333,11 +351,6 @@ def _text(shape: Shape) -> str:
     else:
         words["values"] = words["children"]
     return DIRECT.format_map(words)
-
-
-def _post_init(arguments: dict[str, Argument], words: dict[str, str]) -> str:
-    given = ", ".join(name for name, a in arguments.items() if a.initvar)
-    return f"    {words['self']}.__post_init__({given})\n"
 
 
 def _parameters(arguments: dict[str, Argument], words: dict[str, str]) -> list[str]:
@@ -370,9 +383,13 @@ def _prepare(name: str, a: Argument, words: dict[str, str]) -> str:
     return lines
 
 
-def _pack(statics: list[str], words: dict[str, str]) -> dict[str, str]:
+def _pack(arguments: dict[str, Argument], statics: list[str], words: dict[str, str]) -> dict[str, str]:
+    """Code that checks the statics, and what is their half of the flat form after it."""
     if not statics:
         return {"pack": "", "packed": "()"}
+    if not all(arguments[name].has_value for name in statics):
+        # They are checked when the last one is set.
+        return {"pack": "", "packed": _half(arguments, statics, words["incomplete"], "None")}
     pack = PACK.format(
         packed=words["statics"],
         plain_statics=_tuple(["None", *statics]),
@@ -386,9 +403,18 @@ def _pack(statics: list[str], words: dict[str, str]) -> dict[str, str]:
 
 def _half(arguments: dict[str, Argument], fields: list[str], incomplete: str, *tags: str) -> str:
     """One half of the flat form, as it is when `__post_init__` may yet set some of the fields."""
-    unset = [name for name in fields if not arguments[name].has_value]
-    values = _tuple([*tags, *(_own("unset", name) if name in unset else name for name in fields)])
-    return f"{incomplete}({values})" if unset else values
+    values = _tuple([*tags, *_started(arguments, fields)])
+    return values if all(arguments[name].has_value for name in fields) else f"{incomplete}({values})"
+
+
+def _draft(arguments: dict[str, Argument], fields: list[str], draft: str) -> str:
+    """The children while `__post_init__` runs."""
+    values = f"[{', '.join(_started(arguments, fields))}]"
+    return values if all(arguments[name].has_value for name in fields) else f"{draft}({values})"
+
+
+def _started(arguments: dict[str, Argument], fields: list[str]) -> list[str]:
+    return [name if arguments[name].has_value else _own("unset", name) for name in fields]
 
 
 def _quoted(name: str) -> str:

@@ -3,7 +3,7 @@
 JAX is given this pair as it is when it flattens, and `__flat__` is all that unflatten stores. A field is a `property`
 that indexes the pair. Both halves of a finished struct are tuples: nothing can be written to them.
 
-While code of the user's constructs an object, the children are a `Draft`, a list that knows which items are unset;
+While code of the user's constructs an object, the children are a list, a `Draft` if some of them may be unset;
 assignments write into it. Who opened the draft (the outermost `__init__`) closes it: the state is in the object alone,
 with no registry and no flag. Statics are replaced as a whole, so that JAX never holds a tuple that changes later.
 """
@@ -131,7 +131,7 @@ def snapshot(self: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         self: a struct in any state.
     """
     children, statics = self.__flat__
-    return (half(any_list.__iter__(children)) if type(children) is Draft else children), statics
+    return (half(any_list.__iter__(children)) if isinstance(children, any_list) else children), statics
 
 
 def begin(self: Any) -> bool:
@@ -159,7 +159,7 @@ def finish(self: Any) -> None:
     """
     spec: ClassSpec = self.__struct__
     draft, statics = self.__flat__
-    children = tuple(any_list.copy(draft)) if type(draft) is Draft else draft
+    children = tuple(any_list.copy(draft)) if isinstance(draft, any_list) else draft
     unset = type(statics) is Incomplete
     # A loop, not `Unset in map(type, children)`: twice as fast for the few fields that most classes have.
     for child in children:
@@ -219,7 +219,7 @@ def assign(self: Any, name: str, value: Any) -> None:
     """
     spec: ClassSpec = self.__struct__
     flat = getattr(self, "__flat__", None)
-    if spec.sealed and (flat is None or type(flat[0]) is not Draft):
+    if spec.sealed and (flat is None or not isinstance(flat[0], list)):
         raise FrozenInstanceError(spec.name, name)
     if flat is None:
         store(self, spec.blank)
@@ -242,7 +242,7 @@ def put(self: Any, spec: ClassSpec, name: str, value: Any) -> None:
         kept = [*any_tuple.__iter__(statics)]
         kept[i] = value
         store(self, (children, _statics(spec, tuple(kept[1:]))))
-    elif type(children) is Draft:
+    elif isinstance(children, any_list):
         children[i] = value
     else:
         kept = [*any_tuple.__iter__(children)]
@@ -262,7 +262,7 @@ def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) ->
         FrozenInstanceError: the object is finished.
     """
     spec: ClassSpec = self.__struct__
-    if spec.sealed and type(self.__flat__[0]) is not Draft:
+    if spec.sealed and not isinstance(self.__flat__[0], list):
         raise FrozenInstanceError(spec.name, next(iter(names), "__init__"))
     if not spec.sealed and getattr(self, "__flat__", None) is None:
         store(self, spec.blank)
@@ -271,7 +271,7 @@ def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) ->
     for name, value in zip(names, values):
         if spec.fields[name].static:
             given[name] = value
-        elif type(children) is Draft:
+        elif isinstance(children, any_list):
             children[spec.index[name]] = value
         else:
             put(self, spec, name, value)
@@ -282,17 +282,22 @@ def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) ->
         store(self, (self.__flat__[0], _statics(spec, tuple(merged[1:]))))
 
 
-def init_part(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
+def init_part(
+    self: Any, names: tuple[str, ...], values: tuple[Any, ...], initvars: tuple[Any, ...] | None = None
+) -> None:
     """Do the work of a generated `__init__` that was called for an object of a subclass.
 
     Args:
         self: an object whose own `__init__` calls this one through `super()`; or, rarely, one without an open draft.
         names: the fields to set.
         values: their values, converted.
+        initvars: the arguments of `__post_init__`; None when the `__init__` runs none.
     """
     outermost = begin(self)
     try:
         assign_fields(self, names, values)
+        if initvars is not None:
+            self.__post_init__(*initvars)
     except BaseException:
         if outermost:
             abandon(self)
@@ -371,7 +376,7 @@ def guarded_setattr(self: Any, name: str, value: Any) -> None:
     spec: ClassSpec = self.__struct__
     try:
         children = self.__flat__[0]
-        if type(children) is Draft:
+        if type(children) is Draft or type(children) is list:
             children[spec.direct[name]] = value
             return None
     except (AttributeError, KeyError):
@@ -384,7 +389,7 @@ def _assign_with_care(self: Any, spec: ClassSpec, name: str, value: Any) -> None
     flat = getattr(self, "__flat__", None)
     if name in spec.fields:
         return assign(self, name, value)
-    if flat is None or (spec.frozen and type(flat[0]) is not Draft):
+    if flat is None or (spec.frozen and not isinstance(flat[0], list)):
         raise FrozenInstanceError(spec.name, name, known=False)
     if not hasattr(_class_attribute(type(self), name), "__set__") or name in Flat.__slots__:
         raise UnknownAttributeError(spec.name, name, spec.fields)
