@@ -31,6 +31,7 @@ class Shape:
         statics: the names of its static fields.
         defaults: whether every field has a default.
         custom_init: whether the class writes its own `__init__`.
+        post_init: whether it has a `__post_init__`, which does nothing.
         base: the class's base, or None.
     """
 
@@ -39,10 +40,19 @@ class Shape:
     statics: tuple[str, ...] = ()
     defaults: bool = False
     custom_init: bool = False
+    post_init: bool = False
     base: str | None = None
 
     @classmethod
-    def of(cls, data: int, statics: int = 0, *, defaults: bool = False, custom_init: bool = False) -> Shape:
+    def of(
+        cls,
+        data: int,
+        statics: int = 0,
+        *,
+        defaults: bool = False,
+        custom_init: bool = False,
+        post_init: bool = False,
+    ) -> Shape:
         """The shape with so many fields.
 
         Args:
@@ -50,10 +60,11 @@ class Shape:
             statics: the number of static fields, at most two.
             defaults: whether every field has a default.
             custom_init: whether the class writes its own `__init__`.
+            post_init: whether it has a `__post_init__`.
         """
-        name = f"C{data}_{statics}{'_defaults' * defaults}{'_custom' * custom_init}"
+        name = f"C{data}_{statics}{'_defaults' * defaults}{'_custom' * custom_init}{'_hook' * post_init}"
         fields = tuple(f"f{i}" for i in range(data))
-        return cls(name, fields, tuple(f"s{i}" for i in range(statics)), defaults, custom_init)
+        return cls(name, fields, tuple(f"s{i}" for i in range(statics)), defaults, custom_init, post_init)
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,8 @@ class Peer:
         if shape.custom_init:
             lines.append(f"def __init__(self, {', '.join(shape.data)}):")
             lines.extend("    " + self.assign.format(field=field, value=field) for field in shape.data)
+        if shape.post_init:
+            lines.append("def __post_init__(self): pass")
         return "\n    ".join(lines) + "\n"
 
     def construct(self, shape: Shape, values: Sequence[str], *, keyword: bool = False) -> str:

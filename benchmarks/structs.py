@@ -16,7 +16,15 @@ SIZES = (1, 3, 6, 12, 24, 48, 200)
 STATICS = 2
 # The rows with a limit to reach get more rounds.
 READ_IN_LOOP = "attribute read, one to a loop's turn"
-LIMITED = {READ_IN_LOOP, "unflatten", "construct", "attribute read", "replace", "construct, custom __init__"}
+LIMITED = {
+    READ_IN_LOOP,
+    "unflatten",
+    "construct",
+    "attribute read",
+    "replace",
+    "construct, custom __init__",
+    "construct, __post_init__",
+}
 
 
 def group(size: int, statics: int = 0) -> str:
@@ -41,6 +49,7 @@ def workloads(workshop: Workshop) -> Iterator[Workload]:
     for size in (10, 50):
         yield workload(workshop, "replace", size, 0, REPLACE)
     yield workload(workshop, "construct, custom __init__", 3, 0, construct_custom)
+    yield workload(workshop, "construct, __post_init__", 3, 0, constructing(post_init=True))
     yield workload(workshop, READ_IN_LOOP, 6, 0, on_object("{read}", only_trees=False))
 
 
@@ -112,7 +121,12 @@ def _filled(workshop: Workshop, peer: Peer, shape: Shape, nested: int) -> Any:
 
 
 def constructing(
-    *, keyword: bool = False, defaults: bool = False, custom: bool = False, unpacked: bool = False
+    *,
+    keyword: bool = False,
+    defaults: bool = False,
+    custom: bool = False,
+    post_init: bool = False,
+    unpacked: bool = False,
 ) -> Recipe:
     """A recipe that makes an object.
 
@@ -120,13 +134,14 @@ def constructing(
         keyword: whether to pass the values by name.
         defaults: whether to pass none.
         custom: whether the class writes its own `__init__`.
+        post_init: whether the class has a `__post_init__`, which does nothing.
         unpacked: whether to pass `*values`: without the time to load each of them.
     """
 
     def recipe(workshop: Workshop, peer: Peer, shape: Shape) -> Snippet | None:
-        if not peer.is_class and (keyword or defaults or custom):
+        if not peer.is_class and (keyword or defaults or custom or post_init):
             return None
-        made = Shape.of(len(shape.data), len(shape.statics), defaults=defaults, custom_init=custom)
+        made = Shape.of(len(shape.data), len(shape.statics), defaults=defaults, custom_init=custom, post_init=post_init)
         values = {f"v{i}": float(i) for i in range(len(shape.data))}
         if defaults:
             code = f"{made.name}()"
