@@ -26,8 +26,11 @@ installed = $(1:%=$(VENV)/.installed-%)
 # Extras to install on top: `make demo EXTRAS=cuda`.
 EXTRAS ?=
 
+# Arguments of the benchmarks: `make bench BENCH='--effort 0.1'`.
+BENCH ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types types-peers check clean
+.PHONY: help demo test bench lint types types-peers check clean
 # Two installations at once would spoil one environment.
 .NOTPARALLEL:
 
@@ -42,7 +45,7 @@ test: $(call installed,test $(EXTRAS)) ## Run the test suite
 	@$(BIN)/python -m pytest -n auto
 
 bench: $(call installed,bench) ## Measure structkit beside its peers: tables, benchmarks/results.json and .png
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 lint: $(call installed,lint test examples) ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff check .

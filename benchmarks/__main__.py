@@ -47,7 +47,7 @@ def measure(effort: float) -> report.Results:
     workloads = [*states.workloads(workshop), *structs.workloads(workshop), *creation.workloads(workshop)]
     series = [*growth.series(workshop)]
     rows, growths = [], []
-    with tqdm(total=len(workloads) + len(series) + 2, unit="row", leave=False) as progress:
+    with tqdm(total=len(workloads) + len(series) + 2, unit="row", leave=False, disable=None) as progress:
         for workload in workloads:
             progress.set_description(f"{workload.group}: {workload.name}")
             rows.append(workload.measure(effort))
