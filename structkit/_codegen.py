@@ -49,7 +49,7 @@ HELPERS: dict[str, Any] = {
 }
 
 # Every word of the templates below that a field may have for its name: it then gets another one.
-_RESERVED = frozenset({*HELPERS, "check", "checks", "children", "self", "statics"})
+_RESERVED = frozenset({*HELPERS, "check", "checks", "children", "names", "self", "statics"})
 
 # For a class whose construction runs no `__post_init__`: one store of two tuples.
 DIRECT = '''\
@@ -67,7 +67,7 @@ PACK = """\
     if {all_plain}:
         {packed} = {plain_statics}
     else:
-        {packed} = {pack_statics}({{_name!r}}, {names}, {values})
+        {packed} = {pack_statics}({{_name!r}}, {static_names}, {static_values})
 """
 
 CHECK = """\
@@ -213,6 +213,10 @@ def _argument(f: Field) -> tuple[bool, ...]:
     )
 
 
+def _has_value(f: Field) -> bool:
+    return f.init or f.default is not MISSING or f.default_factory is not MISSING
+
+
 def _renamed_words(spec: ClassSpec) -> tuple[tuple[str, str], ...]:
     return tuple([(word, _free(word, spec.arguments)) for word in sorted(_RESERVED) if word in spec.arguments])
 
@@ -250,6 +254,9 @@ class _Names:
         # None while hooks (`__init_subclass__`) run: `init_part` then does the work, more slowly.
         usual = spec.name.isidentifier() and not keyword.iskeyword(spec.name) and spec.name not in _RESERVED
         self.bind("_class", spec.name if usual else "cls", None)
+        self.scope[renamed.get("names", "names")] = tuple(
+            [name for name in (*spec.data, *spec.statics) if _has_value(spec.fields[name])]
+        )
         if spec.checks:
             self.scope[renamed.get("checks", "checks")] = spec.checks
         self.defaults: list[Any] = []
@@ -320,13 +327,12 @@ def _text(shape: Shape) -> str:
     fields = {name: a for name, a in arguments.items() if not a.initvar}
     data = [name for name, a in fields.items() if not a.static]
     statics = [name for name, a in fields.items() if a.static]
-    set_here = [name for name, a in fields.items() if a.has_value]
+    set_here = [name for name in (*data, *statics) if fields[name].has_value]
     initvars = [name for name, a in arguments.items() if a.initvar]
     words = {word: word for word in _RESERVED} | dict(shape.renamed)
     words |= {
         "parameters": ", ".join(_parameters(arguments, words)),
         "prepare": "".join(_prepare(name, a, words) for name, a in arguments.items()),
-        "names": _tuple(map(_quoted, set_here)),
         "values": _tuple(set_here),
         "given": ", ".join(initvars),
         "run_checks": CHECK.format_map(words) if shape.checks else "",
@@ -344,12 +350,7 @@ def _text(shape: Shape) -> str:
         words["close"] = (CLOSE if len(set_here) == len(fields) else FINISH).format_map(words)
         return DRAFTED.format_map(words)
     words["data"] = _tuple(data)
-    if statics:
-        # The data first: they are in a tuple already.
-        words["names"] = _tuple(map(_quoted, [*data, *statics]))
-        words["values"] = f"(*{words['children']}, {', '.join(statics)})"
-    else:
-        words["values"] = words["children"]
+    words["values"] = f"(*{words['children']}, {', '.join(statics)})" if statics else words["children"]
     return DIRECT.format_map(words)
 
 
@@ -393,10 +394,10 @@ def _pack(arguments: dict[str, Argument], statics: list[str], words: dict[str, s
     pack = PACK.format(
         packed=words["statics"],
         plain_statics=_tuple(["None", *statics]),
-        values=_tuple(statics),
+        static_values=_tuple(statics),
         all_plain=" and ".join(f"{words['type']}({name}) in {words['plain']}" for name in statics),
         pack_statics=words["pack_statics"],
-        names=_tuple(map(_quoted, statics)),
+        static_names=_tuple(map(_quoted, statics)),
     )
     return {"pack": pack, "packed": words["statics"]}
 

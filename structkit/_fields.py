@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -95,11 +96,18 @@ def plain_field(default: Any) -> Field:
     Args:
         default: the default, or `dataclasses.MISSING`.
     """
-    made = Field.__new__(Field)
-    for slot, value in _PLAIN:
-        slot(made, value)
+    made: Any = Field.__new__(Field)
     made.default = default
-    return made
+    made.default_factory = made.kw_only = MISSING
+    made.init = made.repr = made.compare = True
+    made.hash = made.converter = made.doc = made.spec = made.explicit_static = None
+    made.name = made.type = made._field_type = None
+    made.metadata = _NO_METADATA
+    made.static = False
+    return made  # type: ignore[no-any-return]
+
+
+_NO_METADATA: Mapping[str, Any] = types.MappingProxyType({})
 
 
 def _static_by_metadata(metadata: Mapping[Any, Any]) -> bool | None:
@@ -117,17 +125,6 @@ def _restore_field(options: dict[str, Any], name: str, type_: Any, static: bool,
     restored.name, restored.type = name, type_
     restored._field_type = INITVAR_MARKER if initvar else FIELD_MARKER
     return restored
-
-
-def _slots_of_plain() -> list[tuple[Callable[[Any, Any], None], Any]]:
-    pattern, slots = Field(), [*dataclasses.Field.__slots__, *Field.__slots__]
-    return [
-        (getattr(Field, slot).__set__, getattr(pattern, slot)) for slot in dict.fromkeys(slots) if slot != "default"
-    ]
-
-
-# Each slot's setter with the value that it has in a field without options.
-_PLAIN = _slots_of_plain()
 
 
 def adopt(stranger: Any) -> Field:

@@ -88,8 +88,8 @@ class ClassSpec:
         compares_all: whether `==` looks at every field.
         hashes_all: whether `hash` does.
         direct: name -> its place, for the data fields that take a value as it is.
-        blank: the flat form of an object whose construction starts.
-        draft: its children, as a list.
+        start: the children of an object whose construction starts, as a list and as half of a flat form, and its
+            statics; None until the first object needs them.
     """
 
     name: str
@@ -116,8 +116,7 @@ class ClassSpec:
     callable: bool
     compares_all: bool
     hashes_all: bool
-    blank: tuple[Any, Any]
-    draft: list[Any]
+    start: tuple[list[Any], tuple[Any, ...], tuple[Any, ...]] | None
 
     @property
     def is_root(self) -> bool:
@@ -166,7 +165,7 @@ def collect(
         MutableDefaultError: a default is mutable.
     """
     spec = ClassSpec()
-    spec.name, spec.options, spec.dialect, spec.cls = name, options, dialect, None
+    spec.name, spec.options, spec.dialect, spec.cls, spec.start = name, options, dialect, None, None
     spec.mro = linearize(bases)
     spec.new_bases = [] if len(bases) == 1 and spec_of(bases[0]) is not None else spec.mro
     parents = [base for base in spec.mro if "__dataclass_fields__" in class_dict(base)]
@@ -336,7 +335,8 @@ def _declare(spec: ClassSpec, name: str, annotation: Any, kind: str, value: Any,
         raise DefinitionError(
             spec.name, f"InitVar {name!r} cannot be static or have a default_factory", "use a default"
         )
-    _refuse_mutable(spec, declared)
+    if declared.default is not MISSING:
+        _refuse_mutable(spec, declared)
     return declared
 
 
@@ -357,7 +357,7 @@ _BUILTIN_MUTABLES = (list, dict, set, bytearray)
 def _refuse_mutable(spec: ClassSpec, declared: Field) -> None:
     default = declared.default
     kind = class_of(default)
-    if default is MISSING or getattr(kind, "__hash__", None) is not None or isinstance(default, jax.Array):
+    if getattr(kind, "__hash__", None) is not None or isinstance(default, jax.Array):
         return
     if isinstance(default, np.ndarray) and not spec.dialect.strict:
         return

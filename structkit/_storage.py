@@ -90,22 +90,37 @@ class Incomplete(tuple[Any, ...]):
         return map(_set, any_tuple.__iter__(self))
 
 
-def blank(spec: ClassSpec) -> tuple[Any, Any]:
-    """The flat form with which the construction of an object starts: defaults, and `Unset` where there is none.
+def start(spec: ClassSpec) -> tuple[list[Any], tuple[Any, ...], tuple[Any, ...]]:
+    """What the construction of an object starts with: defaults, and `Unset` where there is none.
+
+    The children, as a list and as half of a flat form, and the statics.
 
     Args:
-        spec: the plan of the class. A default that must be made anew or converted waits for the end of construction.
+        spec: the plan of the class.
     """
+    if spec.start is None:
+        children = [_first(spec, name) for name in spec.data]
+        spec.start = children, half(children), _statics(spec, tuple([_first(spec, name) for name in spec.statics]))
+    return spec.start
 
-    def start(name: str) -> Any:
-        f = spec.fields[name]
-        return Unset(spec.name, name) if f.default is MISSING or f.converter is not None else f.default
 
-    defaults = [name for name in spec.statics if type(start(name)) is not Unset]
-    # A default that cannot be static is refused with the class, even where other statics are still unset.
-    if spec.dialect.checks_statics:
-        pack_statics(spec.name, tuple(defaults), tuple(map(start, defaults)))
-    return half(map(start, spec.data)), _statics(spec, tuple(map(start, spec.statics)))
+def _first(spec: ClassSpec, name: str) -> Any:
+    # A default that must be made anew or converted waits for the end of construction.
+    f = spec.fields[name]
+    return Unset(spec.name, name) if f.default is MISSING or f.converter is not None else f.default
+
+
+def check_static_defaults(spec: ClassSpec) -> None:
+    """Refuse a default that cannot be static with the class, not with its first object.
+
+    Args:
+        spec: the plan of the class.
+
+    Raises:
+        StaticValueError: there is one.
+    """
+    kept = {name: value for name in spec.statics if type(value := _first(spec, name)) is not Unset}
+    pack_statics(spec.name, tuple(kept), tuple(kept.values()))
 
 
 def _statics(spec: ClassSpec, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -144,7 +159,8 @@ def begin(self: Any) -> bool:
     if len(referents(self)) > 1 and getattr(self, "__flat__", None) is not None:
         return False
     spec: ClassSpec = self.__struct__
-    store(self, (Draft(spec.draft), spec.blank[1]))
+    children, _, statics = spec.start or start(spec)
+    store(self, (Draft(children), statics))
     return True
 
 
@@ -222,7 +238,7 @@ def assign(self: Any, name: str, value: Any) -> None:
     if spec.sealed and (flat is None or not isinstance(flat[0], list)):
         raise FrozenInstanceError(spec.name, name)
     if flat is None:
-        store(self, spec.blank)
+        store(self, start(spec)[1:])
     f = spec.fields[name]
     put(self, spec, name, value if f.converter is None else f.converter(value))
 
@@ -265,7 +281,7 @@ def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) ->
     if spec.sealed and not isinstance(self.__flat__[0], list):
         raise FrozenInstanceError(spec.name, next(iter(names), "__init__"))
     if not spec.sealed and getattr(self, "__flat__", None) is None:
-        store(self, spec.blank)
+        store(self, start(spec)[1:])
     children, statics = self.__flat__
     given: dict[str, Any] = {}
     for name, value in zip(names, values):
@@ -339,7 +355,7 @@ def opens(init: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(init)
     def __init__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if getattr(self, "__flat__", None) is None:
-            store(self, self.__struct__.blank)
+            store(self, start(self.__struct__)[1:])
         return init(self, *args, **kwargs)
 
     return __init__

@@ -159,8 +159,8 @@ def _members(spec: ClassSpec, namespace: dict[str, Any]) -> tuple[dict[str, Any]
     members.update(_storage.field_properties(spec))
     members.update(_storage.own_cached_properties(spec, namespace))
     members.update(_comparison(spec, namespace))
-    spec.blank = _storage.blank(spec)
-    spec.draft = [*any_tuple.__iter__(spec.blank[0])]
+    if spec.statics and spec.dialect.checks_statics:
+        _storage.check_static_defaults(spec)
     publish: Callable[[type], None] = _nothing
     if spec.init == GENERATED:
         qualname = namespace.get("__qualname__", spec.name)
@@ -436,7 +436,6 @@ if not TYPE_CHECKING:
     type.__setattr__(
         Struct, "__dataclass_params__", _Params(*(True, True, True, False, False, True, True, False, False, False))
     )
-    Struct.__struct__.blank, Struct.__struct__.draft = ((), ()), []
     Struct.__struct__.cls = Struct
 
 

@@ -76,28 +76,50 @@ def without_columns(code: types.CodeType) -> types.CodeType:
     Args:
         code: the code of a function.
     """
-    table, previous = bytearray(), code.co_firstlineno
-    lines = [*code.co_lines()]
-    for start, end, line in lines:
-        units = (end - start) // 2
-        while units:
-            length = min(units, 8)
-            units -= length
-            if line is None:
-                table.append(0x80 | _NO_LOCATION << 3 | length - 1)
-                continue
-            step, previous = line - previous, line
-            table.append(0x80 | _NO_COLUMNS << 3 | length - 1)
-            value = -step << 1 | 1 if step < 0 else step << 1
-            while value > 63:
-                table.append(0x40 | value & 63)
-                value >>= 6
-            table.append(value)
+    table, previous, runs = bytearray(), code.co_firstlineno, line_runs(code)
+    for line, units in runs:
+        head = 0x80 | (_NO_LOCATION if line is None else _NO_COLUMNS) << 3
+        step = 0 if line is None else line - previous
+        previous += step
+        # An entry is for at most eight code units.
+        for size in [8] * (units // 8) + [units % 8] * (units % 8 > 0):
+            table.append(head | size - 1)
+            if line is not None:
+                table += _signed_varint(step)
+            step = 0
     found = code.replace(co_linetable=bytes(table))
-    return found if [*found.co_lines()] == lines else code
+    return found if line_runs(found) == runs else code
 
 
 _NO_COLUMNS, _NO_LOCATION = 13, 15
+
+
+def _signed_varint(value: int) -> bytes:
+    value = -value << 1 | 1 if value < 0 else value << 1
+    found = bytearray()
+    while value > 63:
+        found.append(0x40 | value & 63)
+        value >>= 6
+    found.append(value)
+    return bytes(found)
+
+
+def line_runs(code: types.CodeType) -> list[tuple[int | None, int]]:
+    """The lines of a code object in order, each with the number of code units that it has in a row.
+
+    Args:
+        code: the code.
+    """
+    runs: list[tuple[int | None, int]] = []
+    current: int | None = code.co_firstlineno
+    units = 0
+    for start, end, line in code.co_lines():
+        if line != current and units:
+            runs.append((current, units))
+            units = 0
+        current = line
+        units += (end - start) // 2
+    return [*runs, (current, units)]
 
 
 def namespace_annotations(namespace: dict[str, Any]) -> dict[str, Any]:

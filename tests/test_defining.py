@@ -117,6 +117,19 @@ def test_every_subclass_is_a_pytree_without_a_decorator():
     assert type(jax.tree.map(lambda leaf: -leaf, B(1.0))) is B
 
 
+def test_a_field_without_options_has_in_every_slot_what_field_puts_there():
+    class A(Struct):
+        x: int
+        y: int = field()
+        a: int = 1
+        b: int = field(default=1)
+
+    x, y, a, b = fields(A)
+    for first, second in ((x, y), (a, b)):
+        for slot in {*dataclasses.Field.__slots__, *Field.__slots__} - {"name"}:
+            assert getattr(first, slot) == getattr(second, slot), slot
+
+
 def test_fields_are_dataclass_fields_with_all_that_field_was_given():
     def double(value):
         return 2 * value
@@ -1779,7 +1792,7 @@ def test_the_source_of_a_generated_init_can_be_read():
         '    """Make a Point from its fields."""\n'
         "    children = (x, y)\n"
         "    if type(self) is not Point:\n"
-        "        return init_part(self, ('x', 'y'), children)\n"
+        "        return init_part(self, names, children)\n"
         "    store(self, (children, ()))\n"
     )
 

@@ -21,6 +21,7 @@ from hypothesis import given, settings, strategies as st
 
 import structkit
 from structkit import Struct, construct, replace, static
+from structkit._typing import line_runs
 
 # Classes are made and traced in every example, so the time of one example says nothing: no deadline.
 deterministic = settings(derandomize=True, database=None, deadline=None, max_examples=60)
@@ -231,7 +232,7 @@ def test_the_code_of_an_init_is_what_its_source_compiles_to(bodies):
         expected = next(part for part in module.co_consts if isinstance(part, types.CodeType))
         for part in ("argcount", "posonlyargcount", "kwonlyargcount", "varnames", "names", "consts", "code", "flags"):
             assert getattr(cls.__init__.__code__, f"co_{part}") == getattr(expected, f"co_{part}"), part
-        assert [*cls.__init__.__code__.co_lines()] == [*expected.co_lines()]
+        assert line_runs(cls.__init__.__code__) == line_runs(expected)
         # Columns would be those of other names.
         assert {place[2:] for place in cls.__init__.__code__.co_positions()} == {(None, None)}
 
