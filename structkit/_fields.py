@@ -128,13 +128,13 @@ def _restore_field(options: dict[str, Any], name: str, type_: Any, static: bool,
 
 
 def adopt(stranger: Any) -> Field:
-    """A `Field` with what a standard `dataclasses.field(...)` says; its metadata may make it static.
+    """A new `Field` with what another field says; the metadata of a standard one may make it static.
 
     Args:
-        stranger: the field as `dataclasses.field` or `jax.tree.static` made it.
+        stranger: a `Field`, or what `dataclasses.field` or `jax.tree.static` made.
     """
     options: dict[str, Any] = {name: getattr(stranger, name, None) for name in OPTIONS}
-    return Field(metadata=stranger.metadata, **options)
+    return Field(metadata=stranger.metadata, static=getattr(stranger, "explicit_static", None), **options)
 
 
 @overload

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from structkit._annotations import CLASSVAR, INITVAR, KW_ONLY, STATIC, annotation_kinds
-from structkit._fields import MISSING, OPTIONS as FIELD_OPTIONS, Field, adopt, plain_field
+from structkit._fields import MISSING, Field, adopt, plain_field
 from structkit._statics import pack_statics
 from structkit._typing import FIELD_MARKER, INITVAR_MARKER, PROTOCOL_INITS, class_of
 from structkit.errors import DefinitionError, MutableDefaultError, nearest
@@ -319,10 +319,8 @@ def _declare(spec: ClassSpec, name: str, annotation: Any, kind: str, value: Any,
         raise DefinitionError(spec.name, f"{name!r} cannot be a field's name", "choose another name")
     if value is not MISSING and _defined_in_body(spec, name, value):
         raise DefinitionError(spec.name, f"{name!r} is a field and a method of the same body", "rename one of the two")
-    if isinstance(value, Field):
-        # A field object used in two classes must not carry one's name into the other.
-        declared = _restored(value)
-    elif isinstance(value, dataclasses.Field):
+    if isinstance(value, dataclasses.Field):
+        # A copy, ours too: a field object used in two classes must not carry one's name into the other.
         declared = adopt(value)
     else:
         # As in dataclasses, an annotation alone keeps the default that the name has.
@@ -344,11 +342,6 @@ def _defined_in_body(spec: ClassSpec, name: str, value: Any) -> bool:
     """Whether a field's default is a method or property that the body defines under the field's own name."""
     function = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", value)
     return isinstance(function, types.FunctionType) and function.__qualname__.endswith(f"{spec.name}.{name}")
-
-
-def _restored(value: Field) -> Field:
-    options = {key: getattr(value, key) for key in FIELD_OPTIONS}
-    return Field(static=value.explicit_static, metadata=value.metadata, **options)
 
 
 _BUILTIN_MUTABLES = (list, dict, set, bytearray)
