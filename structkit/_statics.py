@@ -38,8 +38,12 @@ def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -
     Raises:
         StaticValueError: a value is unhashable, an array, or not equal to itself.
     """
+    if not values:
+        return ()
+    if PLAIN.issuperset(map(type, values)):
+        return None, *values
     tags = tuple([None if type(value) in PLAIN else _tag(struct, name, value) for name, value in zip(names, values)])
-    return ((None if tags.count(None) == len(tags) else tags), *values) if values else ()
+    return (None if tags.count(None) == len(tags) else tags), *values
 
 
 def _tag(struct: str, field: str, value: Any) -> Any:
