@@ -13,12 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from structkit._spec import ClassSpec
-from structkit._statics import pack_statics
+from structkit._statics import SCALARS, pack_statics
 from structkit._storage import Flat
 from structkit._typing import any_tuple, class_of
 from structkit.errors import UnhashableFieldError
 
-_SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
 _NUMBERS: tuple[type[Any], ...] = (bool, int, float, complex)
 _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray, np.generic)
 _BOOLS: tuple[type[Any], ...] = (bool, np.bool_)
@@ -45,7 +44,7 @@ def equal(self: Any, other: Any) -> Any:
         # that, a NaN which is in both of them is equal to itself.
         for a, b in zip(children, other_children):
             kind = type(a)
-            if kind is not type(b) or kind not in _SCALARS:
+            if kind is not type(b) or kind not in SCALARS:
                 verdict = _equal_in_turn(children, other_children)
                 break
             if a != b:
@@ -81,7 +80,7 @@ def _compared(self: Any, spec: ClassSpec) -> tuple[Any, Any]:
 
 def _has_tracer(*halves: Any) -> bool:
     # Most structs that differ hold numbers alone, and need not be flattened to see it.
-    mixed = [half for half in halves if type(half) is not any_tuple or not _SCALARS.issuperset(map(type, half))]
+    mixed = [half for half in halves if type(half) is not any_tuple or not SCALARS.issuperset(map(type, half))]
     types = {*map(type, jax.tree.leaves(mixed))} if mixed else ()
     return any([issubclass(kind, jax.core.Tracer) for kind in types])
 
@@ -106,7 +105,7 @@ def _equal_in_turn(values: Iterable[Any], others: Iterable[Any]) -> Any:
 
 
 def _equal_trees(a: Any, b: Any) -> Any:
-    if type(a) in _SCALARS and type(a) is type(b):
+    if type(a) in SCALARS and type(a) is type(b):
         return a == b
     if isinstance(a, Flat) or isinstance(b, Flat):
         # Not through the leaves: the class may have an `__eq__` of its own, or fields that do not compare.
@@ -174,7 +173,7 @@ def hash_struct(self: Any) -> int:
         names = tuple([name for name in names if name in hashed])
         children = tuple([getattr(self, name) for name in names])
         statics = tuple([getattr(self, name) for name in spec.statics if name in hashed])
-    if not _SCALARS.issuperset(map(type, children)):
+    if not SCALARS.issuperset(map(type, children)):
         children = tuple([_hash_field(spec, name, value) for name, value in zip(names, children)])
     return hash((children, statics))
 
@@ -182,7 +181,7 @@ def hash_struct(self: Any) -> int:
 def _hash_field(spec: ClassSpec, name: str, value: Any) -> Any:
     try:
         # A number stands for itself: its hash is that of the numpy scalar which is equal to it.
-        return value if type(value) in _SCALARS else _hash_tree(value)
+        return value if type(value) in SCALARS else _hash_tree(value)
     except TypeError:
         raise UnhashableFieldError(spec.name, name, type(value).__name__) from None
 
@@ -190,7 +189,7 @@ def _hash_field(spec: ClassSpec, name: str, value: Any) -> Any:
 def _hash_tree(value: Any) -> int:
     """The hash of a value, in one walk; as in `==`, a pytree node of another library counts by its leaves."""
     # Structs first: asking one's class for its `__hash__` runs code of the metaclass.
-    if isinstance(value, Flat) or type(value) in _SCALARS:
+    if isinstance(value, Flat) or type(value) in SCALARS:
         return hash(value)
     if type(value) is any_tuple:
         return hash(tuple(map(_hash_tree, value)))

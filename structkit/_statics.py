@@ -26,6 +26,9 @@ _T = TypeVar("_T")
 PLAIN = frozenset({int, str, bytes, type(None), type, types.FunctionType, types.BuiltinFunctionType, type(...)})
 """Exact types whose values are hashable, and never equal to a value of another exact type in this set."""
 
+SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
+"""Exact types of leaves that are compared, hashed and printed as Python does it."""
+
 
 def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The static half of a flat form: the tags, then the values; `()` for a class without static fields.
