@@ -33,26 +33,32 @@ def equal(self: Any, other: Any) -> Any:
     """
     if type(self) is not type(other):
         return NotImplemented
-    spec: ClassSpec = self.__struct__
-    if spec.compares_flat:
-        (children, statics), (other_children, other_statics) = self.__flat__, other.__flat__
-    else:
-        (children, statics), (other_children, other_statics) = _compared(self, spec), _compared(other, spec)
-    verdict = False
-    if statics == other_statics:
-        # Most structs that are compared hold numbers alone, which need no call for each. Not by `==` of the tuples: for
-        # that, a NaN which is in both of them is equal to itself.
-        for a, b in zip(children, other_children):
-            kind = type(a)
-            if kind is not type(b) or kind not in SCALARS:
-                verdict = _equal_in_turn(children, other_children)
-                break
-            if a != b:
-                break
-        else:
-            return True
+    verdict = _equal_structs(self, other)
     # A caller inside a trace may write `~(a == b)`, which needs an array also where the answer is known.
-    return jnp.asarray(False) if verdict is False and _has_tracer(children, other_children) else verdict
+    return jnp.asarray(False) if verdict is False and _has_tracer(self, other) else verdict
+
+
+def _equal_structs(a: Any, b: Any) -> Any:
+    """What `==` says of two structs of one class, but always a bool where the answer is known."""
+    spec: ClassSpec = a.__struct__
+    # Spelt out, since two calls of `_compared` would take a third of the time.
+    if spec.compares_flat:
+        (children, statics), (other_children, other_statics) = a.__flat__, b.__flat__
+    else:
+        (children, statics), (other_children, other_statics) = _compared(a, spec), _compared(b, spec)
+    # Not `!=`, for which an item may have a method of its own.
+    same = statics == other_statics
+    if not same:
+        return False
+    # Most structs that are compared hold numbers alone, which need no call for each. Not by `==` of the tuples: for
+    # that, a NaN which is in both of them is equal to itself.
+    for child, other in zip(children, other_children):
+        kind = type(child)
+        if kind is not type(other) or kind not in SCALARS:
+            return _equal_in_turn(children, other_children)
+        if child != other:
+            return False
+    return True
 
 
 def not_equal(self: Any, other: Any) -> Any:
@@ -70,6 +76,8 @@ def not_equal(self: Any, other: Any) -> Any:
 
 def _compared(self: Any, spec: ClassSpec) -> tuple[Any, Any]:
     """The flat form, without the fields that do not compare."""
+    if spec.compares_flat:
+        return self.__flat__  # type: ignore[no-any-return]
     if not spec.dialect.checks_statics:
         # Unchecked statics may be arrays, which have to be compared as the data is.
         return tuple([getattr(self, name) for name, f in spec.fields.items() if f.compare]), ()
@@ -78,7 +86,8 @@ def _compared(self: Any, spec: ClassSpec) -> tuple[Any, Any]:
     return tuple([getattr(self, name) for name in spec.data if spec.fields[name].compare]), statics
 
 
-def _has_tracer(*halves: Any) -> bool:
+def _has_tracer(*structs: Any) -> bool:
+    halves = [_compared(struct, struct.__struct__)[0] for struct in structs]
     # Most structs that differ hold numbers alone, and need not be flattened to see it.
     mixed = [half for half in halves if type(half) is not any_tuple or not SCALARS.issuperset(map(type, half))]
     types = {*map(type, jax.tree.leaves(mixed))} if mixed else ()
@@ -88,13 +97,18 @@ def _has_tracer(*halves: Any) -> bool:
 # A method of C, since JAX asks for each node.
 _is_struct: Callable[[Any], bool] = Flat.__instancecheck__
 
+# `cls.__eq__` would go through the metaclass, which serves the defaults of fields in Python code.
+_class_attribute: Callable[[Any, str], Any] = type.__getattribute__
+
 
 def _equal_in_turn(values: Iterable[Any], others: Iterable[Any]) -> Any:
     """Whether each value equals the one in its place: False at the first that does not."""
     traced: list[Any] = []
     for a, b in zip(values, others):
-        # Structs are compared here too: a call less for each level of nesting.
-        verdict = a == b if isinstance(a, Flat) and type(a) is type(b) else _equal_trees(a, b)
+        kind = type(a)
+        # Past `==`, which would look for tracers at each level of nesting; but a class may have an `__eq__` of its own.
+        plain = kind is type(b) and isinstance(a, Flat) and _class_attribute(kind, "__eq__") is equal
+        verdict = _equal_structs(a, b) if plain else _equal_trees(a, b)
         if verdict is True:
             continue
         if not isinstance(verdict, _BOOLS):
