@@ -187,8 +187,10 @@ def hash_struct(self: Any) -> int:
         names = tuple([name for name in names if name in hashed])
         children = tuple([getattr(self, name) for name in names])
         statics = tuple([getattr(self, name) for name in spec.statics if name in hashed])
-    if not SCALARS.issuperset(map(type, children)):
-        children = tuple([_hash_field(spec, name, value) for name, value in zip(names, children)])
+    for child in children:
+        if type(child) not in SCALARS:
+            children = tuple([_hash_field(spec, name, value) for name, value in zip(names, children)])
+            break
     return hash((children, statics))
 
 
