@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -13,14 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from structkit._spec import ClassSpec
-from structkit._statics import pack_statics
+from structkit._statics import SCALARS, pack_statics
 from structkit._storage import Flat
 from structkit._typing import any_tuple, class_of
 from structkit.errors import UnhashableFieldError
 
-_SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
 _NUMBERS: tuple[type[Any], ...] = (bool, int, float, complex)
 _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray, np.generic)
+_BOOLS: tuple[type[Any], ...] = (bool, np.bool_)
 _LEAVES: tuple[type[Any], ...] = (*_ARRAYS, *_NUMBERS)
 
 
@@ -33,18 +33,32 @@ def equal(self: Any, other: Any) -> Any:
     """
     if type(self) is not type(other):
         return NotImplemented
-    spec: ClassSpec = self.__struct__
-    (children, statics), (other_children, other_statics) = _compared(self, spec), _compared(other, spec)
-    traced: list[Any] = []
+    verdict = _equal_structs(self, other)
+    # A caller inside a trace may write `~(a == b)`, which needs an array also where the answer is known.
+    return jnp.asarray(False) if verdict is False and _has_tracer(self, other) else verdict
+
+
+def _equal_structs(a: Any, b: Any) -> Any:
+    """What `==` says of two structs of one class, but always a bool where the answer is known."""
+    spec: ClassSpec = a.__struct__
+    # Spelt out, since two calls of `_compared` would take a third of the time.
+    if spec.compares_flat:
+        (children, statics), (other_children, other_statics) = a.__flat__, b.__flat__
+    else:
+        (children, statics), (other_children, other_statics) = _compared(a, spec), _compared(b, spec)
+    # Not `!=`, for which an item may have a method of its own.
     same = statics == other_statics
-    for a, b in zip(children, other_children):
-        verdict = same and _equal_trees(a, b)
-        if not isinstance(verdict, bool | np.bool_):
-            traced.append(verdict)
-        elif not verdict:
-            # A caller inside a trace may write `~(a == b)`, which needs an array also where the answer is known.
-            return jnp.asarray(False) if _has_tracer(children, other_children) else False
-    return functools.reduce(jnp.logical_and, traced) if traced else bool(same)
+    if not same:
+        return False
+    # Most structs that are compared hold numbers alone, which need no call for each. Not by `==` of the tuples: for
+    # that, a NaN which is in both of them is equal to itself.
+    for child, other in zip(children, other_children):
+        kind = type(child)
+        if kind is not type(other) or kind not in SCALARS:
+            return _equal_in_turn(children, other_children)
+        if child != other:
+            return False
+    return True
 
 
 def not_equal(self: Any, other: Any) -> Any:
@@ -62,28 +76,52 @@ def not_equal(self: Any, other: Any) -> Any:
 
 def _compared(self: Any, spec: ClassSpec) -> tuple[Any, Any]:
     """The flat form, without the fields that do not compare."""
+    if spec.compares_flat:
+        return self.__flat__  # type: ignore[no-any-return]
     if not spec.dialect.checks_statics:
         # Unchecked statics may be arrays, which have to be compared as the data is.
         return tuple([getattr(self, name) for name, f in spec.fields.items() if f.compare]), ()
-    if spec.compares_all:
-        return self.__flat__  # type: ignore[no-any-return]
     names = [name for name in spec.statics if spec.fields[name].compare]
     statics = pack_statics(spec.name, tuple(names), tuple([getattr(self, name) for name in names]))
     return tuple([getattr(self, name) for name in spec.data if spec.fields[name].compare]), statics
 
 
-def _has_tracer(*trees: Any) -> bool:
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
+def _has_tracer(*structs: Any) -> bool:
+    halves = [_compared(struct, struct.__struct__)[0] for struct in structs]
+    # Most structs that differ hold numbers alone, and need not be flattened to see it.
+    mixed = [half for half in halves if type(half) is not any_tuple or not SCALARS.issuperset(map(type, half))]
+    types = {*map(type, jax.tree.leaves(mixed))} if mixed else ()
+    return any([issubclass(kind, jax.core.Tracer) for kind in types])
 
 
-def _is_struct(node: Any) -> bool:
-    return isinstance(node, Flat)
+# A method of C, since JAX asks for each node.
+_is_struct: Callable[[Any], bool] = Flat.__instancecheck__
+
+# `cls.__eq__` would go through the metaclass, which serves the defaults of fields in Python code.
+_class_attribute: Callable[[Any, str], Any] = type.__getattribute__
+
+
+def _equal_in_turn(values: Iterable[Any], others: Iterable[Any]) -> Any:
+    """Whether each value equals the one in its place: False at the first that does not."""
+    traced: list[Any] = []
+    for a, b in zip(values, others):
+        kind = type(a)
+        # Past `==`, which would look for tracers at each level of nesting; but a class may have an `__eq__` of its own.
+        plain = kind is type(b) and isinstance(a, Flat) and _class_attribute(kind, "__eq__") is equal
+        verdict = _equal_structs(a, b) if plain else _equal_trees(a, b)
+        if verdict is True:
+            continue
+        if not isinstance(verdict, _BOOLS):
+            traced.append(verdict)
+        elif not verdict:
+            return False
+    return functools.reduce(jnp.logical_and, traced) if traced else True
 
 
 def _equal_trees(a: Any, b: Any) -> Any:
-    if type(a) in _SCALARS and type(a) is type(b):
+    if type(a) in SCALARS and type(a) is type(b):
         return a == b
-    if _is_struct(a) or _is_struct(b):
+    if isinstance(a, Flat) or isinstance(b, Flat):
         # Not through the leaves: the class may have an `__eq__` of its own, or fields that do not compare.
         return type(a) is type(b) and a == b
     if isinstance(a, _ARRAYS) or isinstance(b, _ARRAYS):
@@ -94,38 +132,29 @@ def _equal_trees(a: Any, b: Any) -> Any:
         return False
     if len(leaves) == 1 and leaves[0] is a:
         return _equal_opaque(a, b)
-    traced: list[Any] = []
-    for leaf, other_leaf in zip(leaves, other_leaves):
-        verdict = _equal_trees(leaf, other_leaf)
-        if not isinstance(verdict, bool | np.bool_):
-            traced.append(verdict)
-        elif not verdict:
-            return False
-    return functools.reduce(jnp.logical_and, traced) if traced else True
+    return _equal_in_turn(leaves, other_leaves)
 
 
 def _equal_arrays(a: Any, b: Any) -> Any:
-    if not all(isinstance(value, (*_ARRAYS, *_NUMBERS)) for value in (a, b)):
+    if not (isinstance(a, _LEAVES) and isinstance(b, _LEAVES)):
         return False
-    if np.shape(a) != np.shape(b) or _dtype(a) != _dtype(b):
+    shape, dtype = _form(a)
+    if (shape, dtype) != _form(b):
         return False
     if isinstance(a, jax.core.Tracer) or isinstance(b, jax.core.Tracer):
         return jnp.all(jnp.equal(a, b))  # pyright: ignore[reportUnknownArgumentType]  # JAX 0.12 makes Tracer generic
     try:
-        return bool(np.array_equal(_contents(a), _contents(b)))
+        # The dtypes of random keys are JAX's own.
+        x, y = (a, b) if isinstance(dtype, np.dtype) else (jax.random.key_data(a), jax.random.key_data(b))
+        return bool((np.asarray(x) == np.asarray(y)).all())
     except Exception:
         # Deleted (donated) and non-addressable arrays have no contents to look at here.
         return a is b
 
 
-def _dtype(value: Any) -> Any:
-    return value.dtype if isinstance(value, _ARRAYS) else jnp.result_type(value)
-
-
-def _contents(value: Any) -> Any:
-    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
-        value = jax.random.key_data(value)
-    return np.asarray(value)
+def _form(value: Any) -> tuple[tuple[int, ...], Any]:
+    """The shape and dtype of an array or a number."""
+    return (value.shape, value.dtype) if isinstance(value, _ARRAYS) else ((), jnp.result_type(value))
 
 
 def _equal_opaque(a: Any, b: Any) -> bool:
@@ -152,28 +181,35 @@ def hash_struct(self: Any) -> int:
     spec: ClassSpec = self.__struct__
     if spec.callable:
         return hash(_without_contents(self))
-    children, statics = self.__flat__
-    if spec.hashes_all and all([type(child) in _SCALARS for child in children]):
-        return hash((children, statics))
-    hashed = hashed_fields(spec)
-    statics = statics if spec.hashes_all else tuple([getattr(self, name) for name in spec.statics if name in hashed])
-    return hash((tuple([_hash_field(self, spec, name) for name in spec.data if name in hashed]), statics))
+    (children, statics), names = self.__flat__, spec.data
+    if not spec.hashes_all:
+        hashed = hashed_fields(spec)
+        names = tuple([name for name in names if name in hashed])
+        children = tuple([getattr(self, name) for name in names])
+        statics = tuple([getattr(self, name) for name in spec.statics if name in hashed])
+    for child in children:
+        if type(child) not in SCALARS:
+            children = tuple([_hash_field(spec, name, value) for name, value in zip(names, children)])
+            break
+    return hash((children, statics))
 
 
-def _hash_field(self: Any, spec: ClassSpec, name: str) -> Any:
-    value = getattr(self, name)
+def _hash_field(spec: ClassSpec, name: str, value: Any) -> Any:
     try:
         # A number stands for itself: its hash is that of the numpy scalar which is equal to it.
-        return value if type(value) in _SCALARS else _hash_tree(value)
+        return value if type(value) in SCALARS else _hash_tree(value)
     except TypeError:
         raise UnhashableFieldError(spec.name, name, type(value).__name__) from None
 
 
 def _hash_tree(value: Any) -> int:
     """The hash of a value, in one walk; as in `==`, a pytree node of another library counts by its leaves."""
+    # Structs first: asking one's class for its `__hash__` runs code of the metaclass.
+    if isinstance(value, Flat) or type(value) in SCALARS:
+        return hash(value)
     if type(value) is any_tuple:
         return hash(tuple(map(_hash_tree, value)))
-    if type(value) in _SCALARS or type(value).__hash__ is None or _is_struct(value):
+    if type(value).__hash__ is None:
         return hash(value)
     leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
     if len(leaves) == 1 and leaves[0] is value:
@@ -190,7 +226,7 @@ def _without_contents(value: Any) -> Any:
             return value
         return spec.name, tuple([_without_contents(getattr(value, name)) for name in hashed_fields(spec)])
     if isinstance(value, _LEAVES):
-        return np.shape(value), _dtype(value)
+        return _form(value)
     leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
     if len(leaves) == 1 and leaves[0] is value:
         return value

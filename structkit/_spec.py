@@ -86,6 +86,7 @@ class ClassSpec:
         simple: whether construction runs nothing of the user's, so that `replace` may work on the flat form.
         callable: whether objects can be called, and so be given to `jax.jit` as functions.
         compares_all: whether `==` looks at every field.
+        compares_flat: whether it compares the flat forms as they are.
         hashes_all: whether `hash` does.
         direct: name -> its place, for the data fields that take a value as it is.
         start: the children of an object whose construction starts, as a list and as half of a flat form, and its
@@ -115,6 +116,7 @@ class ClassSpec:
     simple: bool
     callable: bool
     compares_all: bool
+    compares_flat: bool
     hashes_all: bool
     start: tuple[list[Any], tuple[Any, ...], tuple[Any, ...]] | None
 
@@ -186,6 +188,7 @@ def collect(
     spec.index = {key: i for i, key in enumerate(spec.data)} | {key: i for i, key in enumerate(spec.statics, 1)}
     spec.direct = {key: i for i, key in enumerate(spec.data) if spec.fields[key].converter is None}
     spec.compares_all = all([f.compare for f in spec.fields.values()])
+    spec.compares_flat = spec.compares_all and dialect.checks_statics
     spec.hashes_all = all([f.compare if f.hash is None else f.hash for f in spec.fields.values()])
     spec.keys = tuple(map(jax.tree_util.GetAttrKey, spec.data))
     _collect_hooks(spec, namespace, own)

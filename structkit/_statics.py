@@ -26,6 +26,9 @@ _T = TypeVar("_T")
 PLAIN = frozenset({int, str, bytes, type(None), type, types.FunctionType, types.BuiltinFunctionType, type(...)})
 """Exact types whose values are hashable, and never equal to a value of another exact type in this set."""
 
+SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
+"""Exact types of leaves that are compared, hashed and printed as Python does it."""
+
 
 def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The static half of a flat form: the tags, then the values; `()` for a class without static fields.
@@ -38,8 +41,12 @@ def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -
     Raises:
         StaticValueError: a value is unhashable, an array, or not equal to itself.
     """
+    if not values:
+        return ()
+    if PLAIN.issuperset(map(type, values)):
+        return None, *values
     tags = tuple([None if type(value) in PLAIN else _tag(struct, name, value) for name, value in zip(names, values)])
-    return ((None if tags.count(None) == len(tags) else tags), *values) if values else ()
+    return (None if tags.count(None) == len(tags) else tags), *values
 
 
 def _tag(struct: str, field: str, value: Any) -> Any:

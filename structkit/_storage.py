@@ -644,8 +644,16 @@ def field_values(self: Any) -> dict[str, Any]:
         self: a struct, possibly under construction.
     """
     spec: ClassSpec = self.__struct__
-    values = {} if getattr(self, "__flat__", None) is None else _raw(self, spec)
-    return {name: value for name, value in values.items() if type(value) is not Unset}
+    children, statics = getattr(self, "__flat__", None) or ((), ())
+    if not type(children) is type(statics) is any_tuple:
+        return {name: value for name, value in _raw(self, spec).items() if type(value) is not Unset}
+    if not statics:
+        return dict(zip(spec.data, children))
+    # The keys first, for their order.
+    values = dict.fromkeys(spec.fields)
+    values.update(zip(spec.data, children))
+    values.update(zip(spec.statics, statics[1:]))
+    return values
 
 
 def _raw(self: Any, spec: ClassSpec) -> dict[str, Any]:
@@ -680,7 +688,20 @@ def build(cls: Any, values: dict[str, Any]) -> Any:
         if unset:
             raise MissingFieldError(spec.name, unset, f"construct({spec.name}, ...)")
     made = new(cls)
-    statics = tuple([values[name] for name in spec.statics])
-    children = tuple([values[name] for name in spec.data])
-    store(made, (children, spec.pack(statics)))
+    store(made, flat_form(spec, values))
     return made
+
+
+def flat_form(spec: ClassSpec, values: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The flat form of a finished object with these field values.
+
+    Args:
+        spec: the plan of the class.
+        values: name -> value, for every field.
+
+    Raises:
+        KeyError: a field has no value.
+        StaticValueError: a static value cannot be one.
+    """
+    children = tuple([values[name] for name in spec.data])
+    return children, spec.pack(tuple([values[name] for name in spec.statics])) if spec.statics else ()

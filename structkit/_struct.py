@@ -424,10 +424,15 @@ class Struct(_storage.Flat, metaclass=StructMeta):
         """The fields by name, so that a pickle outlives a new order of the fields and new fields with defaults."""
         return _storage.field_values(self)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self: Any, state: dict[str, Any]) -> None:
         if getattr(self, "__flat__", None) is not None:
             raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
-        _storage.store(self, update.construct(type(self), **state).__flat__)
+        spec: ClassSpec = self.__struct__
+        if type(state) is dict and state and state.keys() == spec.fields.keys():
+            _storage.store(self, _storage.flat_form(spec, state))
+        else:
+            # Fields came or went since the pickle was made.
+            _storage.store(self, update.construct(type(self), **state).__flat__)
 
 
 if not TYPE_CHECKING:

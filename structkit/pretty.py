@@ -12,6 +12,7 @@ import jax.core
 import numpy as np
 
 from structkit._spec import GENERATED, ClassSpec
+from structkit._statics import SCALARS
 from structkit._storage import Unset, field_values
 
 # wadler_lindig is imported where it is used: printing must not cost anything at `import structkit`.
@@ -116,20 +117,24 @@ def struct_doc(struct: Any, **options: Any) -> Any:
     shown = [(name, values.get(name, Unset(spec.name, name))) for name, f in spec.fields.items() if f.repr]
     return wadler_lindig.bracketed(
         begin=_text(f"{type(struct).__name__}("),
-        docs=[_text(f"{name}=") + _safe_doc(value, options) for name, value in shown],
+        docs=[_field_doc(name, value, options) for name, value in shown],
         sep=wadler_lindig.comma,
         end=_text(")"),
         indent=options["indent"],
     )
 
 
-def _safe_doc(value: Any, options: dict[str, Any]) -> Any:
+def _field_doc(name: str, value: Any, options: dict[str, Any]) -> Any:
     import wadler_lindig
 
     try:
-        return wadler_lindig.pdoc(value, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
+        if type(value) in SCALARS and options["custom"] is _leaf_doc:
+            # What `pdoc` comes to in the end, as one piece of text.
+            return _text(f"{name}={value!r}")
+        doc = wadler_lindig.pdoc(value, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
     except Exception as error:
-        return _text(f"<{type(value).__name__} whose repr raises {type(error).__name__}>")
+        doc = _text(f"<{type(value).__name__} whose repr raises {type(error).__name__}>")
+    return _text(f"{name}=") + doc
 
 
 def _text(text: str) -> Any:

@@ -57,6 +57,10 @@ def blocks(make: Any, count: int = 3000) -> float:
     return (sys.getallocatedblocks() - before) / count
 
 
+class Deep(Struct):
+    inner: Any
+
+
 def of_both_sizes(cost: Any) -> tuple[Any, Any]:
     return cost(FEW), cost(MANY)
 
@@ -84,6 +88,30 @@ def test_hashing_and_comparing_numbers_calls_no_more_than_a_few_functions_for_ea
     for operation in (lambda x: hash(x), lambda x: x == x.replace(f0=0)):
         few, many = of_both_sizes(lambda size, operation=operation: calls(operation, filled(size)))
         assert many - few <= 6 * (MANY - FEW)
+
+
+def test_comparing_nested_structs_flattens_a_node_as_often_at_any_depth():
+    flattened: list[Any] = []
+
+    class Node:
+        pass
+
+    def flatten(node: Any) -> tuple[tuple[Any, ...], None]:
+        flattened.append(node)
+        return (), None
+
+    jax.tree_util.register_pytree_node(Node, flatten, lambda _, __: Node())
+
+    def cost(depth: int, end: Any) -> int:
+        one, other = Deep([Node(), 1]), Deep([Node(), end])
+        for _ in range(depth):
+            one, other = Deep(one), Deep(other)
+        flattened.clear()
+        assert (one == other) is (end == 1)
+        return len(flattened)
+
+    assert cost(0, 1) == cost(40, 1) <= 2
+    assert cost(0, 2) == cost(40, 2) <= 4
 
 
 def test_an_assignment_in_a_constructor_runs_at_most_three_frames():

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import wadler_lindig
 
 from structkit import Struct, field, pformat, static, summary
 
@@ -124,6 +125,19 @@ def test_pformat_ends_at_cycles_and_shows_shared_objects_each_time():
 
 def test_pformat_survives_values_whose_repr_raises_inside_structs():
     assert pformat(Model(Broken())) == "Model(layers=<Broken whose repr raises RuntimeError>, name='model')"
+
+
+def test_a_number_that_python_does_not_print_is_named_by_its_type():
+    # Python refuses to write more than some thousands of digits.
+    assert repr(Model(10**5000)) == "Model(layers=<int whose repr raises ValueError>, name='model')"
+
+
+def test_a_custom_document_of_the_callers_is_asked_for_numbers_too():
+    def custom(value):
+        return wadler_lindig.TextDoc("N") if isinstance(value, int) else None
+
+    text = wadler_lindig.pformat(Linear(1, [2], "a"), custom=custom)
+    assert text == "Linear(weight=N, bias=[N], activation='a')"
 
 
 def test_pformat_shows_tracers_and_deleted_arrays():

@@ -1,5 +1,6 @@
 """Structs as pytree nodes: children, key paths, structures, unflatten, copies, pickles, references."""
 
+import collections
 import copy
 import dataclasses
 import functools
@@ -441,6 +442,58 @@ def test_a_pickle_that_lacks_a_field_without_a_default_is_refused_by_its_name():
     evolving(a=dataclasses.MISSING, b=dataclasses.MISSING)
     with pytest.raises(TypeError, match="'b' of Evolving"):
         pickle.loads(data)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"weight": 1, "name": [], "bias": 2}, "Linear.name cannot hold a list"),
+        ({"weight": 1, "name": "a", "bais": 2}, "'bais'.*'bias'"),
+        ({"weight": 1, "name": "a", "bias": 2, "more": 3}, "'more'"),
+        ({"name": "a", "bias": 2}, "'weight' of Linear"),
+        ({"weight": 1, "name": "a", 3: 2}, "keywords must be strings"),
+        (["weight", "name", "bias"], "must be a mapping"),
+    ],
+)
+def test_a_state_that_does_not_fit_the_class_is_refused_and_leaves_no_struct(state, message):
+    made = object.__new__(Linear)
+    with pytest.raises(TypeError, match=message):
+        made.__setstate__(state)
+    assert repr(made) == repr(object.__new__(Linear))
+
+
+def test_a_state_may_name_the_fields_in_any_order_and_be_any_mapping():
+    values = {"bias": 3, "name": "b", "weight": 2}
+    for state in (values, types.MappingProxyType(values), collections.OrderedDict(values)):
+        made = object.__new__(Linear)
+        made.__setstate__(state)
+        assert made == Linear(2, "b", 3) and vars(made) == values
+        assert jax.tree.structure(made) == jax.tree.structure(Linear(2, "b", 3))
+
+
+def test_the_state_lists_the_fields_in_order_and_only_those_that_are_set():
+    class Mixed(Struct):
+        s: Any = static()
+        x: Any
+        t: Any = static(default=True)
+        y: Any = field(default=0, init=False)
+        z: Any = field(init=False)
+
+        def __post_init__(self):
+            states.append(self.__getstate__())
+            self.z = 1
+            states.append(self.__getstate__())
+
+    states = []
+    made = Mixed(1.0, 2)
+    assert [list(state.items()) for state in states] == [
+        [("s", 1.0), ("x", 2), ("t", True), ("y", 0)],
+        [("s", 1.0), ("x", 2), ("t", True), ("y", 0), ("z", 1)],
+    ]
+    assert list(made.__getstate__().items()) == list(states[1].items()) == list(vars(made).items())
+    assert object.__new__(Mixed).__getstate__() == {}
+    made.__getstate__()["x"] = 5
+    assert made.x == 2
 
 
 def test_loading_a_pickle_runs_no_constructor():

@@ -210,6 +210,55 @@ def test_nan_is_unequal_to_itself_in_every_kind_of_leaf():
     assert P(jnp.float32(-0.0)) == P(jnp.float32(0.0))
 
 
+class Wide(Struct):
+    a: Any = 0
+    b: Any = 0.5
+    c: Any = True
+    d: Any = "d"
+    e: Any = None
+    f: Any = 1j
+    g: Any = b"g"
+    n: Any = static(default=0)
+
+
+@pytest.mark.parametrize("name", list("abcdefg"))
+def test_one_field_decides_wherever_it_stands_among_numbers(name):
+    wide, same = Wide(), Wide(b=float("0.5"), d="".join(["d"]), f=complex("1j"))
+    assert (wide == same) is True and hash(wide) == hash(same)
+    pairs = ((1, True), (1, 1.0), (1.0, 1 + 0j), (0, False), (0, None), ("", b""), (1, 2), (1, [1]), (0, P(0)))
+    for one, other in pairs:
+        a, b = wide.replace(**{name: one}), wide.replace(**{name: other})
+        for left, right in ((a, b), (b, a), (P(a), P(b)), (P([a]), P([b]))):
+            assert (left == right) is False
+            assert (left != right) is True
+        assert (a == wide.replace(**{name: one})) is True
+    negative = wide.replace(**{name: -0.0})
+    assert (negative == wide.replace(**{name: 0.0})) is True
+    nan = float("nan")
+    for value in (nan, complex(0, nan), np.float64(nan), [nan], P(nan)):
+        made = wide.replace(**{name: value})
+        assert (made == made) is False
+        assert (made == made.replace(n=1)) is False
+
+
+def test_an_unfinished_struct_is_compared_field_by_field_up_to_the_unset_one():
+    class Hasty(Struct):
+        x: Any
+        y: Any = field(init=False)
+
+        def __post_init__(self):
+            seen.extend([self == other for other in finished])
+            self.y = 0
+            seen.extend([self == other for other in finished])
+
+    finished, seen = [], []
+    finished.append(Hasty(1))
+    Hasty(2)
+    assert seen == [False, False]
+    with pytest.raises(AttributeError, match="is read before it is set"):
+        Hasty(1)
+
+
 def test_random_keys_are_compared_by_their_data():
     key, other = jax.random.key(0), jax.random.key(1)
     assert (P(key) == P(jax.random.key(0))) is True
@@ -295,6 +344,19 @@ def test_random_keys_are_compared_inside_a_trace():
     same = jax.jit(lambda a, b: (a == b, a != b))
     assert tuple(map(bool, same(P(jax.random.key(0)), P(jax.random.key(0))))) == (True, False)
     assert tuple(map(bool, same(P(jax.random.key(0)), P(jax.random.key(1))))) == (False, True)
+
+
+def test_concrete_random_keys_are_equal_to_themselves_inside_a_trace():
+    key = jax.random.key(0)
+    assert bool(jax.jit(lambda x: (P(key) == P(key)) & (Pair(x, key) == Pair(x, key)))(1))
+
+
+def test_inside_a_trace_the_answer_is_an_array_wherever_the_tracer_and_the_difference_stand():
+    for where in (lambda x: Pair(1, x), lambda x: Pair(1, [x]), lambda x: Pair(1, P(x)), lambda x: P([Pair(1, x)])):
+        compare = jax.jit(lambda x, where=where: ~(where(x) == jax.tree.map(lambda leaf: leaf + 1, where(x))))
+        assert bool(compare(jnp.ones(3)))
+        known = jax.jit(lambda x, where=where: ~(where(x) == where([x])))
+        assert bool(known(jnp.ones(3)))
 
 
 def test_empty_arrays_are_equal_inside_a_trace():
