@@ -42,7 +42,6 @@ class Flat:
 new: Callable[[Any], Any] = object.__new__
 store: Callable[[Any, Any], None] = vars(Flat)["__flat__"].__set__
 _store_cache: Callable[[Any, Any], None] = vars(Flat)["__cache__"].__set__
-referents: Callable[[Any], list[Any]] = gc.get_referents
 
 
 class Unset:
@@ -149,14 +148,23 @@ def snapshot(self: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     return (half(any_list.__iter__(children)) if isinstance(children, any_list) else children), statics
 
 
+def is_bare(self: Any) -> bool:
+    """Whether an object has no flat form yet: its construction has not begun.
+
+    Args:
+        self: an object of a struct class.
+    """
+    # An unset slot answers with an exception; to see that the object refers to its class only takes a third of that.
+    return len(gc.get_referents(self)) < 2 or getattr(self, "__flat__", None) is None
+
+
 def begin(self: Any) -> bool:
     """Open a draft for `self`; False when one is open already, or the object is finished.
 
     Args:
         self: the object whose `__init__` starts.
     """
-    # An unset slot answers with an exception: to see that the object refers to its class only takes a third of that.
-    if len(referents(self)) > 1 and getattr(self, "__flat__", None) is not None:
+    if not is_bare(self):
         return False
     spec: ClassSpec = self.__struct__
     children, _, statics = spec.start or start(spec)
@@ -280,7 +288,7 @@ def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) ->
     spec: ClassSpec = self.__struct__
     if spec.sealed and not isinstance(self.__flat__[0], list):
         raise FrozenInstanceError(spec.name, next(iter(names), "__init__"))
-    if not spec.sealed and getattr(self, "__flat__", None) is None:
+    if not spec.sealed and is_bare(self):
         store(self, start(spec)[1:])
     children, statics = self.__flat__
     given: dict[str, Any] = {}
@@ -354,7 +362,7 @@ def opens(init: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(init)
     def __init__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if getattr(self, "__flat__", None) is None:
+        if is_bare(self):
             store(self, start(self.__struct__)[1:])
         return init(self, *args, **kwargs)
 

@@ -425,7 +425,7 @@ class Struct(_storage.Flat, metaclass=StructMeta):
         return _storage.field_values(self)
 
     def __setstate__(self: Any, state: dict[str, Any]) -> None:
-        if getattr(self, "__flat__", None) is not None:
+        if not _storage.is_bare(self):
             raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
         spec: ClassSpec = self.__struct__
         if type(state) is dict and state and state.keys() == spec.fields.keys():

@@ -493,7 +493,7 @@ class _Node(_NodeBase, _Open, metaclass=_NodeMeta):
         spec: ClassSpec = vars(type(self))["__struct__"]
         # A dataclass with `slots=True` left a list in its pickles: the values in order.
         values = cast(dict[str, Any], state if isinstance(state, dict) else dict(zip(spec.fields, state)))
-        if getattr(self, "__flat__", None) is None:
+        if _storage.is_bare(self):
             _storage.store(self, _storage.start(spec)[1:])
         for name, value in values.items():
             if name in spec.fields:
