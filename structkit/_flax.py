@@ -85,7 +85,8 @@ class _Watcher(importlib.abc.MetaPathFinder):
         """None for every module but one; for that one, what the other finders say, with a step after loading."""
         if fullname != MODULE:
             return None
-        others = [finder for finder in sys.meta_path if finder is not self]
+        # Those before it have been asked; and a second copy of the package waits here too, and asks those after itself.
+        others = sys.meta_path[sys.meta_path.index(self) + 1 :]
         found = (finder.find_spec(fullname, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:

@@ -175,6 +175,25 @@ def test_flax_is_never_imported_by_structkit():
     run(STEPS["structkit"], STEPS["classes"], "import sys; assert not any(m.startswith('flax') for m in sys.modules)")
 
 
+def test_two_copies_of_the_package_in_one_process_both_serialize():
+    run(
+        STEPS["structkit"],
+        """
+        import sys
+        class First(Struct):
+            x: int
+        for name in [name for name in sys.modules if name.partition(".")[0] == "structkit"]:
+            del sys.modules[name]
+        import structkit
+        class Second(structkit.Struct):
+            x: int
+        assert structkit.Struct is not Struct
+        from flax import serialization
+        assert serialization.to_state_dict(First(1)) == serialization.to_state_dict(Second(1)) == {"x": 1}
+        """,
+    )
+
+
 def test_an_import_of_flax_that_fails_is_tried_again():
     run(
         "import sys; sys.modules['msgpack'] = None",
