@@ -86,7 +86,8 @@ class _Watcher(importlib.abc.MetaPathFinder):
         if fullname != MODULE:
             return None
         # Those before it have been asked; and a second copy of the package waits here too, and asks those after itself.
-        others = sys.meta_path[sys.meta_path.index(self) + 1 :]
+        place = next((i for i, finder in enumerate(sys.meta_path) if finder is self), -1)
+        others = sys.meta_path[place + 1 :]
         found = (finder.find_spec(fullname, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
