@@ -22,6 +22,9 @@ LEAVES = 400
 # in a row, as in a loop that trains.
 _TREE, _COMPILED, _DIFFERENCE = Effort(0.5), Effort(0.5), Effort(12.0, batch=3e-3)
 
+SETTINGS = 4
+"""How many times the states are made anew for these."""
+
 # (class's shape, values of its data fields) -> object
 _Make = Callable[..., Any]
 
@@ -38,9 +41,9 @@ def workloads(workshop: Workshop) -> Iterator[Workload]:
     for group, states in ((NESTED, nested), (FLAT, flat), (TRANSFORMER, transformer)):
         for name, code in TREE_OPERATIONS.items():
             yield Workload(group, name, partial(states.snippets, code), _TREE)
-        effort = _DIFFERENCE if group == NESTED else _COMPILED
-        yield Workload(group, "jitted state -> state", partial(states.compiled, _same), effort)
-        yield Workload(group, "jitted state -> scalar", partial(states.compiled, _scalar), effort)
+        effort, settings = (_DIFFERENCE, SETTINGS) if group == NESTED else (_COMPILED, 1)
+        yield Workload(group, "jitted state -> state", partial(states.compiled, _same), effort, settings)
+        yield Workload(group, "jitted state -> scalar", partial(states.compiled, _scalar), effort, settings)
     yield Workload(NESTED, "value_and_grad step", nested.steps, _COMPILED)
     yield Workload(TRACING, f"trace a function that builds {TRACED:,} structs", partial(tracing, workshop), Effort(1.5))
 
@@ -112,13 +115,14 @@ class _States:
     def states(self) -> Mapping[str, Any]:
         """Peer -> state."""
         if not self._states:
-            trees = [peer for peer in self._workshop.peers.values() if peer.is_pytree]
-            # All hold the same arrays: where in memory a state's own ones lie would count for more than its structs.
-            arrays = [jnp.asarray(i, jnp.float32) for i in range(LEAVES)]
-            self._states = {
-                peer.name: self._build(partial(self._make, peer), partial(next, iter(arrays))) for peer in trees
-            }
+            self._states = self._new_states()
         return self._states
+
+    def _new_states(self) -> dict[str, Any]:
+        trees = [peer for peer in self._workshop.peers.values() if peer.is_pytree]
+        # All hold the same arrays: where in memory a state's own ones lie would count for more than its structs.
+        arrays = [jnp.asarray(i, jnp.float32) for i in range(LEAVES)]
+        return {peer.name: self._build(partial(self._make, peer), partial(next, iter(arrays))) for peer in trees}
 
     def _make(self, peer: Peer, shape: Shape, *values: object) -> Any:
         if not peer.supports(shape):
@@ -135,8 +139,8 @@ class _States:
         return found
 
     def compiled(self, function: Callable[[Any], Any]) -> dict[str, Snippet]:
-        """The snippets that call `function`, compiled, on each state."""
-        return {name: Snippet("f(x)", {"f": _compiled(function), "x": x}) for name, x in self.states().items()}
+        """The snippets that call `function`, compiled, on each state; states of their own each time."""
+        return {name: Snippet("f(x)", {"f": _compiled(function), "x": x}) for name, x in self._new_states().items()}
 
     def steps(self) -> dict[str, Snippet]:
         """The snippets that take a step of gradient descent on each state and wait for it."""

@@ -53,6 +53,18 @@ class Timing:
         """
         return cls(min(samples), statistics.median(samples), len(samples))
 
+    @classmethod
+    def merged(cls, timings: Sequence[Timing]) -> Timing:
+        """The timing of several races together; the median is that of their medians.
+
+        Args:
+            timings: one for each race.
+        """
+        medians = [timing.median for timing in timings]
+        return cls(
+            min(timing.best for timing in timings), statistics.median(medians), sum(timing.rounds for timing in timings)
+        )
+
     @property
     def spread(self) -> float:
         """How far the median round lies above the fastest, as a fraction of the fastest."""
