@@ -291,15 +291,23 @@ def plan_again(cls: Any, namespace: dict[str, Any], options: dict[str, Any]) -> 
 
 
 def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], error: TypeError) -> Exception | None:
-    text = str(error)
-    if others and "__init_subclass__() takes no keyword arguments" in text:
+    if others and "__init_subclass__() takes no keyword arguments" in str(error):
         return unknown_option(name, others)
-    if "lay-out conflict" in text or "layout conflict" in text:
+    if is_layout_conflict(error):
         strangers = ", ".join(base.__name__ for base in bases if spec_of(base) is None)
         return DefinitionError(
             name, f"cannot inherit from {strangers}, whose instances have a layout of their own", "hold it in a field"
         )
     return None
+
+
+def is_layout_conflict(error: BaseException | None) -> bool:
+    """Whether Python said that the objects of two bases cannot be laid out in one.
+
+    Args:
+        error: what was raised when a class was made.
+    """
+    return isinstance(error, TypeError) and ("lay-out conflict" in str(error) or "layout conflict" in str(error))
 
 
 class _Doc:
