@@ -141,6 +141,12 @@ else:
                 raise DefinitionError(cls.__name__, f"{name!r} is a field and cannot be deleted", "drop it in the body")
             super().__delattr__(name)
 
+        def __dir__(cls) -> list[str]:
+            """The names that can be read on the class; a field without a default is none of them."""
+            spec = spec_of(cls)
+            fields = () if spec is None else spec.fields
+            return [name for name in super().__dir__() if name not in fields or hasattr(cls, name)]
+
         def __instancecheck__(cls, instance: Any) -> bool:
             # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no.
             return type.__instancecheck__(cls, instance) or ABCMeta.__instancecheck__(cls, instance)
@@ -404,6 +410,12 @@ class Struct(_storage.Flat, metaclass=StructMeta):
         __ne__ = _compare.not_equal
         __hash__ = _compare.hash_struct
         __dict__ = property(_storage.Vars, doc="A new dict of the fields: `vars(struct)`.")
+
+    def __dir__(self) -> list[str]:
+        """The names that can be read: without fields that are not set yet."""
+        spec: ClassSpec = vars(type(self))["__struct__"]
+        unset = spec.fields.keys() - _storage.field_values(self).keys()
+        return [name for name in super().__dir__() if name not in unset and name != "__cache__"]
 
     def __repr__(self) -> str:
         """The class's name with its fields, arrays as dtype and shape; never fails."""

@@ -985,6 +985,30 @@ class TestWhatRealCodeDoes:
         assert a.double == 2 and a == A(1) and jax.tree.structure(a) == jax.tree.structure(A(2))
         assert a.replace(x=3).double == 6
 
+    def test_reads_every_name_that_dir_lists(self, struct):
+        @struct.dataclass
+        class A:
+            x: int
+            y: int = 2
+            late: Any = struct.field(pytree_node=False, default=None)
+
+            @functools.cached_property
+            def twice(self):
+                return 2 * self.x
+
+        class B(struct.PyTreeNode):
+            x: int
+
+        class C(B):
+            pass
+
+        for instance in (A(1), B(1), C(1)):
+            cls = type(instance)
+            assert {"x", "replace"} <= {*dir(instance)} and "replace" in dir(cls)
+            assert [name for name in dir(instance) if not hasattr(instance, name)] == []
+            assert [name for name in dir(cls) if not hasattr(cls, name) and name != "__abstractmethods__"] == []
+        assert "y" in dir(A) and "x" not in dir(A)
+
     def test_asks_other_objects_for_missing_attributes(self, struct):
         @struct.dataclass
         class A:
