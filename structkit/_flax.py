@@ -1,7 +1,8 @@
 """`flax.serialization` for every struct, whichever of flax and structkit is imported first.
 
-Flax looks up the exact type of a value in its registry. So each struct class is put there: when the class is made, if
-flax is loaded by then, and otherwise at the moment when flax is. Flax itself is never imported here.
+Flax looks up the exact type of a value in its registry. So each class that is a pytree node by structkit is put there:
+when the class is made, if flax is loaded by then, and otherwise at the moment when flax is. Flax itself is never
+imported here.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from structkit import _pytree
+from structkit import _dataclass, _pytree
 from structkit._spec import ClassSpec
 from structkit._struct import Struct
+from structkit._typing import class_of
 from structkit.update import with_flat
 
 MODULE = "flax.serialization"
@@ -25,41 +27,50 @@ def to_state_dict(struct: Any) -> dict[str, Any]:
     """The data fields by name, each as flax's own state dict of it. Static fields are no state.
 
     Args:
-        struct: any struct.
+        struct: any struct, or an object of a class that `_dataclass.make` returned.
     """
     flax: Any = sys.modules[MODULE]
-    spec: ClassSpec = struct.__struct__
-    return {name: flax.to_state_dict(child) for name, child in zip(spec.data, struct.__flat__[0])}
+    return {name: flax.to_state_dict(child) for name, child in _data(struct).items()}
 
 
 def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
     """A struct like `target` with the data of `state`; like unflattening, it runs no code of the class.
 
     Args:
-        target: a struct, which gives the class, the statics and the structure of the data.
+        target: a struct, which gives the class, the statics and the structure of the data. For an object of a class
+            that `_dataclass.make` returned, the constructor runs, as it does when that is unflattened.
         state: what `to_state_dict` returned, or what was read from disk.
 
     Raises:
         ValueError: a data field is missing in the state, or a name in it is no data field; in flax's words.
     """
     flax: Any = sys.modules[MODULE]
-    spec: ClassSpec = target.__struct__
-    children, statics = target.__flat__
-    restored: list[Any] = []
-    for name, child in zip(spec.data, children):
+    name_of_class, data = class_of(target).__name__, _data(target)
+    restored: dict[str, Any] = {}
+    for name, child in data.items():
         if name not in state:
             raise ValueError(
-                f"Missing field {name} in state dict while restoring an instance of {spec.name}, "
+                f"Missing field {name} in state dict while restoring an instance of {name_of_class}, "
                 f"at path {flax.current_path()}"
             )
-        restored.append(flax.from_state_dict(child, state[name], name=name))
-    unknown = ",".join(name for name in state if name not in spec.data)
+        restored[name] = flax.from_state_dict(child, state[name], name=name)
+    unknown = ",".join(name for name in state if name not in data)
     if unknown:
         raise ValueError(
-            f'Unknown field(s) "{unknown}" in state dict while restoring an instance of {spec.name} '
+            f'Unknown field(s) "{unknown}" in state dict while restoring an instance of {name_of_class} '
             f"at path {flax.current_path()}"
         )
-    return with_flat(target, tuple(restored), statics)
+    if type(target) in _dataclass.known:
+        return target.replace(**restored)
+    return with_flat(target, tuple(restored.values()), target.__flat__[1])
+
+
+def _data(struct: Any) -> dict[str, Any]:
+    parts = _dataclass.known.get(type(struct))
+    if parts is not None:
+        return {name: getattr(struct, name) for name in parts.data}
+    spec: ClassSpec = struct.__struct__
+    return dict(zip(spec.data, struct.__flat__[0]))
 
 
 def _announce(cls: type) -> None:
@@ -76,8 +87,13 @@ def _struct_classes(root: type[Any]) -> Iterator[type[Any]]:
         yield from _struct_classes(cls)
 
 
+def _announce_all() -> None:
+    for cls in (*_struct_classes(Struct), *_dataclass.known):
+        _announce(cls)
+
+
 class _Watcher(importlib.abc.MetaPathFinder):
-    """Waits on `sys.meta_path` for flax's module, and tells it about all struct classes once it is loaded."""
+    """Waits on `sys.meta_path` for flax's module, and tells it about all classes once it is loaded."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
@@ -101,8 +117,7 @@ class _Watcher(importlib.abc.MetaPathFinder):
             load(module)
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
-            for cls in _struct_classes(Struct):
-                _announce(cls)
+            _announce_all()
 
         # The loader stays the one that `inspect` and `importlib.resources` know; only this call of it is followed.
         loader.exec_module = exec_module
@@ -110,7 +125,6 @@ class _Watcher(importlib.abc.MetaPathFinder):
 
 _pytree.observers.append(_announce)
 if MODULE in sys.modules:
-    for _cls in _struct_classes(Struct):
-        _announce(_cls)
+    _announce_all()
 else:
     sys.meta_path.insert(0, _Watcher())

@@ -141,6 +141,12 @@ else:
                 raise DefinitionError(cls.__name__, f"{name!r} is a field and cannot be deleted", "drop it in the body")
             super().__delattr__(name)
 
+        def __dir__(cls) -> list[str]:
+            """The names that can be read on the class; a field without a default is none of them."""
+            spec = spec_of(cls)
+            fields = () if spec is None else spec.fields
+            return [name for name in super().__dir__() if name not in fields or hasattr(cls, name)]
+
         def __instancecheck__(cls, instance: Any) -> bool:
             # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no.
             return type.__instancecheck__(cls, instance) or ABCMeta.__instancecheck__(cls, instance)
@@ -291,15 +297,23 @@ def plan_again(cls: Any, namespace: dict[str, Any], options: dict[str, Any]) -> 
 
 
 def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], error: TypeError) -> Exception | None:
-    text = str(error)
-    if others and "__init_subclass__() takes no keyword arguments" in text:
+    if others and "__init_subclass__() takes no keyword arguments" in str(error):
         return unknown_option(name, others)
-    if "lay-out conflict" in text or "layout conflict" in text:
+    if is_layout_conflict(error):
         strangers = ", ".join(base.__name__ for base in bases if spec_of(base) is None)
         return DefinitionError(
             name, f"cannot inherit from {strangers}, whose instances have a layout of their own", "hold it in a field"
         )
     return None
+
+
+def is_layout_conflict(error: BaseException | None) -> bool:
+    """Whether Python said that the objects of two bases cannot be laid out in one.
+
+    Args:
+        error: what was raised when a class was made.
+    """
+    return isinstance(error, TypeError) and ("lay-out conflict" in str(error) or "layout conflict" in str(error))
 
 
 class _Doc:
@@ -396,6 +410,12 @@ class Struct(_storage.Flat, metaclass=StructMeta):
         __ne__ = _compare.not_equal
         __hash__ = _compare.hash_struct
         __dict__ = property(_storage.Vars, doc="A new dict of the fields: `vars(struct)`.")
+
+    def __dir__(self) -> list[str]:
+        """The names that can be read: without fields that are not set yet."""
+        spec: ClassSpec = vars(type(self))["__struct__"]
+        unset = spec.fields.keys() - _storage.field_values(self).keys()
+        return [name for name in super().__dir__() if name not in unset and name != "__cache__"]
 
     def __repr__(self) -> str:
         """The class's name with its fields, arrays as dtype and shape; never fails."""

@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, overload
 
 from typing_extensions import dataclass_transform
 
-from structkit import _compare, _storage, update
+from structkit import _compare, _dataclass, _storage, update
 from structkit._fields import Field
 from structkit._spec import CUSTOM, GENERATED, INHERITED, OPTIONS, ClassSpec, Dialect, collect, linearize, spec_of
-from structkit._struct import Struct, StructMeta, plan_again
+from structkit._struct import Struct, StructMeta, is_layout_conflict, plan_again
 from structkit._typing import PROTOCOL_INITS, any_tuple, class_of, namespace_annotations
 from structkit.errors import DefinitionError, FrozenInstanceError, StructError
 from structkit.pretty import plain_doc, struct_doc
@@ -584,7 +584,8 @@ def dataclass(clz: Any = None, **options: Any) -> Any:
     """The class as a frozen dataclass and a pytree node; with options only, a decorator that makes it one.
 
     A class without a struct among its bases is made anew, as `dataclasses.dataclass(slots=True)` does it. A class that
-    is decorated already is returned as it is.
+    is decorated already is returned as it is. A subclass of a `dict`, of another class with a C layout, or of one with
+    slots, becomes a dataclass and a pytree node as with flax, but no struct.
 
     Args:
         clz: the class to decorate.
@@ -642,7 +643,7 @@ _MADE_BY_PYTHON = (
 
 
 def _remade(old: Any, options: dict[str, Any]) -> Any:
-    """A node class with the body of `old`, which takes its place everywhere."""
+    """A node class with the body of `old`, which takes its place; `old` itself where it cannot be a struct."""
     _refuse_unfit(old)
     body = {key: value for key, value in old.__dict__.items() if key not in _MADE_BY_PYTHON}
     body.update(__qualname__=old.__qualname__, **{MARKER: True, _ANEW: True})
@@ -654,7 +655,14 @@ def _remade(old: Any, options: dict[str, Any]) -> Any:
         body.pop("__init__")
     _undo_dataclass(old, body)
     bases = (*(base for base in old.__bases__ if base is not object), _Node)
-    made = _make(old, bases, body, options)
+    try:
+        made = _make(old, bases, body, options)
+    except DefinitionError as error:
+        if not is_layout_conflict(error.__cause__):
+            raise
+        made = _dataclass.make(old, options)
+        setattr(made, MARKER, True)
+        return made
     _mend_cells(body, old, made)
     _retire(old, made)
     return made

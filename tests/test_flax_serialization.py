@@ -68,6 +68,21 @@ def test_bytes_are_those_of_flax():
     assert serialization.to_bytes(Theirs(jnp.ones(3))) == serialization.to_bytes(Inner(jnp.ones(3)))
 
 
+def test_a_dict_with_fields_is_restored_by_its_constructor():
+    @struct.dataclass
+    class Output(dict):
+        w: Any
+        name: str = struct.field(pytree_node=False, default="output")
+
+        def __post_init__(self):
+            self["twice"] = 2 * self.w
+
+    restored = serialization.from_bytes(Output(0.0, name="kept"), serialization.to_bytes(Output(1.0)))
+    assert (restored.w, restored["twice"], restored.name) == (1.0, 2.0, "kept")
+    with pytest.raises(ValueError, match=r"^Missing field w in state dict while restoring an instance of Output"):
+        serialization.from_state_dict(restored, {})
+
+
 def test_statics_come_from_the_target():
     target = Node(Inner(0.0, name="kept"), rate=0.5)
     restored = serialization.from_state_dict(target, serialization.to_state_dict(Node(Inner(1.0))))

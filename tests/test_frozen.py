@@ -814,6 +814,26 @@ def test_a_cached_property_works_after_copies_and_pickles():
         assert made.double == 2
 
 
+def test_dir_lists_what_can_be_read_with_or_without_a_computed_cached_property():
+    class Late(Struct):
+        x: int
+        y: int = derived()
+
+        @functools.cached_property
+        def twice(self):
+            return 2 * self.x
+
+        def __post_init__(self):
+            assert "x" in dir(self) and "y" not in dir(self)
+            self.y = 1
+
+    late = Late(1)
+    for _ in range(2):
+        assert {"x", "y", "twice"} <= {*dir(late)} and all(hasattr(late, name) for name in dir(late))
+        assert late.twice == 2
+    assert "x" not in dir(Late) and all(hasattr(Late, name) for name in dir(Late) if name != "__abstractmethods__")
+
+
 def test_a_cached_property_cannot_be_assigned_or_deleted():
     cached = Cached(1)
     cached.double

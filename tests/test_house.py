@@ -33,6 +33,7 @@ FLOORS = {
     "_compare": 4,
     "update": 4,
     "pretty": 4,
+    "_dataclass": 5,
     "_struct": 5,
     "summary": 6,
     "_flax": 6,

@@ -78,10 +78,23 @@ def test_flax_trains_a_linen_model_to_the_same_bits():
 
 
 @pytest.mark.parametrize(
-    "package", [pytest.param(name, marks=needs(name)) for name in ("xminigrid", "navix", "pgx", "flashbax", "craftax")]
+    "package",
+    [pytest.param(name, marks=needs(name)) for name in ("xminigrid", "navix", "pgx", "flashbax", "craftax", "jaxmarl")],
 )
 def test_other_packages_step_to_the_same_bits(package):
     compare("others", package, ways=("late",))
+
+
+@needs("clu")
+def test_clu_collects_the_same_metrics():
+    compare("others", "clu")
+
+
+@needs("transformers")
+def test_transformers_gives_the_same_outputs_by_field_key_and_index():
+    if importlib.util.find_spec("transformers.modeling_flax_outputs") is None:
+        pytest.skip("this version of transformers has no models in flax: they ended with 4")
+    compare("others", "transformers")
 
 
 @needs("mujoco")

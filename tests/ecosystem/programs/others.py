@@ -1,4 +1,4 @@
-"""Steps one environment of each further package that is built on `flax.struct`."""
+"""Steps one environment of each further package that is built on `flax.struct`, or runs its main part."""
 
 import sys
 
@@ -104,6 +104,69 @@ def mujoco_mjx():
         for _ in range(5):
             data = step(device_model, data)
         return data.qpos, data.qvel
+
+    return run
+
+
+def jaxmarl():
+    import jaxmarl
+
+    env = jaxmarl.make("MPE_simple_spread_v3")
+    reset, step = jax.jit(jax.vmap(env.reset)), jax.jit(jax.vmap(env.step))
+
+    def run():
+        keys = jax.random.split(jax.random.PRNGKey(0), 4)
+        result = reset(keys)
+        for i in range(10):
+            result = step(keys, result[1], {agent: jnp.full(4, i % 5) for agent in env.agents})
+        return result
+
+    return run
+
+
+def clu():
+    import flax
+    from clu import metrics
+
+    @flax.struct.dataclass
+    class Metrics(metrics.Collection):
+        accuracy: metrics.Accuracy
+        loss: metrics.Average.from_output("loss")
+        last: metrics.LastValue.from_output("loss")
+        doubled: metrics.Average.from_fun(lambda loss, **_: 2 * loss)
+
+    inline = metrics.Collection.create(loss=metrics.Average.from_output("loss"))
+    logits = jax.random.normal(jax.random.PRNGKey(0), (5, 8, 3))
+    outputs = {"logits": logits, "labels": jnp.arange(40).reshape(5, 8) % 3, "loss": logits.mean(axis=2)}
+
+    def run():
+        results = []
+        for collection in (Metrics, inline):
+            merge = jax.jit(lambda total, batch, cls=collection: total.merge(cls.single_from_model_output(**batch)))
+            total = collection.empty()
+            for i in range(5):
+                total = merge(total, jax.tree.map(lambda values, i=i: values[i], outputs))
+            gather = jax.vmap(
+                lambda outputs, cls=collection: cls.gather_from_model_output(**outputs), axis_name="batch"
+            )
+            results.append((total, total.compute(), gather(outputs)))
+        return results
+
+    return run
+
+
+def transformers():
+    from transformers import BertConfig, FlaxBertModel
+
+    config = BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    model = FlaxBertModel(config, seed=0)
+    words = jnp.arange(10).reshape(2, 5)
+
+    def run():
+        output = model(words, output_hidden_states=True)
+        mapped = jax.jit(lambda tree: jax.tree.map(lambda leaf: 2 * leaf, tree))(output)
+        changed = mapped.replace(pooler_output=jnp.zeros(3))
+        return output, output["pooler_output"], output[0], dict(mapped), mapped.to_tuple(), changed.to_tuple()
 
     return run
 
