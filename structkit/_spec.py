@@ -430,7 +430,7 @@ def _init_kind(
         if base is not object and "__dataclass_fields__" not in class_dict(base):
             return CUSTOM, init
         break
-    return (GENERATED, None) if wanted else (CUSTOM, _empty_init)
+    return (GENERATED, None) if wanted else (CUSTOM, empty_init)
 
 
 def _adds_nothing(base_spec: ClassSpec) -> bool:
@@ -438,12 +438,12 @@ def _adds_nothing(base_spec: ClassSpec) -> bool:
     return base_spec.init == GENERATED and not base_spec.arguments
 
 
-def _empty_init(self: Any) -> None:
+def empty_init(self: Any) -> None:
     """Leave every field to its default: what `init=False` without an `__init__` of the user's means."""
 
 
 # As the signature of a class that takes nothing reads in dataclasses.
-_empty_init.__annotations__.clear()
+empty_init.__annotations__.clear()
 
 
 def _check_order(spec: ClassSpec) -> None:

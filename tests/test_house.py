@@ -37,8 +37,10 @@ FLOORS = {
     "_struct": 5,
     "summary": 6,
     "_flax": 6,
-    "struct": 7,
-    "__init__": 8,
+    "_node": 6,
+    "_remake": 7,
+    "struct": 8,
+    "__init__": 9,
 }
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))
 # Made by a function or a class statement, and explained there; `Static` is an alias, which has no docstring.
