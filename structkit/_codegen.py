@@ -1,7 +1,7 @@
-"""From the plan of a class to its `__init__`: source text, compiled once, readable in tracebacks.
+"""From the plan of a class to its `__init__`: source text, compiled once for each shape of class, shown in tracebacks.
 
-Only what depends on names is generated, because compiling is most of the time that creating a class takes. Flatten,
-unflatten, `replace`, `==` and `repr` depend on the flat form alone and are shared by all classes.
+Only the `__init__` is generated. Flatten, unflatten, `replace`, `==` and `repr` depend on the flat form alone and are
+shared by all classes.
 """
 
 from __future__ import annotations
