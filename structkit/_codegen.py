@@ -300,7 +300,8 @@ def template(shape: Shape) -> Template:
     text = _text(shape)
     # Braces mean nothing else in it, so without them each placeholder is a name.
     source = text.replace("{_name!r}", "'_name'").replace("{", "").replace("}", "")
-    module = compile(source, "<structkit>", "exec", dont_inherit=True)
+    # Not without docstrings (`python -OO`): they are in the constants.
+    module = compile(source, "<structkit>", "exec", dont_inherit=True, optimize=0)
     code = next(part for part in module.co_consts if isinstance(part, types.CodeType))
     return Template(text, without_columns(code))
 

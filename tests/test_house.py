@@ -219,11 +219,11 @@ def test_methods_are_found_and_instances_checked_without_attribute_hooks():
     assert frames(functools.partial(isinstance, Linear(1, 2), Linear)) == []
 
 
-def run_python(code: str) -> str:
+def run_python(code: str, *flags: str) -> str:
     """What a new interpreter prints that runs `code` and sees what this one can import."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     found = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        [sys.executable, "-W", "error", *flags, "-c", textwrap.dedent(code)],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
@@ -249,6 +249,34 @@ def test_importing_the_package_leaves_the_printer_and_heavy_modules_alone():
         """
     )
     assert set(shown.split()) <= {"structkit", "difflib"}
+
+
+@pytest.mark.parametrize("flag", ["-O", "-OO", "-Xno_debug_ranges"])
+def test_classes_are_made_without_assertions_docstrings_and_columns_too(flag):
+    shown = run_python(
+        """
+        from structkit import Struct, derived, static, struct
+
+        class A(Struct):
+            x: int
+            s: str = static(default="s")
+
+        class B(A):
+            y: int = derived()
+
+            def __post_init__(self):
+                self.y = self.x
+
+        @struct.dataclass
+        class C:
+            x: int
+            y: B
+
+        print(A(1), B(2).replace(x=3), C(1, B(2)), A.__init__.__doc__)
+        """,
+        flag,
+    )
+    assert shown == "A(x=1, s='s') B(x=3, s='s', y=3) C(x=1, y=B(x=2, s='s', y=2)) Make a A from its fields.\n"
 
 
 def test_the_first_class_of_a_shape_compiles_once_and_others_nothing():
