@@ -182,6 +182,9 @@ def hash_struct(self: Any) -> int:
     if spec.callable:
         return hash(_without_contents(self))
     (children, statics), names = self.__flat__, spec.data
+    if type(children) is not any_tuple:
+        # A list, in a constructor of the user's.
+        children = tuple(children)
     if not spec.hashes_all:
         hashed = hashed_fields(spec)
         names = tuple([name for name in names if name in hashed])

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import structkit
 from structkit import Static, Struct, construct, derived, errors, field, replace, static
 
 T = TypeVar("T")
@@ -1099,3 +1100,73 @@ def test_arguments_may_be_traced_and_the_constructor_called_inside_jit():
 
     made = make(1)
     assert (int(made.x), int(made.y)) == (11, 12)
+
+
+# Objects under construction
+
+
+class Watched(Struct):
+    x: Any
+    y: Any
+    s: str = static(default="s")
+
+    watcher = None
+
+    def __post_init__(self):
+        Watched.watch(self)
+
+    @classmethod
+    def watch(cls, obj):
+        watcher, cls.watcher = cls.watcher, None
+        if watcher is not None:
+            watcher(obj)
+
+
+class WatchedCustom(Struct):
+    x: Any
+    y: Any
+    s: str = static(default="s")
+
+    def __init__(self, x, y, s="s"):
+        self.x, self.y, self.s = x, y, s
+        Watched.watch(self)
+
+
+class WatchedDerived(Struct):
+    x: Any
+    y: Any = derived()
+    s: str = derived(static=True)
+
+    def __init__(self, x, y, s="s"):
+        self.x, self.y, self.s = x, y, s
+        Watched.watch(self)
+
+
+OPERATIONS = {
+    "vars": vars,
+    "repr": repr,
+    "dir": dir,
+    "hash": hash,
+    "==": lambda obj: (obj == construct(type(obj), **vars(obj)), construct(type(obj), **vars(obj)) == obj, obj != obj),
+    "replace": lambda obj: replace(obj, y=5.0),
+    "asdict": dataclasses.asdict,
+    "astuple": dataclasses.astuple,
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda obj: pickle.loads(pickle.dumps(obj)),
+    "leaves": lambda obj: jax.tree_util.tree_leaves_with_path(obj),
+    "structure": jax.tree.structure,
+    "map": lambda obj: jax.tree.map(lambda leaf: leaf + 1, obj),
+    "jit": lambda obj: jax.jit(lambda other: other.x)(obj),
+    "at": lambda obj: structkit.at(obj, lambda other: other.x).set(7.0),
+    "summary": structkit.summary,
+}
+
+
+@pytest.mark.parametrize("cls", [Watched, WatchedCustom, WatchedDerived])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_object_whose_fields_are_set_is_like_a_finished_one_in_its_own_constructor(cls, name):
+    seen = []
+    Watched.watcher = lambda obj: seen.append(OPERATIONS[name](obj))
+    finished = cls(1.0, 2.0)
+    assert seen == [OPERATIONS[name](finished)]
