@@ -20,7 +20,7 @@ SIZES = (100, 200, 400, 800)
 
 FIELDS, STRUCTS = "fields", "nested structs"
 _PEERS = (OURS, FLAX, EQUINOX, TUPLES)
-_EFFORT = Effort(1.2, least=8)
+_EFFORT = Effort(0.9, least=6)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import keyword
 import linecache
 import types
 from collections.abc import Callable, Container, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from structkit import _storage
 from structkit._fields import MISSING, Field
@@ -118,51 +118,16 @@ def __init__({parameters}):
 {run_checks}'''
 
 
-class Argument(NamedTuple):
+class Argument:
     """What decides the code of an `__init__` about one of the arguments: all but its name and values."""
 
-    initvar: bool
-    static: bool
-    init: bool
-    keyword: bool
-    default: bool
-    factory: bool
-    converter: bool
-
-    @property
-    def has_value(self) -> bool:
-        """Whether the field is set when `__post_init__` starts."""
-        return self.init or self.default or self.factory
-
-
-class Shape(NamedTuple):
-    """All that decides the code of an `__init__`, apart from names and values.
-
-    Attributes:
-        seals: whether finished objects refuse every way to write to them.
-        post_init: whether `__post_init__` runs.
-        checks: whether `__check_init__` does.
-        renamed: the reserved words that are names of fields, with what stands for them.
-        arguments: the items of an `Argument` for each argument.
-    """
-
-    seals: bool
-    post_init: bool
-    checks: bool
-    renamed: tuple[tuple[str, str], ...]
-    arguments: tuple[tuple[bool, ...], ...]
-
-
-class Template(NamedTuple):
-    """The `__init__` of all classes of one shape.
-
-    Attributes:
-        text: its source, with placeholders (`{_0}`) for `str.format`.
-        code: its code, in which each placeholder is a name (`_0`).
-    """
-
-    text: str
-    code: types.CodeType
+    def __init__(
+        self, initvar: bool, static: bool, init: bool, keyword: bool, default: bool, factory: bool, converter: bool
+    ):
+        self.initvar, self.static, self.init, self.keyword = initvar, static, init, keyword
+        self.default, self.factory, self.converter = default, factory, converter
+        # Whether the field is set when `__post_init__` starts.
+        self.has_value = init or default or factory
 
 
 def generate_init(spec: ClassSpec, module: str, qualname: str) -> tuple[Callable[..., None], Callable[[type], None]]:
@@ -177,19 +142,13 @@ def generate_init(spec: ClassSpec, module: str, qualname: str) -> tuple[Callable
         qualname: the class's qualified name.
     """
     renamed = () if _RESERVED.isdisjoint(spec.arguments) else _renamed_words(spec)
-    shape = Shape(
-        spec.dialect.seals,
-        spec.post_init,
-        bool(spec.checks),
-        renamed,
-        tuple([_argument(f) for f in spec.arguments.values()]),
-    )
-    found = template(shape)
+    arguments = tuple([_argument(f) for f in spec.arguments.values()])
+    text, code = template(spec.dialect.seals, spec.post_init, bool(spec.checks), renamed, arguments)
     names = _Names(spec, dict(renamed))
-    source = found.text.format_map(names.words)
+    source = text.format_map(names.words)
     filename = _filename(f"{module}.{qualname}.__init__", source)
-    code = _clone(found.code, names.words, filename, f"{qualname}.__init__")
-    init = types.FunctionType(code, names.scope, "__init__", tuple(names.defaults))
+    own_code = _clone(code, names.words, filename, f"{qualname}.__init__")
+    init = types.FunctionType(own_code, names.scope, "__init__", tuple(names.defaults))
     init.__kwdefaults__ = names.keyword_defaults
     init.__module__ = module
     set_lazy_annotations(init, lambda format: _annotations(spec, format))
@@ -291,19 +250,32 @@ class _Names:
 # Compiling was a third of what a class costs, and the code of an `__init__` depends on names only through its tables
 # of names. So it is compiled once for each shape, and each class gets a clone with its own names.
 @functools.lru_cache(maxsize=1024)
-def template(shape: Shape) -> Template:
-    """The template of a shape.
+def template(
+    seals: bool,
+    post_init: bool,
+    checks: bool,
+    renamed: tuple[tuple[str, str], ...],
+    arguments: tuple[tuple[bool, ...], ...],
+) -> tuple[str, types.CodeType]:
+    """The `__init__` of all classes of one shape, which is all that decides its code apart from names and values.
+
+    As source with placeholders (`{_0}`) for `str.format`, and as code in which each placeholder is a name (`_0`).
 
     Args:
-        shape: what the classes have in common.
+        seals: whether finished objects refuse every way to write to them.
+        post_init: whether `__post_init__` runs.
+        checks: whether `__check_init__` does.
+        renamed: the reserved words that are names of fields, with what stands for them.
+        arguments: for each argument, those of `Argument`.
     """
-    text = _text(shape)
+    kinds = {f"{{_{i}}}": Argument(*items) for i, items in enumerate(arguments)}
+    text = _text(kinds, dict(renamed), seals=seals, post_init=post_init, checks=checks)
     # Braces mean nothing else in it, so without them each placeholder is a name.
     source = text.replace("{_name!r}", "'_name'").replace("{", "").replace("}", "")
     # Not without docstrings (`python -OO`): they are in the constants.
     module = compile(source, "<structkit>", "exec", dont_inherit=True, optimize=0)
     code = next(part for part in module.co_consts if isinstance(part, types.CodeType))
-    return Template(text, without_columns(code))
+    return text, without_columns(code)
 
 
 def _clone(code: types.CodeType, words: dict[str, str], filename: str, qualname: str) -> types.CodeType:
@@ -323,31 +295,32 @@ def _clone(code: types.CodeType, words: dict[str, str], filename: str, qualname:
     )
 
 
-def _text(shape: Shape) -> str:
-    arguments = {f"{{_{i}}}": Argument(*items) for i, items in enumerate(shape.arguments)}
+def _text(
+    arguments: dict[str, Argument], renamed: dict[str, str], *, seals: bool, post_init: bool, checks: bool
+) -> str:
     fields = {name: a for name, a in arguments.items() if not a.initvar}
     data = [name for name, a in fields.items() if not a.static]
     statics = [name for name, a in fields.items() if a.static]
     set_here = [name for name in (*data, *statics) if fields[name].has_value]
     initvars = [name for name, a in arguments.items() if a.initvar]
-    words = {word: word for word in _RESERVED} | dict(shape.renamed)
+    words = {word: word for word in _RESERVED} | renamed
     words |= {
         "parameters": ", ".join(_parameters(arguments, words)),
         "prepare": "".join(_prepare(name, a, words) for name, a in arguments.items()),
         "values": _tuple(set_here),
         "given": ", ".join(initvars),
-        "run_checks": CHECK.format_map(words) if shape.checks else "",
+        "run_checks": CHECK.format_map(words) if checks else "",
     }
-    if not shape.seals:
+    if not seals:
         words["data"] = _half(arguments, data, words["incomplete"])
         words["packed"] = _half(arguments, statics, words["incomplete"], "None") if statics else "()"
-        words["post_init"] = "    {self}.__post_init__({given})\n".format_map(words) if shape.post_init else ""
+        words["post_init"] = "    {self}.__post_init__({given})\n".format_map(words) if post_init else ""
         return OPEN.format_map(words)
     words |= _pack(arguments, statics, words)
-    if shape.post_init or len(set_here) < len(fields):
+    if post_init or len(set_here) < len(fields):
         words["data"] = _draft(arguments, data, words["draft"])
-        words["initvars"] = f", {_tuple(initvars)}" if shape.post_init else ""
-        words["post_init"] = POST_INIT.format_map(words) if shape.post_init else ""
+        words["initvars"] = f", {_tuple(initvars)}" if post_init else ""
+        words["post_init"] = POST_INIT.format_map(words) if post_init else ""
         words["close"] = (CLOSE if len(set_here) == len(fields) else FINISH).format_map(words)
         return DRAFTED.format_map(words)
     words["data"] = _tuple(data)

@@ -10,21 +10,13 @@ from __future__ import annotations
 import dataclasses
 import types
 import weakref
-from typing import Any, NamedTuple
+from typing import Any
 
 from structkit import _pytree
 from structkit._fields import Field, adopt
 
-
-class Parts(NamedTuple):
-    """The fields of a class by name: those that are children of the node, and those in its structure."""
-
-    data: tuple[str, ...]
-    statics: tuple[str, ...]
-
-
-known: weakref.WeakKeyDictionary[type, Parts] = weakref.WeakKeyDictionary()
-"""Every class that was made here."""
+known: weakref.WeakKeyDictionary[type, tuple[str, ...]] = weakref.WeakKeyDictionary()
+"""Every class that was made here, with the names of the fields that are children."""
 
 
 def make(cls: Any, options: dict[str, Any]) -> Any:
@@ -40,7 +32,7 @@ def make(cls: Any, options: dict[str, Any]) -> Any:
     fields = dataclasses.fields(made)
     statics = tuple(f.name for f in fields if (f if isinstance(f, Field) else adopt(f)).static)
     data = tuple(f.name for f in fields if f.name not in statics)
-    known[made] = Parts(data, statics)
+    known[made] = data
     _pytree.make_node(made, data, statics, tuple(f.name for f in fields if not f.init))
     return made
 

@@ -66,9 +66,9 @@ def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
 
 
 def _data(struct: Any) -> dict[str, Any]:
-    parts = _dataclass.known.get(type(struct))
-    if parts is not None:
-        return {name: getattr(struct, name) for name in parts.data}
+    names = _dataclass.known.get(type(struct))
+    if names is not None:
+        return {name: getattr(struct, name) for name in names}
     spec: ClassSpec = struct.__struct__
     return dict(zip(spec.data, struct.__flat__[0]))
 

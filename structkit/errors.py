@@ -7,7 +7,6 @@ dataclasses where there is a counterpart, so `except` clauses written for datacl
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -251,5 +250,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
         name: the name that was not found.
         known: the names that exist.
     """
+    # Not at `import structkit`: only an error needs it.
+    import difflib
+
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
