@@ -17,7 +17,7 @@ from structkit import _storage
 from structkit._fields import MISSING, Field
 from structkit._spec import ClassSpec
 from structkit._statics import PLAIN, pack_statics
-from structkit._typing import class_annotations, set_lazy_annotations, without_columns
+from structkit._typing import any_tuple, class_annotations, set_lazy_annotations, without_columns
 
 
 class Factory:
@@ -282,7 +282,7 @@ def _clone(code: types.CodeType, words: dict[str, str], filename: str, qualname:
     """The code with names in the place of placeholders."""
     name = words.get
     constants: list[Any] = [
-        tuple([name(item, item) for item in part]) if type(part) is tuple else name(part, part)
+        tuple([name(item, item) for item in part]) if type(part) is any_tuple else name(part, part)
         for part in code.co_consts
     ]
     constants[0] = code.co_consts[0].replace("_name", words["_name"])

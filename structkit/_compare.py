@@ -53,7 +53,7 @@ def _equal_structs(a: Any, b: Any) -> Any:
     # Most structs that are compared hold numbers alone, which need no call for each. Not by `==` of the tuples: for
     # that, a NaN which is in both of them is equal to itself.
     for child, other in zip(children, other_children):
-        kind = type(child)
+        kind = class_of(child)
         if kind is not type(other) or kind not in SCALARS:
             return _equal_in_turn(children, other_children)
         if child != other:
@@ -105,7 +105,7 @@ def _equal_in_turn(values: Iterable[Any], others: Iterable[Any]) -> Any:
     """Whether each value equals the one in its place: False at the first that does not."""
     traced: list[Any] = []
     for a, b in zip(values, others):
-        kind = type(a)
+        kind = class_of(a)
         # Past `==`, which would look for tracers at each level of nesting; but a class may have an `__eq__` of its own.
         plain = kind is type(b) and isinstance(a, Flat) and _class_attribute(kind, "__eq__") is equal
         verdict = _equal_structs(a, b) if plain else _equal_trees(a, b)

@@ -66,7 +66,7 @@ def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
 
 
 def _data(struct: Any) -> dict[str, Any]:
-    names = _dataclass.known.get(type(struct))
+    names = _dataclass.known.get(class_of(struct))
     if names is not None:
         return {name: getattr(struct, name) for name in names}
     spec: ClassSpec = struct.__struct__

@@ -452,7 +452,7 @@ class Struct(_storage.Flat, metaclass=StructMeta):
             _storage.store(self, _storage.flat_form(spec, state))
         else:
             # Fields came or went since the pickle was made.
-            _storage.store(self, update.construct(type(self), **state).__flat__)
+            _storage.store(self, update.construct(class_of(self), **state).__flat__)
 
 
 if not TYPE_CHECKING:
