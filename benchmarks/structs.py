@@ -14,8 +14,8 @@ from benchmarks.timing import Effort, Snippet
 
 SIZES = (1, 3, 6, 12, 24, 48, 200)
 STATICS = 2
-# The rows with a limit to reach get more rounds.
 READ_IN_LOOP = "attribute read, one to a loop's turn"
+# The rows with a limit to reach get more rounds.
 LIMITED = {
     READ_IN_LOOP,
     "unflatten",
