@@ -143,8 +143,8 @@ def generate_init(spec: ClassSpec, module: str, qualname: str) -> tuple[Callable
     """
     renamed = () if _RESERVED.isdisjoint(spec.arguments) else _renamed_words(spec)
     arguments = tuple([_argument(f) for f in spec.arguments.values()])
-    text, code = template(spec.dialect.seals, spec.post_init, bool(spec.checks), renamed, arguments)
-    names = _Names(spec, dict(renamed))
+    text, code, given = template(spec.dialect.seals, spec.post_init, bool(spec.checks), renamed, arguments)
+    names = _Names(spec, dict(renamed), given)
     source = text.format_map(names.words)
     filename = _filename(f"{module}.{qualname}.__init__", source)
     own_code = _clone(code, names.words, filename, f"{qualname}.__init__")
@@ -172,10 +172,6 @@ def _argument(f: Field) -> tuple[bool, ...]:
     )
 
 
-def _has_value(f: Field) -> bool:
-    return f.init or f.default is not MISSING or f.default_factory is not MISSING
-
-
 def _renamed_words(spec: ClassSpec) -> tuple[tuple[str, str], ...]:
     return tuple([(word, _free(word, spec.arguments)) for word in sorted(_RESERVED) if word in spec.arguments])
 
@@ -201,7 +197,7 @@ class _Names:
         keyword_defaults: of those by keyword only.
     """
 
-    def __init__(self, spec: ClassSpec, renamed: dict[str, str]):
+    def __init__(self, spec: ClassSpec, renamed: dict[str, str], given: tuple[str, ...]):
         self.arguments = spec.arguments
         places = _places(len(spec.arguments))
         self.words = dict(zip(places, spec.arguments))
@@ -213,9 +209,7 @@ class _Names:
         # None while hooks (`__init_subclass__`) run: `init_part` then does the work, more slowly.
         usual = spec.name.isidentifier() and not keyword.iskeyword(spec.name) and spec.name not in _RESERVED
         self.bind("_class", spec.name if usual else "cls", None)
-        self.scope[renamed.get("names", "names")] = tuple(
-            [name for name in (*spec.data, *spec.statics) if _has_value(spec.fields[name])]
-        )
+        self.scope[renamed.get("names", "names")] = tuple([self.words[place] for place in given])
         if spec.checks:
             self.scope[renamed.get("checks", "checks")] = spec.checks
         self.defaults: list[Any] = []
@@ -256,10 +250,11 @@ def template(
     checks: bool,
     renamed: tuple[tuple[str, str], ...],
     arguments: tuple[tuple[bool, ...], ...],
-) -> tuple[str, types.CodeType]:
+) -> tuple[str, types.CodeType, tuple[str, ...]]:
     """The `__init__` of all classes of one shape, which is all that decides its code apart from names and values.
 
-    As source with placeholders (`{_0}`) for `str.format`, and as code in which each placeholder is a name (`_0`).
+    As source with placeholders (`{_0}`) for `str.format`, and as code in which each placeholder is a name (`_0`). With
+    them, the placeholders of the fields that it sets, data first.
 
     Args:
         seals: whether finished objects refuse every way to write to them.
@@ -269,13 +264,15 @@ def template(
         arguments: for each argument, those of `Argument`.
     """
     kinds = {f"{{_{i}}}": Argument(*items) for i, items in enumerate(arguments)}
-    text = _text(kinds, dict(renamed), seals=seals, post_init=post_init, checks=checks)
+    fields = [name for name, a in kinds.items() if not a.initvar]
+    set_here = [name for name in sorted(fields, key=lambda name: kinds[name].static) if kinds[name].has_value]
+    text = _text(kinds, set_here, dict(renamed), seals=seals, post_init=post_init, checks=checks)
     # Braces mean nothing else in it, so without them each placeholder is a name.
     source = text.replace("{_name!r}", "'_name'").replace("{", "").replace("}", "")
     # Not without docstrings (`python -OO`): they are in the constants.
     module = compile(source, "<structkit>", "exec", dont_inherit=True, optimize=0)
     code = next(part for part in module.co_consts if isinstance(part, types.CodeType))
-    return text, without_columns(code)
+    return text, without_columns(code), tuple([name.strip("{}") for name in set_here])
 
 
 def _clone(code: types.CodeType, words: dict[str, str], filename: str, qualname: str) -> types.CodeType:
@@ -296,12 +293,17 @@ def _clone(code: types.CodeType, words: dict[str, str], filename: str, qualname:
 
 
 def _text(
-    arguments: dict[str, Argument], renamed: dict[str, str], *, seals: bool, post_init: bool, checks: bool
+    arguments: dict[str, Argument],
+    set_here: list[str],
+    renamed: dict[str, str],
+    *,
+    seals: bool,
+    post_init: bool,
+    checks: bool,
 ) -> str:
     fields = {name: a for name, a in arguments.items() if not a.initvar}
     data = [name for name, a in fields.items() if not a.static]
     statics = [name for name, a in fields.items() if a.static]
-    set_here = [name for name in (*data, *statics) if fields[name].has_value]
     initvars = [name for name, a in arguments.items() if a.initvar]
     words = {word: word for word in _RESERVED} | renamed
     words |= {

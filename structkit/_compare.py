@@ -16,7 +16,7 @@ from structkit._spec import ClassSpec
 from structkit._statics import SCALARS, pack_statics
 from structkit._storage import Flat
 from structkit._typing import any_tuple, class_of
-from structkit.errors import UnhashableFieldError
+from structkit.errors import DefinitionError, UnhashableFieldError
 
 _NUMBERS: tuple[type[Any], ...] = (bool, int, float, complex)
 _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray, np.generic)
@@ -41,11 +41,11 @@ def equal(self: Any, other: Any) -> Any:
 def _equal_structs(a: Any, b: Any) -> Any:
     """What `==` says of two structs of one class, but always a bool where the answer is known."""
     spec: ClassSpec = a.__struct__
-    # Spelt out, since two calls of `_compared` would take a third of the time.
+    # Spelt out, since two calls of `compared` would take a third of the time.
     if spec.compares_flat:
         (children, statics), (other_children, other_statics) = a.__flat__, b.__flat__
     else:
-        (children, statics), (other_children, other_statics) = _compared(a, spec), _compared(b, spec)
+        (children, statics), (other_children, other_statics) = compared(a, spec), compared(b, spec)
     # Not `!=`, for which an item may have a method of its own.
     same = statics == other_statics
     if not same:
@@ -74,8 +74,13 @@ def not_equal(self: Any, other: Any) -> Any:
     return not result if isinstance(result, bool) else jnp.logical_not(result)
 
 
-def _compared(self: Any, spec: ClassSpec) -> tuple[Any, Any]:
-    """The flat form, without the fields that do not compare."""
+def compared(self: Any, spec: ClassSpec) -> tuple[Any, Any]:
+    """The flat form, without the fields that do not compare.
+
+    Args:
+        self: a struct.
+        spec: the plan of its class.
+    """
     if spec.compares_flat:
         return self.__flat__  # type: ignore[no-any-return]
     if not spec.dialect.checks_statics:
@@ -87,7 +92,7 @@ def _compared(self: Any, spec: ClassSpec) -> tuple[Any, Any]:
 
 
 def _has_tracer(*structs: Any) -> bool:
-    halves = [_compared(struct, struct.__struct__)[0] for struct in structs]
+    halves = [compared(struct, struct.__struct__)[0] for struct in structs]
     # Most structs that differ hold numbers alone, and need not be flattened to see it.
     mixed = [half for half in halves if type(half) is not any_tuple or not SCALARS.issuperset(map(type, half))]
     types = {*map(type, jax.tree.leaves(mixed))} if mixed else ()
@@ -257,5 +262,22 @@ def _ordering(name: str, operation: Any) -> Callable[[Any, Any], bool]:
     return compare
 
 
-ORDERINGS = {f"__{name}__": _ordering(f"__{name}__", getattr(operator, name)) for name in ("lt", "le", "gt", "ge")}
-"""The methods that `order=True` adds."""
+_ORDERINGS = {f"__{name}__": _ordering(f"__{name}__", getattr(operator, name)) for name in ("lt", "le", "gt", "ge")}
+
+
+def orderings(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
+    """The methods that `order=True` adds to a class; none without the option.
+
+    Args:
+        spec: the plan of the class.
+        namespace: the class body.
+
+    Raises:
+        DefinitionError: the body has one of them.
+    """
+    if not spec.options.get("order"):
+        return {}
+    for name in _ORDERINGS:
+        if name in namespace:
+            raise DefinitionError(spec.name, f"order=True would overwrite its {name}", "drop one of the two")
+    return _ORDERINGS

@@ -13,7 +13,7 @@ import weakref
 from typing import Any
 
 from structkit import _pytree
-from structkit._fields import Field, adopt
+from structkit._fields import adopt
 
 known: weakref.WeakKeyDictionary[type, tuple[str, ...]] = weakref.WeakKeyDictionary()
 """Every class that was made here, with the names of the fields that are children."""
@@ -30,7 +30,7 @@ def make(cls: Any, options: dict[str, Any]) -> Any:
     if not isinstance(getattr(made, "replace", None), types.FunctionType):
         made.replace = replace
     fields = dataclasses.fields(made)
-    statics = tuple(f.name for f in fields if (f if isinstance(f, Field) else adopt(f)).static)
+    statics = tuple(f.name for f in fields if adopt(f).static)
     data = tuple(f.name for f in fields if f.name not in statics)
     known[made] = data
     _pytree.make_node(made, data, statics, tuple(f.name for f in fields if not f.init))

@@ -78,7 +78,7 @@ class FlaxDialect(Dialect):
         if MARKER not in namespace:
             return {}
         options = spec.options
-        found = {**_comparison(spec, namespace), **_order(spec, namespace), **_guards(spec, namespace)}
+        found = {**_comparison(spec, namespace), **_compare.orderings(spec, namespace), **_guards(spec, namespace)}
         if options.get("repr", True):
             found["__repr__"] = _repr
         elif _first(spec, "__repr__") in ROOTS:
@@ -141,15 +141,6 @@ def _comparison(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _order(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
-    if not spec.options.get("order"):
-        return {}
-    for name in _compare.ORDERINGS:
-        if name in namespace:
-            raise DefinitionError(spec.name, f"order=True would overwrite its {name}", "drop one of the two")
-    return _compare.ORDERINGS
-
-
 def _guards(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
     if not spec.frozen:
         # Mutable objects need no guard, and assign faster without one.
@@ -199,9 +190,7 @@ def _hash(self: Any) -> int:
 
 def _compared(self: Any) -> Any:
     spec: ClassSpec = self.__struct__
-    if spec.compares_all:
-        return self.__flat__
-    return tuple([getattr(self, name) for name, f in spec.fields.items() if f.compare])
+    return self.__flat__ if spec.compares_all else _compare.compared(self, spec)
 
 
 @reprlib.recursive_repr()

@@ -17,7 +17,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from structkit._fields import MISSING
+from structkit._fields import MISSING, Field
 from structkit._spec import GENERATED, ClassSpec, class_dict, class_mro, spec_of
 from structkit._statics import pack_statics
 from structkit._typing import any_list, any_tuple
@@ -185,7 +185,7 @@ def finish(self: Any) -> None:
     draft, statics = self.__flat__
     children = tuple(any_list.copy(draft)) if isinstance(draft, any_list) else draft
     unset = type(statics) is Incomplete
-    # A loop, not `Unset in map(type, children)`: twice as fast for the few fields that most classes have.
+    # A loop, not `Unset in map(type, children)`: faster for the few fields that most classes have.
     for child in children:
         if type(child) is Unset:
             unset = True
@@ -205,19 +205,22 @@ def _filled(self: Any, spec: ClassSpec) -> tuple[tuple[Any, ...], tuple[Any, ...
     """The flat form without unset items: defaults that are made anew or converted are put in."""
     unset: list[str] = []
     for name, value in _raw(self, spec).items():
-        f = spec.fields[name]
         if type(value) is not Unset:
             continue
-        if f.default_factory is not MISSING:
-            assign(self, name, f.default_factory())
-        elif f.default is not MISSING:
-            assign(self, name, f.default)
-        else:
+        default = _default(spec.fields[name])
+        if default is MISSING:
             unset.append(name)
+        else:
+            assign(self, name, default)
     if unset:
         where = "__post_init__" if spec.init == GENERATED and spec.post_init else "__init__"
         raise MissingFieldError(spec.name, unset, f"{spec.name}.{where}")
     return snapshot(self)
+
+
+def _default(f: Field) -> Any:
+    """The default of a field for one object; `dataclasses.MISSING` without one."""
+    return f.default if f.default_factory is MISSING else f.default_factory()
 
 
 def abandon(self: Any) -> None:
@@ -685,16 +688,11 @@ def build(cls: Any, values: dict[str, Any]) -> Any:
     spec: ClassSpec = type.__getattribute__(cls, "__struct__")
     missing = [name for name in spec.fields if name not in values]
     if missing:
-        defaults = {name: spec.fields[name] for name in missing}
-        values = dict(values)
-        for name, f in defaults.items():
-            if f.default_factory is not MISSING:
-                values[name] = f.default_factory()
-            elif f.default is not MISSING:
-                values[name] = f.default
-        unset = [name for name in missing if name not in values]
+        defaults = {name: _default(spec.fields[name]) for name in missing}
+        unset = [name for name, default in defaults.items() if default is MISSING]
         if unset:
             raise MissingFieldError(spec.name, unset, f"construct({spec.name}, ...)")
+        values = {**values, **defaults}
     made = new(cls)
     store(made, flat_form(spec, values))
     return made

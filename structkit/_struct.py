@@ -227,12 +227,7 @@ def _comparison(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
         members["__repr__"] = (ours if repr_ else class_dict(object))["__repr__"]
     if not spec.frozen and eq is not False and "__hash__" not in namespace:
         members["__hash__"] = None
-    if spec.options.get("order"):
-        for key, method in _compare.ORDERINGS.items():
-            if key in namespace:
-                raise DefinitionError(spec.name, f"order=True would overwrite its {key}", "drop one of the two")
-            members[key] = method
-    return members
+    return {**members, **_compare.orderings(spec, namespace)}
 
 
 def _nearest_struct_member(spec: ClassSpec, name: str) -> Any:
