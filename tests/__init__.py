@@ -1,0 +1,1 @@
+"""The tests, a folder for each wing of the package; `models.py` has what they share."""

@@ -1,0 +1,167 @@
+"""The classes and helpers that the tests share. A test imports from here what more than one file uses."""
+
+import contextlib
+import dataclasses
+import functools
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import InitVar
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import structkit
+from structkit import Static, Struct, derived, static
+
+T = TypeVar("T")
+ROOT = Path(structkit.__file__).parents[1]
+
+
+class Linear(Struct):
+    weight: Any
+    bias: Any = None
+    activation: Any = static(default=jax.nn.relu)
+
+
+class Model(Struct):
+    layers: Any
+    name: str = static(default="model")
+
+
+class Left(Struct):
+    a: jax.Array
+    b: jax.Array
+
+
+class Right(Struct):
+    a: jax.Array
+    b: jax.Array
+
+
+class Point(Struct):
+    x: Any
+
+
+class Pair(Struct):
+    x: Any
+    y: Any = None
+    name: str = static(default="pair")
+
+
+class Box(Struct, Generic[T]):
+    item: T
+
+
+class Squared(Struct):
+    side: Any
+    area: Any = derived()
+
+    def __post_init__(self):
+        self.area = self.side * self.side
+
+
+class Scaled(Struct):
+    value: Any
+    factor: InitVar[float] = 2.0
+
+    def __post_init__(self, factor):
+        self.value = self.value * factor
+
+
+class Custom(Struct):
+    total: Any
+    count: int = static()
+
+    def __init__(self, *values):
+        self.total = sum(values)
+        self.count = len(values)
+
+
+class Everything(Struct):
+    value: Any
+    factor: InitVar[float]
+    doubled: Any = derived()
+    label: str = derived(static=True)
+
+    def __post_init__(self, factor):
+        self.value = self.value * factor
+        self.doubled = self.value * 2
+        self.label = f"times {factor}"
+
+
+class Lazy(Struct):
+    x: Any
+
+    @functools.cached_property
+    def total(self):
+        return jnp.sum(self.x)
+
+
+class Checked(Struct):
+    x: Any
+
+    def __check_init__(self):
+        if self.x is None:
+            raise ValueError("x is None")
+
+
+class Mutable(Struct, frozen=False):
+    x: Any
+    n: int = static(default=0)
+
+
+class Empty(Struct):
+    pass
+
+
+class Node(Struct):
+    inner: Any
+
+
+def assert_frozen(struct: Any, name: str = "x") -> None:
+    before = dict(vars(struct))
+    for write in (setattr, object.__setattr__):
+        with pytest.raises(dataclasses.FrozenInstanceError, match=f"^cannot assign to field '{name}'"):
+            write(struct, name, 1)
+    for delete in (delattr, object.__delattr__):
+        with pytest.raises(dataclasses.FrozenInstanceError, match=f"^cannot delete field '{name}'"):
+            delete(struct, name)
+    after = vars(struct)
+    assert list(before) == list(after)
+    assert all(before[key] is after[key] for key in before)
+
+
+def collected(references: list[Any]) -> bool:
+    gc.collect()
+    return all(reference() is None for reference in references)
+
+
+@contextlib.contextmanager
+def recursion_limit(limit: int) -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def run_python(source: str, *flags: str, **environment: str) -> str:
+    """What a new interpreter prints that runs `source` and sees what this one can import."""
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *flags, "-c", textwrap.dedent(source)],
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
