@@ -12,10 +12,9 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from structkit._spec import ClassSpec
-from structkit._statics import SCALARS, pack_statics
-from structkit._storage import Flat
-from structkit._typing import any_tuple, class_of
+from structkit._core.flat import Flat
+from structkit._core.plan import ClassPlan
+from structkit._core.statics import SCALARS, pack_statics
 from structkit.errors import DefinitionError, UnhashableFieldError
 
 _NUMBERS: tuple[type[Any], ...] = (bool, int, float, complex)
@@ -40,12 +39,12 @@ def equal(self: Any, other: Any) -> Any:
 
 def _equal_structs(a: Any, b: Any) -> Any:
     """What `==` says of two structs of one class, but always a bool where the answer is known."""
-    spec: ClassSpec = a.__struct__
+    plan: ClassPlan = a.__struct__
     # Spelt out, since two calls of `compared` would take a third of the time.
-    if spec.compares_flat:
+    if plan.compares_all:
         (children, statics), (other_children, other_statics) = a.__flat__, b.__flat__
     else:
-        (children, statics), (other_children, other_statics) = compared(a, spec), compared(b, spec)
+        (children, statics), (other_children, other_statics) = compared(a, plan), compared(b, plan)
     # Not `!=`, for which an item may have a method of its own.
     same = statics == other_statics
     if not same:
@@ -53,7 +52,7 @@ def _equal_structs(a: Any, b: Any) -> Any:
     # Most structs that are compared hold numbers alone, which need no call for each. Not by `==` of the tuples: for
     # that, a NaN which is in both of them is equal to itself.
     for child, other in zip(children, other_children):
-        kind = class_of(child)
+        kind = type(child)
         if kind is not type(other) or kind not in SCALARS:
             return _equal_in_turn(children, other_children)
         if child != other:
@@ -74,27 +73,24 @@ def not_equal(self: Any, other: Any) -> Any:
     return not result if isinstance(result, bool) else jnp.logical_not(result)
 
 
-def compared(self: Any, spec: ClassSpec) -> tuple[Any, Any]:
+def compared(self: Any, plan: ClassPlan) -> tuple[Any, Any]:
     """The flat form, without the fields that do not compare.
 
     Args:
         self: a struct.
-        spec: the plan of its class.
+        plan: the plan of its class.
     """
-    if spec.compares_flat:
+    if plan.compares_all:
         return self.__flat__  # type: ignore[no-any-return]
-    if not spec.dialect.checks_statics:
-        # Unchecked statics may be arrays, which have to be compared as the data is.
-        return tuple([getattr(self, name) for name, f in spec.fields.items() if f.compare]), ()
-    names = [name for name in spec.statics if spec.fields[name].compare]
-    statics = pack_statics(spec.name, tuple(names), tuple([getattr(self, name) for name in names]))
-    return tuple([getattr(self, name) for name in spec.data if spec.fields[name].compare]), statics
+    names = [name for name in plan.static_names if plan.fields[name].compare]
+    statics = pack_statics(plan.name, tuple(names), tuple([getattr(self, name) for name in names]))
+    return tuple([getattr(self, name) for name in plan.data_names if plan.fields[name].compare]), statics
 
 
 def _has_tracer(*structs: Any) -> bool:
     halves = [compared(struct, struct.__struct__)[0] for struct in structs]
     # Most structs that differ hold numbers alone, and need not be flattened to see it.
-    mixed = [half for half in halves if type(half) is not any_tuple or not SCALARS.issuperset(map(type, half))]
+    mixed = [half for half in halves if type(half) is not tuple or not SCALARS.issuperset(map(type, half))]
     types = {*map(type, jax.tree.leaves(mixed))} if mixed else ()
     return any([issubclass(kind, jax.core.Tracer) for kind in types])
 
@@ -110,7 +106,7 @@ def _equal_in_turn(values: Iterable[Any], others: Iterable[Any]) -> Any:
     """Whether each value equals the one in its place: False at the first that does not."""
     traced: list[Any] = []
     for a, b in zip(values, others):
-        kind = class_of(a)
+        kind = type(a)
         # Past `==`, which would look for tracers at each level of nesting; but a class may have an `__eq__` of its own.
         plain = kind is type(b) and isinstance(a, Flat) and _class_attribute(kind, "__eq__") is equal
         verdict = _equal_structs(a, b) if plain else _equal_trees(a, b)
@@ -183,31 +179,31 @@ def hash_struct(self: Any) -> int:
     Raises:
         UnhashableFieldError: a field's value is unhashable, such as an array.
     """
-    spec: ClassSpec = self.__struct__
-    if spec.callable:
+    plan: ClassPlan = self.__struct__
+    if plan.callable:
         return hash(_without_contents(self))
-    (children, statics), names = self.__flat__, spec.data
-    if type(children) is not any_tuple:
+    (children, statics), names = self.__flat__, plan.data_names
+    if type(children) is not tuple:
         # A list, in a constructor of the user's.
         children = tuple(children)
-    if not spec.hashes_all:
-        hashed = hashed_fields(spec)
+    if not plan.hashes_all:
+        hashed = hashed_fields(plan)
         names = tuple([name for name in names if name in hashed])
         children = tuple([getattr(self, name) for name in names])
-        statics = tuple([getattr(self, name) for name in spec.statics if name in hashed])
+        statics = tuple([getattr(self, name) for name in plan.static_names if name in hashed])
     for child in children:
         if type(child) not in SCALARS:
-            children = tuple([_hash_field(spec, name, value) for name, value in zip(names, children)])
+            children = tuple([_hash_field(plan, name, value) for name, value in zip(names, children)])
             break
     return hash((children, statics))
 
 
-def _hash_field(spec: ClassSpec, name: str, value: Any) -> Any:
+def _hash_field(plan: ClassPlan, name: str, value: Any) -> Any:
     try:
         # A number stands for itself: its hash is that of the numpy scalar which is equal to it.
         return value if type(value) in SCALARS else _hash_tree(value)
     except TypeError:
-        raise UnhashableFieldError(spec.name, name, type(value).__name__) from None
+        raise UnhashableFieldError(plan.name, name, type(value).__name__) from None
 
 
 def _hash_tree(value: Any) -> int:
@@ -215,7 +211,7 @@ def _hash_tree(value: Any) -> int:
     # Structs first: asking one's class for its `__hash__` runs code of the metaclass.
     if isinstance(value, Flat) or type(value) in SCALARS:
         return hash(value)
-    if type(value) is any_tuple:
+    if type(value) is tuple:
         return hash(tuple(map(_hash_tree, value)))
     if type(value).__hash__ is None:
         return hash(value)
@@ -228,11 +224,11 @@ def _hash_tree(value: Any) -> int:
 def _without_contents(value: Any) -> Any:
     """Something hashable that is the same for values that `==` may find equal."""
     if _is_struct(value):
-        spec: ClassSpec = value.__struct__
-        cls: Any = class_of(value)
+        plan: ClassPlan = value.__struct__
+        cls: Any = type(value)
         if cls.__hash__ is not hash_struct:
             return value
-        return spec.name, tuple([_without_contents(getattr(value, name)) for name in hashed_fields(spec)])
+        return plan.name, tuple([_without_contents(getattr(value, name)) for name in hashed_fields(plan)])
     if isinstance(value, _LEAVES):
         return _form(value)
     leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
@@ -241,13 +237,13 @@ def _without_contents(value: Any) -> Any:
     return treedef, tuple(map(_without_contents, leaves))
 
 
-def hashed_fields(spec: ClassSpec) -> list[str]:
+def hashed_fields(plan: ClassPlan) -> list[str]:
     """The names of the fields that `hash` looks at.
 
     Args:
-        spec: the plan of a class.
+        plan: the plan of a class.
     """
-    return [name for name, f in spec.fields.items() if (f.compare if f.hash is None else f.hash)]
+    return [name for name, f in plan.fields.items() if (f.compare if f.hash is None else f.hash)]
 
 
 def _ordering(name: str, operation: Any) -> Callable[[Any, Any], bool]:
@@ -265,19 +261,19 @@ def _ordering(name: str, operation: Any) -> Callable[[Any, Any], bool]:
 _ORDERINGS = {f"__{name}__": _ordering(f"__{name}__", getattr(operator, name)) for name in ("lt", "le", "gt", "ge")}
 
 
-def orderings(spec: ClassSpec, namespace: dict[str, Any]) -> dict[str, Any]:
+def orderings(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
     """The methods that `order=True` adds to a class; none without the option.
 
     Args:
-        spec: the plan of the class.
+        plan: the plan of the class.
         namespace: the class body.
 
     Raises:
         DefinitionError: the body has one of them.
     """
-    if not spec.options.get("order"):
+    if not plan.options.get("order"):
         return {}
     for name in _ORDERINGS:
         if name in namespace:
-            raise DefinitionError(spec.name, f"order=True would overwrite its {name}", "drop one of the two")
+            raise DefinitionError(plan.name, f"order=True would overwrite its {name}", "drop one of the two")
     return _ORDERINGS

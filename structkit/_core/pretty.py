@@ -11,9 +11,9 @@ import jax
 import jax.core
 import numpy as np
 
-from structkit._spec import GENERATED, ClassSpec
-from structkit._statics import SCALARS
-from structkit._storage import Unset, field_values
+from structkit._core.flat import Unset, field_values
+from structkit._core.plan import GENERATED, ClassPlan
+from structkit._core.statics import SCALARS
 
 # wadler_lindig is imported where it is used: printing must not cost anything at `import structkit`.
 
@@ -60,10 +60,10 @@ def class_text(cls: Any, call: inspect.Signature | None) -> str:
         cls: a struct class.
         call: its signature, None if it has none.
     """
-    spec: ClassSpec = cls.__struct__
-    fields = spec.fields.values()
+    plan: ClassPlan = cls.__struct__
+    fields = plan.fields.values()
     lines = [f"{cls.__name__}{'(...)' if call is None else _call_text(call)}"]
-    if fields and (spec.init != GENERATED or any(f.doc or not f.init for f in fields)):
+    if fields and (plan.init != GENERATED or any(f.doc or not f.init for f in fields)):
         types = [f.type if isinstance(f.type, str) else inspect.formatannotation(f.type) for f in fields]
         kinds = [text + (", static" if f.static else "") for f, text in zip(fields, types)]
         lines += ["", "Fields:"]
@@ -109,12 +109,12 @@ def struct_doc(struct: Any, **options: Any) -> Any:
     """
     import wadler_lindig
 
-    spec: ClassSpec = struct.__struct__
+    plan: ClassPlan = struct.__struct__
     values = field_values(struct)
     options["custom"] = _with_leaf_doc(options.get("custom"))
     options.setdefault("indent", INDENT)
     options.setdefault("hide_defaults", False)
-    shown = [(name, values.get(name, Unset(spec.name, name))) for name, f in spec.fields.items() if f.repr]
+    shown = [(name, values.get(name, Unset(plan.name, name))) for name, f in plan.fields.items() if f.repr]
     return wadler_lindig.bracketed(
         begin=_text(f"{type(struct).__name__}("),
         docs=[_field_doc(name, value, options) for name, value in shown],

@@ -1,10 +1,11 @@
 """Static values: what may be one, how equal ones of different types are told apart, and `freeze`.
 
-The static half of a flat form is a tuple of values, to which JAX applies `==` when it looks for a compiled function.
-For Python `1 == True == 1.0` and `0.0 == -0.0`, but each of them can trace to another program. So the first item of the
-tuple are the tags of the values: None where all of them are plain, else one for each. They come first because a tuple
-compares its items in order: values are compared only where their types are the same, so a type whose `==` is no bool
-for strangers, as numpy's scalars, does no harm.
+The aux half of a flat form is a tuple of static values, to which JAX applies `==` when it looks for a compiled
+function. For Python `1 == True == 1.0` and `0.0 == -0.0`, but each of them can trace to another program. So the first
+item of the tuple is `(names, tags)`, with a tag for each value, or the names alone where no value needs a tag. It comes
+first because a tuple compares its items in order: values are compared only where their types are the same, so a type
+whose `==` is no bool for strangers, as numpy's scalars, does no harm. The names are there for people: JAX prints aux in
+its messages about structures that differ.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import jax
 import jax.core
 import numpy as np
 
-from structkit._typing import any_tuple, class_of
 from structkit.errors import FreezeError, StaticValueError
 
 _T = TypeVar("_T")
@@ -31,7 +31,7 @@ SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
 
 
 def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The static half of a flat form: the tags, then the values; `()` for a class without static fields.
+    """The aux half of a flat form: names (and tags), then the values; `()` for a class without static fields.
 
     Args:
         struct: the class's name, for messages.
@@ -44,9 +44,9 @@ def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -
     if not values:
         return ()
     if PLAIN.issuperset(map(type, values)):
-        return None, *values
+        return names, *values
     tags = tuple([None if type(value) in PLAIN else _tag(struct, name, value) for name, value in zip(names, values)])
-    return (None if tags.count(None) == len(tags) else tags), *values
+    return (names if tags.count(None) == len(tags) else (names, tags)), *values
 
 
 def _tag(struct: str, field: str, value: Any) -> Any:
@@ -64,7 +64,7 @@ class _Unfit(Exception):
 
 def _tag_of(value: Any) -> Any:
     """What tells `value` from equal values of other types: None where nothing has to."""
-    cls: Any = class_of(value)
+    cls: Any = type(value)
     if cls in PLAIN:
         return None
     special = _SPECIAL_TAGS.get(cls)
@@ -76,7 +76,7 @@ def _tag_of(value: Any) -> Any:
     _check_equality(value)
     if isinstance(value, np.generic):
         return cls, value.tobytes()
-    if isinstance(value, any_tuple):
+    if isinstance(value, tuple):
         return cls, *map(_tag_of, value)
     # The leaves of a struct; its statics have their tags already.
     return (cls, *map(_tag_of, value.__flat__[0])) if hasattr(cls, "__flat__") else cls
@@ -272,7 +272,7 @@ def freeze(value: Any) -> Any:
         >>> freeze({"sizes": [1, 2]})
         freeze({'sizes': (1, 2)})
     """
-    if isinstance(value, any_tuple) and hasattr(value, "_fields"):
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*map(freeze, value))
     for kind, frozen in _FROZEN_FORMS.items():
         if isinstance(value, kind):

@@ -2,23 +2,22 @@
 
 Flax looks up the exact type of a value in its registry. So each class that is a pytree node by structkit is put there:
 when the class is made, if flax is loaded by then, and otherwise at the moment when flax is. Flax itself is never
-imported here.
+imported here, and where it is not installed nothing waits for it.
 """
 
 from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from structkit import _dataclass, _pytree
-from structkit._spec import ClassSpec
-from structkit._struct import Struct
-from structkit._typing import class_of
-from structkit.update import with_flat
+from structkit._core import registry
+from structkit._core.flat import with_flat
+from structkit._core.plan import ClassPlan
 
 MODULE = "flax.serialization"
 
@@ -27,25 +26,24 @@ def to_state_dict(struct: Any) -> dict[str, Any]:
     """The data fields by name, each as flax's own state dict of it. Static fields are no state.
 
     Args:
-        struct: any struct, or an object of a class that `_dataclass.make` returned.
+        struct: any struct.
     """
     flax: Any = sys.modules[MODULE]
     return {name: flax.to_state_dict(child) for name, child in _data(struct).items()}
 
 
 def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
-    """A struct like `target` with the data of `state`; like unflattening, it runs no code of the class.
+    """A struct like `target` with the data of `state`; like unflattening, it runs no user code.
 
     Args:
-        target: a struct, which gives the class, the statics and the structure of the data. For an object of a class
-            that `_dataclass.make` returned, the constructor runs, as it does when that is unflattened.
+        target: a struct, which gives the class, the statics and the structure of the data.
         state: what `to_state_dict` returned, or what was read from disk.
 
     Raises:
         ValueError: a data field is missing in the state, or a name in it is no data field; in flax's words.
     """
     flax: Any = sys.modules[MODULE]
-    name_of_class, data = class_of(target).__name__, _data(target)
+    name_of_class, data = type(target).__name__, _data(target)
     restored: dict[str, Any] = {}
     for name, child in data.items():
         if name not in state:
@@ -60,35 +58,23 @@ def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
             f'Unknown field(s) "{unknown}" in state dict while restoring an instance of {name_of_class} '
             f"at path {flax.current_path()}"
         )
-    if type(target) in _dataclass.known:
-        return target.replace(**restored)
-    return with_flat(target, tuple(restored.values()), target.__flat__[1])
+    return with_flat(target, restored.values(), target.__flat__[1])
 
 
 def _data(struct: Any) -> dict[str, Any]:
-    names = _dataclass.known.get(class_of(struct))
-    if names is not None:
-        return {name: getattr(struct, name) for name in names}
-    spec: ClassSpec = struct.__struct__
-    return dict(zip(spec.data, struct.__flat__[0]))
+    plan: ClassPlan = struct.__struct__
+    return dict(zip(plan.data_names, struct.__flat__[0]))
 
 
 def _announce(cls: type) -> None:
-    flax: Any = sys.modules.get(MODULE)
-    # While flax is still being imported it has no registry yet; `_Watcher` comes back to this class then.
-    if hasattr(flax, "register_serialization_state") and not flax.is_serializable(cls):
-        flax.register_serialization_state(cls, to_state_dict, from_state_dict)
-
-
-def _struct_classes(root: type[Any]) -> Iterator[type[Any]]:
-    subclasses: list[type[Any]] = type.__subclasses__(root)
-    for cls in subclasses:
-        yield cls
-        yield from _struct_classes(cls)
+    # Another thread may announce the same class.
+    sys.modules[MODULE].register_serialization_state(cls, to_state_dict, from_state_dict, override=True)
 
 
 def _announce_all() -> None:
-    for cls in (*_struct_classes(Struct), *_dataclass.known):
+    # In this order: a class that is made meanwhile is in the list, or meets the observer.
+    registry.observers.append(_announce)
+    for cls in [*registry.classes]:
         _announce(cls)
 
 
@@ -117,14 +103,22 @@ class _Watcher(importlib.abc.MetaPathFinder):
             load(module)
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
-            _announce_all()
+                _announce_all()
 
         # The loader stays the one that `inspect` and `importlib.resources` know; only this call of it is followed.
         loader.exec_module = exec_module
 
 
-_pytree.observers.append(_announce)
-if MODULE in sys.modules:
-    _announce_all()
-else:
-    sys.meta_path.insert(0, _Watcher())
+def _on_first_class(cls: type) -> None:
+    try:
+        registry.observers.remove(_on_first_class)
+    except ValueError:
+        # Another thread was first.
+        return
+    if hasattr(sys.modules.get(MODULE), "register_serialization_state"):
+        _announce_all()
+    elif "flax" in sys.modules or importlib.util.find_spec("flax") is not None:
+        sys.meta_path.insert(0, _Watcher())
+
+
+registry.observers.append(_on_first_class)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from structkit._typing import keystr, tree_flatten_with_path
+from structkit._bridges import keystr, tree_flatten_with_path
 
 
 class Row(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
-import types
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -33,21 +32,18 @@ PROTOCOL_INITS: tuple[Any, ...] = tuple(
     for protocol in (typing.SupportsInt, typing_extensions.SupportsIndex, typing_extensions.SupportsInt)
     if "__init__" in vars(protocol)
 )
-"""The `__init__` that typing puts into protocol classes: no code of the user's."""
+"""The `__init__` that typing puts into protocol classes: no user code."""
 
 FIELD_HAS_DOC = sys.version_info >= (3, 14)
 """Whether `dataclasses.Field` takes `doc`."""
+
+LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
+"""Whether annotations are evaluated when they are asked for."""
 
 if sys.version_info >= (3, 12):
     GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType, typing.TypeAliasType)
 else:
     GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType,)
-
-# `isinstance` with these leaves the items `Any` for type checkers; with the bare types the items would be unknown.
-any_list: type[Any] = list
-any_tuple: type[Any] = tuple
-# `type`, for values of which nothing is known.
-class_of: Callable[[Any], type[Any]] = type
 
 if TYPE_CHECKING:
     # JAX leaves the type of key path entries open; in these signatures it is `Any`.
@@ -67,84 +63,39 @@ else:
     )
 
 
-def without_columns(code: types.CodeType) -> types.CodeType:
-    """The code with the same lines and no columns, which would be wrong where its names are replaced by others.
-
-    The table is in the format of CPython's Objects/locations.md: for each line a byte 1kkkknnn (kind, length - 1) and
-    the step to the line as a signed varint. A Python that reads it otherwise gets the code as it is.
+def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
+    """Give `function` annotations that are computed when they are asked for; only where `LAZY_ANNOTATIONS`.
 
     Args:
-        code: the code of a function.
+        function: the function to annotate.
+        compute: called with a `Format`, gives the annotations.
     """
-    table, previous, runs = bytearray(), code.co_firstlineno, line_runs(code)
-    for line, units in runs:
-        head = 0x80 | (_NO_LOCATION if line is None else _NO_COLUMNS) << 3
-        step = 0 if line is None else line - previous
-        previous += step
-        # An entry is for at most eight code units.
-        for size in [8] * (units // 8) + [units % 8] * (units % 8 > 0):
-            table.append(head | size - 1)
-            if line is not None:
-                table += _signed_varint(step)
-            step = 0
-    found = code.replace(co_linetable=bytes(table))
-    return found if line_runs(found) == runs else code
 
+    def __annotate__(format: Any, /) -> dict[str, Any]:
+        if format.name == "VALUE_WITH_FAKE_GLOBALS":
+            # Python asks so only for functions that it has compiled itself.
+            raise NotImplementedError(format)
+        return compute(format)
 
-_NO_COLUMNS, _NO_LOCATION = 13, 15
-
-
-def _signed_varint(value: int) -> bytes:
-    value = -value << 1 | 1 if value < 0 else value << 1
-    found = bytearray()
-    while value > 63:
-        found.append(0x40 | value & 63)
-        value >>= 6
-    found.append(value)
-    return bytes(found)
-
-
-def line_runs(code: types.CodeType) -> list[tuple[int | None, int]]:
-    """The lines of a code object in order, each with the number of code units that it has in a row.
-
-    Args:
-        code: the code.
-    """
-    runs: list[tuple[int | None, int]] = []
-    current: int | None = code.co_firstlineno
-    units = 0
-    for start, end, line in code.co_lines():
-        if line != current and units:
-            runs.append((current, units))
-            units = 0
-        current = line
-        units += (end - start) // 2
-    return [*runs, (current, units)]
-
-
-def namespace_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
-    """The annotations of a class body, in order: values where they resolve, forward references where not.
-
-    Args:
-        namespace: what the class body left behind, as a metaclass's `__new__` receives it.
-    """
-    annotations = namespace.get("__annotations__")
-    if annotations is not None:
-        return dict(annotations)
-    annotate = _annotate_function(namespace)
-    return {} if annotate is None else _evaluate(annotate)
+    function.__annotate__ = __annotate__
 
 
 if sys.version_info >= (3, 14):
     import annotationlib
 
-    def _annotate_function(namespace: dict[str, Any]) -> Callable[..., dict[str, Any]] | None:
-        return annotationlib.get_annotate_from_class_namespace(namespace)
+    def lazy_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
+        """The annotations of a class body: values where they resolve, forward references where not.
 
-    def _evaluate(annotate: Any) -> dict[str, Any]:
+        Args:
+            namespace: what the class body left behind, as a metaclass's `__new__` receives it.
+        """
+        annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
+        if annotate is None:
+            return {}
         try:
             return annotationlib.call_annotate_function(annotate, annotationlib.Format.VALUE)
-        except NameError:
+        except Exception:
+            # A name that is not defined yet, an attribute of a module that is half imported: as in dataclasses.
             return annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF)
 
     def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
@@ -153,7 +104,7 @@ if sys.version_info >= (3, 14):
         Args:
             namespace: what the class body left behind.
         """
-        annotate = _annotate_function(namespace)
+        annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
         return {} if annotate is None else annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING)
 
     def alias_value(alias: Any) -> Any:
@@ -167,21 +118,6 @@ if sys.version_info >= (3, 14):
         except NameError:
             return annotationlib.call_evaluate_function(alias.evaluate_value, annotationlib.Format.FORWARDREF)
 
-    def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
-        """Give `function` annotations that are computed on first use.
-
-        Args:
-            function: the function to annotate.
-            compute: called with a `Format`, gives the annotations.
-        """
-
-        def __annotate__(format: Any, /) -> dict[str, Any]:
-            if format not in (annotationlib.Format.VALUE, annotationlib.Format.FORWARDREF):
-                raise NotImplementedError(format)
-            return compute(format)
-
-        function.__annotate__ = __annotate__
-
     def class_annotations(cls: type, format: Any) -> dict[str, Any]:
         """The annotations that `cls` itself declares, in the given `annotationlib.Format`."""
         return annotationlib.get_annotations(cls, format=format)
@@ -192,11 +128,13 @@ if sys.version_info >= (3, 14):
 
 else:
 
-    def _annotate_function(namespace: dict[str, Any]) -> Callable[..., dict[str, Any]] | None:
-        return None
+    def lazy_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
+        """Nothing: before Python 3.14 the annotations of a class body are not lazy.
 
-    def _evaluate(annotate: Any) -> dict[str, Any]:
-        raise NotImplementedError
+        Args:
+            namespace: what the class body left behind.
+        """
+        return {}
 
     def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
         """Nothing: before Python 3.14 a class body has no lazy annotations.
@@ -216,15 +154,6 @@ else:
             NameError: a name in it does not exist yet.
         """
         return alias.__value__
-
-    def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
-        """Give `function` its annotations; before Python 3.14 there are no lazy ones.
-
-        Args:
-            function: the function to annotate.
-            compute: called with None, gives the annotations.
-        """
-        function.__annotations__ = compute(None)
 
     def class_annotations(cls: type, format: Any) -> dict[str, Any]:
         """The annotations that `cls` itself declares."""

@@ -14,7 +14,7 @@ import types
 import typing
 from typing import Annotated, Any, ClassVar, TypeVar, Union
 
-from structkit._typing import GENERIC_ALIASES, alias_value, namespace_annotations, namespace_texts
+from structkit._bridges import GENERIC_ALIASES, alias_value, lazy_annotations, namespace_texts
 
 _T = TypeVar("_T")
 
@@ -44,7 +44,10 @@ def annotation_kinds(namespace: dict[str, Any]) -> dict[str, tuple[Any, str]]:
         namespace: what the class body left behind. Kinds are `"field"`, `"static"`, `"classvar"`, `"initvar"` and
             `"kw_only"`.
     """
-    annotations = namespace_annotations(namespace)
+    # Eager annotations are a dict in the namespace; lazy ones (Python 3.14) have to be asked for.
+    annotations: dict[str, Any] | None = namespace.get("__annotations__")
+    if annotations is None:
+        annotations = lazy_annotations(namespace)
     scope = _Scope(namespace)
     kinds = {name: (annotation, _kind(annotation, scope)) for name, annotation in annotations.items()}
     if any(isinstance(annotation, typing.ForwardRef) for annotation in annotations.values()):

@@ -1,0 +1,161 @@
+"""The flat form: a struct holds one slot, `__flat__ = (children, aux)`, and everything reads it.
+
+JAX is given this pair as it is when it flattens, and `__flat__` is all that unflatten stores. The children of a
+finished frozen struct and every aux are tuples: nothing can be written to them. The children of an object that may be
+written to are a list. Aux is replaced as a whole, so that JAX never holds a tuple that changes later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from structkit._core.plan import ClassPlan
+from structkit.errors import UnsetFieldError
+
+
+class Flat:
+    """The layout of every struct. All structs have the same one, so multiple inheritance has nothing to conflict about.
+
+    Slots: `__flat__`, the pair; `__cached__`, a dict for `cached_property` once one is computed.
+    """
+
+    __slots__ = ("__cached__", "__flat__", "__weakref__")
+
+    if TYPE_CHECKING:
+        # Not at run time, where `typing.get_type_hints` of every struct would list it.
+        __flat__: Any
+
+
+# Captured before any guard exists; calling it is the one way past the guards, and the privilege of this package.
+store: Callable[[Any, Any], None] = vars(Flat)["__flat__"].__set__
+new: Callable[[Any], Any] = object.__new__
+
+
+class Unset:
+    """Stands in the place of a field that is not set yet."""
+
+    __slots__ = ("field", "struct")
+
+    def __init__(self, struct: str, field: str):
+        self.struct, self.field = struct, field
+
+    def __reduce__(self) -> Any:
+        return Unset, (self.struct, self.field)
+
+    def __repr__(self) -> str:
+        return "<unset>"
+
+
+def _read(value: Any) -> Any:
+    if type(value) is Unset:
+        raise UnsetFieldError(value.struct, value.field)
+    return value
+
+
+class Draft(list[Any]):
+    """The children of a struct under construction. Reading an unset one raises, with its name."""
+
+    __slots__ = ()
+
+    def __getitem__(self, i: Any) -> Any:
+        return _read(list.__getitem__(self, i))
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(_read, list.__iter__(self))
+
+
+class Incomplete(tuple[Any, ...]):
+    """Half of a flat form with unset items, when nothing may be written: aux, or what a failed `__init__` left."""
+
+    __slots__ = ()
+
+    def __getitem__(self, i: Any) -> Any:
+        return _read(tuple.__getitem__(self, i))
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(_read, tuple.__iter__(self))
+
+
+def any_unset(values: Iterable[Any]) -> bool:
+    """Whether an `Unset` is among the values.
+
+    Args:
+        values: the items of half of a flat form.
+    """
+    return Unset in map(type, values)
+
+
+def items(half: Any) -> tuple[Any, ...]:
+    """The items of half of a flat form, unset ones included, without the error for reading them.
+
+    Args:
+        half: children or aux, of any kind.
+    """
+    return tuple((list if isinstance(half, list) else tuple).__iter__(half))
+
+
+def sealed(half: Any) -> tuple[Any, ...]:
+    """The items as a tuple that nothing can be written to, which raises on reading those that are unset.
+
+    Args:
+        half: children or aux, of any kind.
+    """
+    kept = items(half)
+    return Incomplete(kept) if any_unset(kept) else kept
+
+
+def snapshot(self: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The flat form of `self` as it is now, for a copy that later assignments do not reach.
+
+    Args:
+        self: a struct in any state.
+    """
+    children, aux = self.__flat__
+    if not isinstance(children, list):
+        return children, aux
+    plan: ClassPlan = self.__struct__
+    return (sealed(children) if plan.frozen else type(children)(items(children))), aux
+
+
+def with_flat(struct: Any, children: Iterable[Any], aux: tuple[Any, ...]) -> Any:
+    """A finished object of the same class with another flat form; no user code runs.
+
+    Args:
+        struct: a struct.
+        children: its new children.
+        aux: its new aux.
+    """
+    made = new(type(struct))
+    store(made, (tuple(children) if struct.__struct__.frozen else list(children), aux))
+    return made
+
+
+def field_values(self: Any) -> dict[str, Any]:
+    """The set fields of a struct: name -> value, in order.
+
+    Args:
+        self: a struct in any state.
+    """
+    plan: ClassPlan = self.__struct__
+    children, aux = getattr(self, "__flat__", None) or ((), ())
+    if not type(children) is type(aux) is tuple:
+        return {name: value for name, value in raw_values(self).items() if type(value) is not Unset}
+    if not aux:
+        return dict(zip(plan.data_names, children))
+    # The keys first, for their order.
+    values = dict.fromkeys(plan.fields)
+    values.update(zip(plan.data_names, children))
+    values.update(zip(plan.static_names, aux[1:]))
+    return values
+
+
+def raw_values(self: Any) -> dict[str, Any]:
+    """All fields of a struct in order, unset ones included, without the error for reading them.
+
+    Args:
+        self: a struct that is not bare.
+    """
+    plan: ClassPlan = self.__struct__
+    children, aux = map(items, self.__flat__)
+    return {name: (aux if f.static else children)[plan.index[name]] for name, f in plan.fields.items()}
