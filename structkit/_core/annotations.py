@@ -31,6 +31,9 @@ class StaticMarker:
 Static = Annotated[_T, StaticMarker()]
 """`Static[T]` annotates a field of type `T` that is kept in the tree structure, like `static()`."""
 
+# What `jax_dataclasses.Static[T]` puts there.
+_JAX_DATACLASSES = sys.intern("__jax_dataclasses_static_field__")
+
 FIELD, STATIC, CLASSVAR, INITVAR, KW_ONLY = "field", "static", "classvar", "initvar", "kw_only"
 
 _CONTAINERS = (Union, typing.Optional, Annotated)
@@ -119,7 +122,7 @@ def _kind(annotation: Any, scope: _Scope) -> str:
     if isinstance(origin, GENERIC_ALIASES):
         return _kind_of_alias(origin, scope)
     if origin is Annotated:
-        if any(isinstance(note, StaticMarker) for note in annotation.__metadata__):
+        if any(isinstance(note, StaticMarker) or note is _JAX_DATACLASSES for note in annotation.__metadata__):
             return STATIC
         return _kind(annotation.__origin__, scope)
     if origin is Union or origin is types.UnionType:

@@ -84,6 +84,20 @@ def guard_getattr(getattr_: Callable[[Any, str], Any]) -> Callable[[Any, str], A
     return __getattr__
 
 
+def function_name(self: Any) -> str:
+    """The `__name__` of a struct that can be called: that of its class.
+
+    Args:
+        self: a struct.
+
+    Raises:
+        AttributeError: it cannot be called.
+    """
+    if not self.__struct__.callable:
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute '__name__'")
+    return type(self).__name__
+
+
 def _class_attribute(cls: Any, name: str) -> Any:
     return next((class_dict(base)[name] for base in class_mro(cls) if name in class_dict(base)), None)
 

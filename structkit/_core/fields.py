@@ -107,10 +107,15 @@ def _restore_field(options: dict[str, Any], name: str, annotation: Any, static: 
 
 
 def _static_by_metadata(metadata: Mapping[Any, Any]) -> bool | None:
-    """What JAX's mark (`{"static": True}`) or flax's (`{"pytree_node": False}`) says; None without one."""
-    if "static" in metadata:
-        return bool(metadata["static"])
-    return not metadata["pytree_node"] if "pytree_node" in metadata else None
+    """What JAX's mark (`{"static": True}`), or that of flax or jax_dataclasses, says; None without one."""
+    for mark, static in _STATIC_MARKS.items():
+        if mark in metadata:
+            return bool(metadata[mark]) is static
+    return None
+
+
+# Key of the metadata -> what True means there.
+_STATIC_MARKS = {"static": True, "pytree_node": False, "__jax_dataclasses_static_field__": True}
 
 
 def plain_field(default: Any) -> Field:
@@ -139,6 +144,9 @@ def adopt(stranger: Any) -> Field:
         stranger: a `Field`, or what `dataclasses.field` or `jax.tree.static` made.
     """
     options: dict[str, Any] = {name: getattr(stranger, name, None) for name in OPTIONS}
+    if not isinstance(stranger, Field):
+        # Where Equinox keeps it.
+        options["converter"] = stranger.metadata.get("converter")
     return Field(metadata=stranger.metadata, static=getattr(stranger, "explicit_static", None), **options)
 
 
@@ -218,6 +226,10 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
         raise DefinitionError(struct, f"{name!r} cannot be a field's name", "choose another name")
     if value is not MISSING and _defined_in_body(struct, name, value):
         raise DefinitionError(struct, f"{name!r} is a field and a method of the same body", "rename one of the two")
+    if (type(value).__module__, type(value).__name__) in _FOREIGN_FIELDS:
+        raise DefinitionError(
+            struct, f"{name!r} has a field of {type(value).__module__}, which is not understood", "use structkit.field"
+        )
     if isinstance(value, dataclasses.Field):
         # A copy, ours too: a field object used in two classes must not carry one's name into the other.
         declared = adopt(value)
@@ -232,6 +244,10 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
     if declared.default is not MISSING:
         _refuse_mutable(struct, declared)
     return declared
+
+
+# What other libraries leave in a class body: as a default it would be a value, and its options be lost.
+_FOREIGN_FIELDS = {("attr._make", "_CountingAttr"), ("msgspec._core", "Field"), ("pydantic.fields", "FieldInfo")}
 
 
 def _defined_in_body(struct: str, name: str, value: Any) -> bool:

@@ -158,6 +158,29 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
     return init, publish
 
 
+def is_generated(init: Any) -> bool:
+    """Whether a function is an `__init__` that was made here.
+
+    Args:
+        init: anything.
+    """
+    code = getattr(init, "__code__", None)
+    return code is not None and code.co_filename.startswith("<structkit: ")
+
+
+def rebind_post_init(init: Any, post_init: Any) -> None:
+    """Make a generated `__init__` call another `__post_init__`, which was put in the place of the class's own.
+
+    Args:
+        init: the `__init__` of the class.
+        post_init: what stands under `__post_init__` now.
+    """
+    if is_generated(init):
+        for name, cell in zip(init.__code__.co_freevars, init.__closure__):
+            if name.rstrip("_") == "post_init":
+                cell.cell_contents = as_function(post_init)
+
+
 def _globals(module: str) -> dict[str, Any]:
     # Code that `exec` runs may have a module of its own in name only.
     return vars(sys.modules[module]) if module in sys.modules else {"__name__": module}
@@ -413,13 +436,18 @@ def _tuple(parts: Iterable[str]) -> str:
 
 
 def _filename(title: str, source: str) -> str:
-    """A file name under which `linecache` may show `source`; the same source keeps the same name."""
+    """A file name under which `linecache` may show `source`; a source that comes again keeps its name."""
     cache: dict[str, Any] = linecache.cache
-    filename, count = f"<structkit: {title}>", 1
-    while filename in cache and "".join(cache[filename][2]) != source:
-        count += 1
-        filename = f"<structkit: {title} ({count})>"
+    count = _filenames.get(title, 1)
+    filename = f"<structkit: {title}>" if count == 1 else f"<structkit: {title} ({count})>"
+    if filename in cache and "".join(cache[filename][2]) != source:
+        _filenames[title] = count + 1
+        return f"<structkit: {title} ({count + 1})>"
     return filename
+
+
+# Title -> how many sources it has had. To look for a free name from the first one on would be quadratic.
+_filenames: dict[str, int] = {}
 
 
 def _annotations(plan: ClassPlan, cls: Any, format: Any) -> dict[str, Any]:

@@ -352,32 +352,47 @@ def as_function(method: Any) -> Callable[..., Any]:
     return lambda self, *args: method.__get__(self, type(self))(*args)
 
 
-def build(cls: Any, values: dict[str, Any]) -> Any:
+def build(cls: Any, values: dict[str, Any], call: str) -> Any:
     """A finished object of `cls` with these field values, made without running any user code.
 
     Args:
         cls: a struct class.
         values: name -> value. Each must be a field; one that is left out takes its default.
+        call: what asked for it, for messages.
 
     Raises:
         MissingFieldError: a field without a default is left out.
         StaticValueError: a static value cannot be one.
     """
     plan: ClassPlan = type.__getattribute__(cls, "__struct__")
-    missing = [name for name in plan.fields if name not in values]
-    if missing:
-        defaults = {name: _default(plan.fields[name]) for name in missing}
-        unset = [name for name, default in defaults.items() if default is MISSING]
-        if unset:
-            raise MissingFieldError(plan.name, unset, f"construct({plan.name}, ...)")
-        values = {**values, **defaults}
     made = new(cls)
-    store(made, flat_form(plan, values))
+    store(made, flat_form(plan, with_defaults(plan, values, call)))
     return made
 
 
+def with_defaults(plan: ClassPlan, values: dict[str, Any], call: str) -> dict[str, Any]:
+    """The field values with the defaults of those that are left out.
+
+    Args:
+        plan: the plan of the class.
+        values: name -> value.
+        call: what asked for it, for messages.
+
+    Raises:
+        MissingFieldError: a field without a default is left out.
+    """
+    missing = [name for name in plan.fields if name not in values]
+    if not missing:
+        return values
+    defaults = {name: _default(plan.fields[name]) for name in missing}
+    unset = [name for name, default in defaults.items() if default is MISSING]
+    if unset:
+        raise MissingFieldError(plan.name, unset, call)
+    return {**values, **defaults}
+
+
 def flat_form(plan: ClassPlan, values: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
-    """The flat form of a finished object with these field values.
+    """The flat form of a finished object with these field values; of an abandoned one where some are `Unset`.
 
     Args:
         plan: the plan of the class.
@@ -388,18 +403,7 @@ def flat_form(plan: ClassPlan, values: dict[str, Any]) -> tuple[Any, tuple[Any, 
         StaticValueError: a static value cannot be one.
     """
     children = [values[name] for name in plan.data_names]
-    statics = tuple([values[name] for name in plan.static_names])
-    return tuple(children) if plan.frozen else children, plan.pack(statics)
-
-
-def restore(self: Any, values: dict[str, Any]) -> None:
-    """Give a bare object what a half-built one had, as an abandoned one: what is not there reads as unset.
-
-    Args:
-        self: a bare object.
-        values: name -> value, of some of the fields.
-    """
-    plan: ClassPlan = self.__struct__
-    children = [values.get(name, Unset(plan.name, name)) for name in plan.data_names]
-    statics = [values.get(name, Unset(plan.name, name)) for name in plan.static_names]
-    store(self, (sealed(children), _packed(plan, tuple(statics))))
+    aux = _packed(plan, tuple([values[name] for name in plan.static_names]))
+    if plan.frozen:
+        return sealed(children), aux
+    return Draft(children) if any_unset(children) else children, aux

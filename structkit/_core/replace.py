@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from structkit._core.fields import MISSING
 from structkit._core.flat import Flat, new, store, with_flat
-from structkit._core.lifecycle import build
+from structkit._core.lifecycle import build, with_defaults
 from structkit._core.plan import GENERATED, ClassPlan, plan_of
 from structkit.errors import BaseInstantiationError, NotAStructError, NotReplaceableError, UnknownFieldError
 
@@ -58,7 +58,7 @@ def construct(cls: type[_S], /, **values: Any) -> _S:
     if plan.is_root:
         raise BaseInstantiationError
     _refuse_unknown(plan, values, "construct")
-    return build(cls, values)  # type: ignore[no-any-return]
+    return build(cls, values, f"construct({plan.name}, ...)")  # type: ignore[no-any-return]
 
 
 def replace(struct: _S, /, **changes: Any) -> _S:
@@ -149,6 +149,24 @@ def _reconstructed(self: Any, plan: ClassPlan, changes: dict[str, Any]) -> Any:
         elif f.default is MISSING:
             raise NotReplaceableError(plan.name, name, "is an InitVar, which is not kept; pass it again")
     return type(self)(**arguments)
+
+
+def completed(plan: ClassPlan, values: dict[str, Any], call: str) -> dict[str, Any]:
+    """The field values that a pickle of an older class holds, with the defaults of fields that came since.
+
+    Args:
+        plan: the plan of the class.
+        values: name -> value.
+        call: what asked for it, for messages.
+
+    Raises:
+        UnknownFieldError: a field has gone since.
+        MissingFieldError: one without a default came.
+    """
+    for name in values:
+        if name not in plan.fields:
+            raise UnknownFieldError(plan.name, name, plan.fields, call)
+    return with_defaults(plan, values, call)
 
 
 def _refuse_unknown(plan: ClassPlan, values: Mapping[str, Any], call: str) -> None:

@@ -10,6 +10,7 @@ its messages about structures that differ.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,7 @@ def _tag_of(value: Any) -> Any:
     special = _SPECIAL_TAGS.get(cls)
     if special is not None:
         return special(value)
+    _refuse_hidden_data(value)
     if cls.__eq__ is object.__eq__ and cls.__hash__ is not None:
         return None
     _check_hashable(value)
@@ -78,8 +80,45 @@ def _tag_of(value: Any) -> Any:
         return cls, value.tobytes()
     if isinstance(value, tuple):
         return cls, *map(_tag_of, value)
-    # The leaves of a struct; its statics have their tags already.
-    return (cls, *map(_tag_of, value.__flat__[0])) if hasattr(cls, "__flat__") else cls
+    if dataclasses.is_dataclass(cls):
+        # A struct or a dataclass, whose own `==` says nothing of types, nor of fields that do not compare.
+        held = [(getattr(value, f.name, None), f.compare) for f in dataclasses.fields(cls)]
+        return cls, *[_tag_of(item) if compares else _of_its_own(item) for item, compares in held]
+    return cls
+
+
+def _of_its_own(item: Any) -> Any:
+    """Something that is equal for the same value only, where `==` of its owner does not look at it."""
+    try:
+        return item, _tag_of(item)
+    except _Unfit:
+        return id(item)
+
+
+def _refuse_hidden_data(value: Any) -> None:
+    """Refuse a method of an object that holds data: no transformation would see the data."""
+    function = value
+    while not isinstance(function, types.MethodType):
+        # Through `functools.partial` and what `jax.jit` and others wrap.
+        function = getattr(function, "func", None) or getattr(function, "__wrapped__", None)
+        if function is None:
+            return
+    owner = function.__self__
+    if isinstance(owner, type) or not _holds_data(owner):
+        return
+    raise _Unfit(
+        value,
+        f"{type(owner).__name__}.{function.__name__}, a method of an object that holds data",
+        "JAX would not see the data in it; keep the function alone, or call the method where it is needed",
+    )
+
+
+def _holds_data(owner: Any) -> bool:
+    plan = getattr(type(owner), "__struct__", None)
+    if plan is not None:
+        # Not by its leaves: it may be under construction.
+        return bool(plan.data_names)
+    return not jax.tree_util.all_leaves([owner]) and bool(jax.tree.leaves(owner))
 
 
 def _tag_of_float(value: float) -> str:
@@ -252,20 +291,20 @@ def freeze(value: set[_T]) -> frozenset[_T]: ...
 @overload
 def freeze(value: dict[Any, Any]) -> FrozenDict: ...
 @overload
-def freeze(value: np.ndarray[Any, Any]) -> FrozenArray: ...
+def freeze(value: np.ndarray[Any, Any] | jax.Array) -> FrozenArray: ...
 @overload
 def freeze(value: _T) -> _T: ...
 def freeze(value: Any) -> Any:
     """A hashable value with the same content, fit for a static field.
 
-    Lists become tuples, sets frozensets, dicts a `FrozenDict`, numpy arrays a `FrozenArray`, at every depth; anything
-    else is returned as it is.
+    Lists become tuples, sets frozensets, dicts a `FrozenDict`, arrays of numpy and JAX a `FrozenArray`, at every depth,
+    in structs and other pytree nodes too; anything else is returned as it is.
 
     Args:
         value: any value. Containers are copied.
 
     Raises:
-        FreezeError: a dict holds a value that has no frozen form, such as a jax array.
+        FreezeError: there is a value without a frozen form in it, such as a tracer.
 
     Example:
         >>> from structkit import freeze
@@ -277,14 +316,28 @@ def freeze(value: Any) -> Any:
     for kind, frozen in _FROZEN_FORMS.items():
         if isinstance(value, kind):
             return frozen(value)
-    return value
+    children, treedef = jax.tree.flatten(value, is_leaf=lambda inner: inner is not value)
+    is_leaf = len(children) == 1 and children[0] is value
+    return value if is_leaf else treedef.unflatten(map(freeze, children))
+
+
+def _refuse_tracer(value: Any) -> Any:
+    raise FreezeError(None, "a tracer", "it has no value yet; freeze outside of jit, or use a data field")
+
+
+def _freeze_jax_array(value: Any) -> FrozenArray:
+    if not isinstance(value.dtype, np.dtype):
+        raise FreezeError(None, "a random key", "use its jax.random.key_data, or a data field")
+    return FrozenArray(np.asarray(value))
 
 
 _FROZEN_FORMS: dict[type, Callable[[Any], Any]] = {
+    jax.core.Tracer: _refuse_tracer,
     list: lambda value: tuple(map(freeze, value)),
     tuple: lambda value: tuple(map(freeze, value)),
     set: lambda value: frozenset(map(freeze, value)),
     frozenset: lambda value: frozenset(map(freeze, value)),
     dict: lambda value: FrozenDict({key: freeze(item) for key, item in value.items()}),
     np.ndarray: FrozenArray,
+    jax.Array: _freeze_jax_array,
 }

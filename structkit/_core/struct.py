@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import copyreg
 import dataclasses
 from abc import ABCMeta
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing_extensions import dataclass_transform
 from structkit._bridges import ProtocolMeta, signature
 from structkit._core import attributes, compare, flat, lifecycle, replace
 from structkit._core.fields import MISSING, Field
-from structkit._core.initgen import generate_init
+from structkit._core.initgen import generate_init, is_generated, rebind_post_init
 from structkit._core.plan import (
     GENERATED,
     INHERITED,
@@ -28,6 +27,7 @@ from structkit._core.plan import (
 from structkit._core.pretty import class_text, plain_doc, struct_doc, struct_repr
 from structkit._core.registry import register
 from structkit._core.specifiers import derived, field, static
+from structkit._core.statics import SCALARS
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 
 _P = ParamSpec("_P")
@@ -39,9 +39,6 @@ _OURS = ("__delattr__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__
 
 
 _GUARDS = ("__delattr__", "__setattr__")
-
-# What `copyreg` has for pickles; no checker knows the name.
-_NEW_OBJECT: Any = vars(copyreg)["__newobj__"]
 
 # A class body may repeat them in `__slots__`: every struct has the one and needs not the other.
 _HARMLESS_SLOTS = ("__weakref__", "__dict__")
@@ -122,6 +119,11 @@ else:
                     "change the default in the body",
                 )
             super().__setattr__(name, value)
+            if name == "__init__" and not is_generated(value):
+                # A decorator that checks or logs: changed copies have to go through it as well.
+                plan.simple = False
+            elif name == "__post_init__":
+                rebind_post_init(class_dict(cls).get("__init__"), value)
 
         def __delattr__(cls, name: str) -> None:
             """Delete a class attribute; a field's property must stay."""
@@ -194,6 +196,11 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
     """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
     members: dict[str, Any] = {}
     ours = class_dict(Struct)
+    if plan.callable:
+        ours = {**ours, **_CALLABLE}
+        if "__eq__" not in namespace and _written(plan, "__eq__") is object.__eq__:
+            # JAX is given such an object as a function, and keeps programs by it.
+            members.update({name: method for name, method in _CALLABLE.items() if name not in namespace})
     for name in _OURS if plan.new_bases else ():
         first = next((base for base in plan.new_bases if name in class_dict(base)), object)
         if plan_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
@@ -219,14 +226,15 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 _BY_OPTION = {"eq": ("__eq__", "__ne__", "__hash__"), "repr": ("__repr__",)}
+_CALLABLE = {"__eq__": compare.equal_callables, "__hash__": compare.hash_callable}
 
 
 def _written(plan: ClassPlan, name: str) -> Any:
     """What user code among the bases wrote under a method's name; `object`'s where none did."""
-    generated = (class_dict(Struct).get(name), class_dict(object)[name])
     for base in plan.mro:
         body = class_dict(base)
         standard = "__dataclass_fields__" in body and "__struct__" not in body
+        generated = (class_dict(Struct).get(name), class_dict(object)[name], _CALLABLE.get(name))
         if name in body and not standard and not any([body[name] is method for method in generated]):
             return body[name]
     return class_dict(object)[name]
@@ -383,13 +391,14 @@ class Struct(flat.Flat, metaclass=StructMeta):
         __eq__ = compare.equal
         __ne__ = compare.not_equal
         __hash__ = compare.hash_struct
+        __name__ = property(attributes.function_name, doc="What JAX calls a struct with `__call__` in its programs.")
         __dict__ = property(attributes.Vars, attributes.set_vars, doc="A new dict of the fields: `vars(struct)`.")
 
     def __dir__(self) -> list[str]:
         """The names that can be read: without fields that are not set yet."""
         plan: ClassPlan = vars(type(self))["__struct__"]
-        unset = plan.fields.keys() - flat.field_values(self).keys()
-        return [name for name in super().__dir__() if name not in unset and name != "__cached__"]
+        hidden = {"__cached__", *plan.fields} - flat.field_values(self).keys()
+        return [name for name in super().__dir__() if name not in hidden and (plan.callable or name != "__name__")]
 
     def __repr__(self) -> str:
         """The class's name with its fields, arrays as dtype and shape; never fails."""
@@ -410,26 +419,31 @@ class Struct(flat.Flat, metaclass=StructMeta):
         made: Self = flat.new(type(self))
         memo[id(self)] = made
         children, aux = flat.snapshot(self)
-        copied = copy.deepcopy([*flat.items(children)], memo)
+        copied: list[Any] = []
+        # A loop here costs depth less than a copy of a list would.
+        for child in flat.items(children):
+            copied.append(child if type(child) in SCALARS else copy.deepcopy(child, memo))
         flat.store(made, (type(children)(copied), aux))
         return made
 
-    def __reduce__(self) -> Any:
-        return _NEW_OBJECT, (type(self),), self.__getstate__()
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # Older protocols leave out a state without items, which an empty struct has.
+        return super().__reduce_ex__(max(protocol, 2))
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields by name, so that a pickle outlives a new order of the fields and new fields with defaults."""
-        return flat.field_values(self)
+        state = flat.field_values(self)
+        plan: ClassPlan = self.__struct__
+        return state if len(state) == len(plan.fields) or lifecycle.is_bare(self) else flat.raw_values(self)
 
     def __setstate__(self: Any, state: dict[str, Any]) -> None:
         if not lifecycle.is_bare(self):
             raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
         plan: ClassPlan = self.__struct__
-        if type(state) is dict and state and state.keys() == plan.fields.keys():
-            flat.store(self, lifecycle.flat_form(plan, state))
-        else:
+        if type(state) is not dict or state.keys() != plan.fields.keys():
             # Fields came or went since the pickle was made.
-            flat.store(self, replace.construct(type(self), **state).__flat__)
+            state = replace.completed(plan, dict(**state), f"unpickling {plan.name}")
+        flat.store(self, lifecycle.flat_form(plan, state))
 
 
 if not TYPE_CHECKING:
