@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pprint
 import sys
 import typing
 from collections.abc import Callable
@@ -61,6 +62,18 @@ else:
         register_pytree_with_keys as register_pytree_with_keys,
         tree_flatten_with_path as tree_flatten_with_path,
     )
+
+
+def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:
+    """Have `pprint` call `printer` for objects with this `__repr__` that are too long for a line, where it can.
+
+    Args:
+        repr_: the function that their class has as `__repr__`.
+        printer: a method of `pprint.PrettyPrinter`.
+    """
+    dispatch = getattr(pprint.PrettyPrinter, "_dispatch", None)
+    if isinstance(dispatch, dict):
+        dispatch[repr_] = printer
 
 
 def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:

@@ -102,13 +102,17 @@ def _class_attribute(cls: Any, name: str) -> Any:
     return next((class_dict(base)[name] for base in class_mro(cls) if name in class_dict(base)), None)
 
 
-def field_properties(plan: ClassPlan) -> dict[str, property]:
+def field_properties(plan: ClassPlan, qualname: str) -> dict[str, property]:
     """The properties that read and guard the fields of a class.
 
     Args:
         plan: the plan of the class.
+        qualname: the class's qualified name.
     """
-    return {name: _property(name, _getter(name, f.static, plan.index[name]), f.doc) for name, f in plan.fields.items()}
+    return {
+        name: _property(name, _getter(f"{qualname}.{name}", name, f.static, plan.index[name]), f.doc)
+        for name, f in plan.fields.items()
+    }
 
 
 def _property(name: str, getter: Callable[[Any], Any], doc: str | None) -> property:
@@ -126,10 +130,10 @@ def _delete(name: str, self: Any) -> None:
 
 # The place is a constant of the getter, so it holds for objects of its own class. A subclass has getters of its own;
 # for `super().x`, which reads through the one of the base, see `correct_getters`.
-def _getter(name: str, static: bool, i: int) -> Callable[[Any], Any]:
+def _getter(qualname: str, name: str, static: bool, i: int) -> Callable[[Any], Any]:
     template = _getters.get((static, i)) or _getter_code(static, i)
     # A code object of its own gives the getters of each class inline caches of their own.
-    return types.FunctionType(template.replace(co_name=name), _GETTER_GLOBALS, name)
+    return types.FunctionType(template.replace(co_name=name, co_qualname=qualname), _GETTER_GLOBALS, name)
 
 
 def _getter_code(static: bool, i: int) -> types.CodeType:

@@ -291,7 +291,7 @@ def _hashed(self: Any) -> tuple[tuple[Any, ...], Any]:
 
 def _hash_nested(root: Any) -> int:
     """The hash of a struct with structs in it, innermost first: an inner one counts by its hash."""
-    entered = [(root, iter(_hashed(root)[0]), [])]
+    entered: list[tuple[Any, Any, list[Any]]] = [(root, iter(_hashed(root)[0]), [])]
     while True:
         struct, pending, hashes = entered[-1]
         for child in pending:

@@ -92,12 +92,18 @@ class Field(_StandardField):
         self._field_type = INITVAR_MARKER if is_initvar else FIELD_MARKER
         return self
 
+    def __repr__(self) -> str:
+        said = [name for name in _SHOWN if not any(getattr(self, name) is unsaid for unsaid in (None, MISSING))]
+        return f"Field({', '.join([f'{name}={getattr(self, name)!r}' for name in said])})"
+
     def __reduce__(self) -> Any:
         # The sentinels of dataclasses do not survive pickling by value (cloudpickle), so they are left out.
         options = {name: getattr(self, name) for name in OPTIONS if getattr(self, name) is not MISSING}
         options["metadata"] = dict(self.metadata)
         return _restore_field, (options, self.name, self.type, self.static, self.is_initvar)
 
+
+_SHOWN = ("name", "type", "static", "default", "default_factory", "converter", "init", "kw_only", "spec", "doc")
 
 OPTIONS = ("default", "default_factory", "converter", "init", "repr", "compare", "hash", "kw_only", "spec", "doc")
 

@@ -10,8 +10,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from structkit._core.plan import ClassPlan
+from structkit._core.fields import MISSING
+from structkit._core.plan import ClassPlan, class_dict
 from structkit.errors import UnsetFieldError
+
+
+def _become(self: Any, cls: Any) -> None:
+    """Give a struct another class, whose fields take what those of the same name held, or their defaults.
+
+    That is how a reload of a module in a notebook takes old objects along; in the place of a field that moved there
+    must not be the value of another.
+    """
+    held = class_dict(type(self)).get(BEFORE, self.__struct__)
+    plan: ClassPlan = cls.__struct__
+    if hasattr(self, "__flat__") and (held.data_names, held.static_names) != (plan.data_names, plan.static_names):
+        children, aux = map(items, self.__flat__)
+        values = dict(zip((*held.data_names, *held.static_names), (*children, *aux[1:])))
+        store(self, by_names(plan, {name: values.get(name, _default_or_unset(plan, name)) for name in plan.fields}))
+    _set_class(self, cls)
+
+
+# What a class had as its plan before a reload gave it another one; objects from before have that layout.
+BEFORE = "__struct_before__"
+_set_class: Callable[[Any, Any], None] = vars(object)["__class__"].__set__
+
+
+def _default_or_unset(plan: ClassPlan, name: str) -> Any:
+    default = plan.fields[name].default
+    return Unset(plan.name, name) if default is MISSING else default
 
 
 class Flat:
@@ -25,6 +51,8 @@ class Flat:
     if TYPE_CHECKING:
         # Not at run time, where `typing.get_type_hints` of every struct would list it.
         __flat__: Any
+    else:
+        __class__ = property(type, _become)
 
 
 # Captured before any guard exists; calling it is the one way past the guards, and the privilege of this package.
@@ -103,6 +131,37 @@ def sealed(half: Any) -> tuple[Any, ...]:
     """
     kept = items(half)
     return Incomplete(kept) if any_unset(kept) else kept
+
+
+def packed(plan: ClassPlan, statics: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Aux, checked once all statics are set.
+
+    Args:
+        plan: the plan of the class.
+        statics: the values of the static fields; some may be `Unset`.
+
+    Raises:
+        StaticValueError: a value cannot be static.
+    """
+    return Incomplete((plan.static_names, *statics)) if any_unset(statics) else plan.pack(statics)
+
+
+def by_names(plan: ClassPlan, values: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+    """The flat form of a finished object with these field values; of an abandoned one where some are `Unset`.
+
+    Args:
+        plan: the plan of the class.
+        values: name -> value, for every field.
+
+    Raises:
+        KeyError: a field has no value.
+        StaticValueError: a static value cannot be one.
+    """
+    children = [values[name] for name in plan.data_names]
+    aux = packed(plan, tuple([values[name] for name in plan.static_names]))
+    if plan.frozen:
+        return sealed(children), aux
+    return Draft(children) if any_unset(children) else children, aux
 
 
 def snapshot(self: Any) -> tuple[Any, tuple[Any, ...]]:

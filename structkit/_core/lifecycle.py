@@ -30,10 +30,11 @@ from structkit._core.flat import (
     Incomplete,
     Unset,
     any_unset,
+    by_names,
     items,
     new,
+    packed,
     raw_values,
-    sealed,
     snapshot,
     store,
 )
@@ -68,7 +69,7 @@ def start(plan: ClassPlan) -> tuple[list[Any], tuple[Any, ...]]:
     """
     if plan.start is None:
         children = [_first_value(plan, name) for name in plan.data_names]
-        plan.start = children, _packed(plan, tuple([_first_value(plan, name) for name in plan.static_names]))
+        plan.start = children, packed(plan, tuple([_first_value(plan, name) for name in plan.static_names]))
     return plan.start
 
 
@@ -76,11 +77,6 @@ def _first_value(plan: ClassPlan, name: str) -> Any:
     # A default that must be made anew or converted waits for the end of construction.
     f = plan.fields[name]
     return Unset(plan.name, name) if f.default is MISSING or f.converter is not None else f.default
-
-
-def _packed(plan: ClassPlan, statics: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Aux, checked once all statics are set."""
-    return Incomplete((plan.static_names, *statics)) if any_unset(statics) else plan.pack(statics)
 
 
 def is_bare(self: Any) -> bool:
@@ -177,11 +173,14 @@ def assign(self: Any, name: str, value: Any) -> None:
         opened = Open(children)
         opened.missing = set(plan.fields)
         store(self, (opened, aux))
-    children = self.__flat__[0]
+    children, aux = self.__flat__
     if not isinstance(children, list):
         raise FrozenInstanceError(plan.name, name)
     if type(children) is not Open:
         return _put(self, plan, name, _converted(plan, name, value))
+    if name not in children.missing and not any_unset(items(children)) and type(aux) is not Incomplete:
+        # All that has no default is set: what is still to come are fields that read as their defaults until then.
+        raise FrozenInstanceError(plan.name, name)
     _put(self, plan, name, value)
     children.missing.discard(name)
     if not children.missing:
@@ -204,7 +203,7 @@ def _put(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
     with _NO_LOCK if plan.frozen else _AUX_LOCK:
         kept = [*items(self.__flat__[1])]
         kept[i] = value
-        store(self, (children, _packed(plan, tuple(kept[1:]))))
+        store(self, (children, packed(plan, tuple(kept[1:]))))
 
 
 def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
@@ -231,7 +230,7 @@ def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) ->
     if statics:
         # All at once: each change of aux checks the statics and makes it anew.
         merged = [statics.get(name, value) for name, value in zip(plan.static_names, items(aux)[1:])]
-        store(self, (children, _packed(plan, tuple(merged))))
+        store(self, (children, packed(plan, tuple(merged))))
 
 
 def init_part(
@@ -319,10 +318,11 @@ def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(post_init)
     def __post_init__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if is_bare(self) or type(self.__flat__[0]) is not Filled:
+        if is_bare(self) or type(self.__flat__[0]) not in (Filled, Open):
             return post_init(self, *args, **kwargs)
         try:
-            store(self, ([*self.__flat__[0]], self.__flat__[1]))
+            children, aux = self.__flat__
+            store(self, (Draft(items(children)), aux))
             result = post_init(self, *args, **kwargs)
             finish(self)
         except BaseException:
@@ -366,7 +366,7 @@ def build(cls: Any, values: dict[str, Any], call: str) -> Any:
     """
     plan: ClassPlan = type.__getattribute__(cls, "__struct__")
     made = new(cls)
-    store(made, flat_form(plan, with_defaults(plan, values, call)))
+    store(made, by_names(plan, with_defaults(plan, values, call)))
     return made
 
 
@@ -389,21 +389,3 @@ def with_defaults(plan: ClassPlan, values: dict[str, Any], call: str) -> dict[st
     if unset:
         raise MissingFieldError(plan.name, unset, call)
     return {**values, **defaults}
-
-
-def flat_form(plan: ClassPlan, values: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
-    """The flat form of a finished object with these field values; of an abandoned one where some are `Unset`.
-
-    Args:
-        plan: the plan of the class.
-        values: name -> value, for every field.
-
-    Raises:
-        KeyError: a field has no value.
-        StaticValueError: a static value cannot be one.
-    """
-    children = [values[name] for name in plan.data_names]
-    aux = _packed(plan, tuple([values[name] for name in plan.static_names]))
-    if plan.frozen:
-        return sealed(children), aux
-    return Draft(children) if any_unset(children) else children, aux

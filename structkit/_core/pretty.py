@@ -11,7 +11,7 @@ import jax
 import jax.core
 import numpy as np
 
-from structkit._core.flat import Unset, field_values
+from structkit._core.flat import Flat, Unset, field_values
 from structkit._core.plan import GENERATED, ClassPlan
 from structkit._core.statics import SCALARS
 
@@ -49,8 +49,32 @@ def struct_repr(struct: Any) -> str:
     """
     import wadler_lindig
 
+    try:
+        line = _one_line(struct)
+    except Exception:
+        # A field that cannot be printed, which the layout shows as such.
+        line = None
+    if line is not None:
+        return line
     doc = struct_doc(struct, seen_ids={id(struct)})
     return wadler_lindig.pformat(doc, width=WIDTH)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
+
+
+def _one_line(struct: Any) -> str | None:
+    """The `repr` of a struct of few numbers and arrays, without a layout: most objects of long lists are such."""
+    import wadler_lindig
+
+    plan: ClassPlan = struct.__struct__
+    parts: list[str] = []
+    for name, value in field_values(struct).items():
+        doc = None if type(value) in SCALARS else _leaf_doc(value)
+        if type(value) not in SCALARS and type(doc) is not wadler_lindig.TextDoc:
+            return None
+        if plan.fields[name].repr:
+            parts.append(f"{name}={value!r}" if doc is None else f"{name}={doc.text}")
+    line = f"{type(struct).__name__}({', '.join(parts)})"
+    whole = len(field_values(struct)) == len(plan.fields)
+    return line if whole and len(line) <= WIDTH and "\n" not in line else None
 
 
 def class_text(cls: Any, call: inspect.Signature | None) -> str:
@@ -111,7 +135,7 @@ def struct_doc(struct: Any, **options: Any) -> Any:
 
     plan: ClassPlan = struct.__struct__
     values = field_values(struct)
-    options["custom"] = _with_leaf_doc(options.get("custom"))
+    options["custom"] = _with_leaf_doc(options.get("custom"), options.get("short_arrays", True))
     options.setdefault("indent", INDENT)
     options.setdefault("hide_defaults", False)
     shown = [(name, values.get(name, Unset(plan.name, name))) for name, f in plan.fields.items() if f.repr]
@@ -132,9 +156,19 @@ def _field_doc(name: str, value: Any, options: dict[str, Any]) -> Any:
             # What `pdoc` comes to in the end, as one piece of text.
             return _text(f"{name}={value!r}")
         doc = wadler_lindig.pdoc(value, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
+    except RecursionError:
+        doc = _text(f"<{_name_of_type(value)} nested too deeply to show>")
     except Exception as error:
-        doc = _text(f"<{type(value).__name__} whose repr raises {type(error).__name__}>")
+        doc = _text(f"<{_name_of_type(value)} whose repr raises {type(error).__name__}>")
     return _text(f"{name}=") + doc
+
+
+# Past a metaclass, whose code may fail.
+_type_name: Callable[[type], str] = vars(type)["__name__"].__get__
+
+
+def _name_of_type(value: Any) -> str:
+    return _type_name(type(value))
 
 
 def _text(text: str) -> Any:
@@ -143,30 +177,65 @@ def _text(text: str) -> Any:
     return wadler_lindig.TextDoc(text)
 
 
-def _with_leaf_doc(custom: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
-    if custom is None or custom is _leaf_doc:
+def _with_leaf_doc(custom: Callable[[Any], Any] | None, short_arrays: bool) -> Callable[[Any], Any]:
+    if short_arrays and (custom is None or custom is _leaf_doc):
         return _leaf_doc
 
     def either(value: Any) -> Any:
-        doc = custom(value)
-        return _leaf_doc(value) if doc is None else doc
+        doc = None if custom is None or custom is _leaf_doc else custom(value)
+        if doc is None and (short_arrays or not isinstance(value, _ARRAYS)):
+            return _leaf_doc(value)
+        return doc
 
     return either
 
 
 # Typed so that the items of a numpy array need no type of their own.
 _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray)
+_MOST_ITEMS = 1000
+_BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}")}
 
 
 def _leaf_doc(value: Any) -> Any:
     """Arrays as `f32[3]`, functions and classes by name; None leaves the value to `wadler_lindig`."""
     if isinstance(value, _ARRAYS):
-        import wadler_lindig
-
-        return wadler_lindig.array_summary(value.shape, str(value.dtype), _array_note(value))
-    if isinstance(value, type) or (callable(value) and _is_function(value)):
+        return _array_doc(value)
+    if type(value) in _BRACKETS and len(value) > _MOST_ITEMS:
+        return _cut(value)
+    if isinstance(value, type):
+        return _text(_type_name(value))
+    if callable(value) and _is_function(value):
         return _text(getattr(value, "__name__", repr(value)))
     return None
+
+
+def _array_doc(value: Any) -> Any:
+    import wadler_lindig
+
+    note = _array_note(value)
+    doc: Any = wadler_lindig.array_summary(value.shape, str(value.dtype), note)
+    if value.ndim or note == "deleted" or isinstance(value, jax.core.Tracer) or not isinstance(value.dtype, np.dtype):
+        return doc
+    try:
+        # People print states to read them: a loss, a step.
+        text = str(np.asarray(value)[()])
+    except Exception:
+        # Not all of it is on this process.
+        return doc
+    return _text(doc.text.replace("[]", f"({text})", 1))
+
+
+def _cut(value: Any) -> Any:
+    """The first items of a long container, and how many more there are."""
+    import itertools
+
+    import wadler_lindig
+
+    first = type(value)(itertools.islice(value.items() if type(value) is dict else value, _MOST_ITEMS))
+    opening, closing = _BRACKETS[type(value)]
+    doc: Any = wadler_lindig.pdoc(first, custom=_leaf_doc, hide_defaults=False)  # pyright: ignore[reportUnknownMemberType]
+    more = _text(f"{opening}{len(value) - _MOST_ITEMS:,} more{closing}")
+    return doc + _text(" + ") + more
 
 
 def _array_note(value: Any) -> str | None:
@@ -187,3 +256,60 @@ _FUNCTIONS: tuple[type, ...] = (
 
 def _is_function(value: Any) -> bool:
     return isinstance(value, _FUNCTIONS)
+
+
+def ipython_pretty(self: Any, printer: Any, cycle: bool) -> None:
+    """What IPython shows, in the width that it has.
+
+    Args:
+        self: a struct.
+        printer: IPython's.
+        cycle: whether the object is being printed already.
+    """
+    room = max(printer.max_width - printer.output_width, 1)
+    text = f"{type(self).__name__}(...)" if cycle else pformat(self, width=room)
+    for i, line in enumerate(text.splitlines()):
+        if i:
+            printer.break_()
+        printer.text(line)
+
+
+def pprint_struct(printer: Any, struct: Any, stream: Any, indent: int, allowance: int, *_: Any) -> None:
+    """What `pprint` writes where one line is too short, in the width that it has.
+
+    Args:
+        printer: its `PrettyPrinter`.
+        struct: a struct.
+        stream: where to write.
+        indent: of lines after the first one.
+        allowance: what follows on the last line.
+        *_: its context and level.
+    """
+    text = pformat(struct, width=max(printer._width - indent - allowance, 1))
+    stream.write(text.replace("\n", "\n" + " " * indent))
+
+
+def rich_repr(self: Any) -> Any:
+    """The fields with their values for rich, which lays them out; arrays are shown as everywhere.
+
+    Args:
+        self: a struct.
+    """
+    plan: ClassPlan = self.__struct__
+    for name, value in field_values(self).items():
+        if plan.fields[name].repr:
+            try:
+                yield name, jax.tree.map(_Shown, value, is_leaf=lambda inner: isinstance(inner, Flat))
+            except Exception:
+                # No tree, such as a dict whose keys do not sort.
+                yield name, value
+
+
+class _Shown:
+    """Prints a value as `pformat` does."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __repr__(self) -> str:
+        return pformat(self.value)

@@ -9,7 +9,13 @@ from structkit._core.fields import MISSING
 from structkit._core.flat import Flat, new, store, with_flat
 from structkit._core.lifecycle import build, with_defaults
 from structkit._core.plan import GENERATED, ClassPlan, plan_of
-from structkit.errors import BaseInstantiationError, NotAStructError, NotReplaceableError, UnknownFieldError
+from structkit.errors import (
+    BaseInstantiationError,
+    NotAStructError,
+    NotReplaceableError,
+    StaticValueError,
+    UnknownFieldError,
+)
 
 _S = TypeVar("_S")
 
@@ -58,7 +64,15 @@ def construct(cls: type[_S], /, **values: Any) -> _S:
     if plan.is_root:
         raise BaseInstantiationError
     _refuse_unknown(plan, values, "construct")
-    return build(cls, values, f"construct({plan.name}, ...)")  # type: ignore[no-any-return]
+    try:
+        return build(cls, values, f"construct({plan.name}, ...)")  # type: ignore[no-any-return]
+    except StaticValueError as error:
+        convert = plan.fields[error.field].converter if error.field in plan.fields else None
+        if convert is None:
+            raise
+        # A cure that says to use a converter would be no help.
+        cure = f"construct runs no converter: pass what {getattr(convert, '__name__', convert)} gives"
+        raise StaticValueError(error.struct, error.field, error.what, cure) from None
 
 
 def replace(struct: _S, /, **changes: Any) -> _S:

@@ -1,45 +1,38 @@
-"""What a class body writes as a field's default: `field`, `static` and `derived`, with their types for checkers.
-
-`kw_only` is spelled without a real default: that would override the class's option in four of five checkers.
-"""
+"""What a class body writes as a field's default: `field`, `static` and `derived`, with their types for checkers."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypedDict, TypeVar, overload
+
+from typing_extensions import Unpack
 
 from structkit._core.fields import Field
+from structkit.errors import DefinitionError, nearest
 
 _T = TypeVar("_T")
 
 
+class _Common(TypedDict, total=False):
+    repr: bool
+    compare: bool
+    hash: bool | None
+    doc: str | None
+    metadata: Mapping[str, Any] | None
+
+
+class _Options(_Common, total=False):
+    static: bool | None
+    spec: Any
+
+
+# `kw_only` has no real default: that would override the class's option in four of five checkers.
+@overload
+def field(*, default: _T, init: bool = True, kw_only: bool = ..., **options: Unpack[_Options]) -> _T: ...
 @overload
 def field(
-    *,
-    default: _T,
-    init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
-    kw_only: bool = ...,
-    static: bool | None = ...,
-    spec: Any = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
-) -> _T: ...
-@overload
-def field(
-    *,
-    default_factory: Callable[[], _T],
-    init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
-    kw_only: bool = ...,
-    static: bool | None = ...,
-    spec: Any = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
+    *, default_factory: Callable[[], _T], init: bool = True, kw_only: bool = ..., **options: Unpack[_Options]
 ) -> _T: ...
 @overload
 def field(
@@ -47,14 +40,8 @@ def field(
     converter: Callable[[Any], _T],
     default: Any,
     init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
     kw_only: bool = ...,
-    static: bool | None = ...,
-    spec: Any = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
+    **options: Unpack[_Options],
 ) -> _T: ...
 @overload
 def field(
@@ -62,42 +49,15 @@ def field(
     converter: Callable[[Any], _T],
     default_factory: Callable[[], Any],
     init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
     kw_only: bool = ...,
-    static: bool | None = ...,
-    spec: Any = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
+    **options: Unpack[_Options],
 ) -> _T: ...
 @overload
 def field(
-    *,
-    converter: Callable[[Any], _T],
-    init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
-    kw_only: bool = ...,
-    static: bool | None = ...,
-    spec: Any = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
+    *, converter: Callable[[Any], _T], init: bool = True, kw_only: bool = ..., **options: Unpack[_Options]
 ) -> _T: ...
 @overload
-def field(
-    *,
-    init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
-    kw_only: bool = ...,
-    static: bool | None = ...,
-    spec: Any = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
-) -> Any: ...
+def field(*, init: bool = True, kw_only: bool = ..., **options: Unpack[_Options]) -> Any: ...
 def field(**options: Any) -> Any:
     """A field with options, to be written as the default in a class body.
 
@@ -119,6 +79,7 @@ def field(**options: Any) -> Any:
 
     Raises:
         ValueError: both `default` and `default_factory` are given.
+        DefinitionError: an option is unknown.
 
     Example:
         >>> from structkit import Struct, field
@@ -127,32 +88,14 @@ def field(**options: Any) -> Any:
         >>> Point()
         Point(x=0.0)
     """
-    return Field(**options)
+    return _made(field, options)
 
 
 @overload
-def static(
-    *,
-    default: _T,
-    init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
-    kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
-) -> _T: ...
+def static(*, default: _T, init: bool = True, kw_only: bool = ..., **options: Unpack[_Common]) -> _T: ...
 @overload
 def static(
-    *,
-    default_factory: Callable[[], _T],
-    init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
-    kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
+    *, default_factory: Callable[[], _T], init: bool = True, kw_only: bool = ..., **options: Unpack[_Common]
 ) -> _T: ...
 @overload
 def static(
@@ -160,12 +103,8 @@ def static(
     converter: Callable[[Any], _T],
     default: Any,
     init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
     kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
+    **options: Unpack[_Common],
 ) -> _T: ...
 @overload
 def static(
@@ -173,36 +112,15 @@ def static(
     converter: Callable[[Any], _T],
     default_factory: Callable[[], Any],
     init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
     kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
+    **options: Unpack[_Common],
 ) -> _T: ...
 @overload
 def static(
-    *,
-    converter: Callable[[Any], _T],
-    init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
-    kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
+    *, converter: Callable[[Any], _T], init: bool = True, kw_only: bool = ..., **options: Unpack[_Common]
 ) -> _T: ...
 @overload
-def static(
-    *,
-    init: bool = True,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
-    kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
-) -> Any: ...
+def static(*, init: bool = True, kw_only: bool = ..., **options: Unpack[_Common]) -> Any: ...
 def static(**options: Any) -> Any:
     """A field that is kept in the tree structure: no leaf, hashable, compared by `==`.
 
@@ -217,7 +135,7 @@ def static(**options: Any) -> Any:
         >>> jax.tree.leaves(Scale(2.0))
         [2.0]
     """
-    return Field(static=True, **options)
+    return _made(static, options, static=True)
 
 
 @overload
@@ -226,26 +144,11 @@ def derived(
     default: _T,
     init: Literal[False] = False,
     converter: Callable[[Any], Any] | None = ...,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
-    static: bool | None = ...,
-    spec: Any = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
+    **options: Unpack[_Options],
 ) -> _T: ...
 @overload
 def derived(
-    *,
-    init: Literal[False] = False,
-    converter: Callable[[Any], Any] | None = ...,
-    repr: bool = ...,
-    compare: bool = ...,
-    hash: bool | None = ...,
-    static: bool | None = ...,
-    spec: Any = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
+    *, init: Literal[False] = False, converter: Callable[[Any], Any] | None = ..., **options: Unpack[_Options]
 ) -> Any: ...
 def derived(*, init: bool = False, **options: Any) -> Any:
     """A field that `__init__` does not take: `__post_init__` or a custom `__init__` sets it.
@@ -267,4 +170,23 @@ def derived(*, init: bool = False, **options: Any) -> Any:
     """
     if init:
         raise ValueError("derived() is a field that __init__ does not take; use field() for one that it takes")
-    return Field(init=False, **options)
+    return _made(derived, options, init=False)
+
+
+# What each takes, for `help` and completion: the overloads above are for static checkers.
+_PARAMETERS = inspect.signature(Field).parameters
+for _specifier, _fixed in ((field, ()), (static, ("static", "spec")), (derived, ("init", "kw_only"))):
+    _kept = [parameter for name, parameter in _PARAMETERS.items() if name not in _fixed]
+    _specifier.__signature__ = inspect.Signature(_kept)  # type: ignore[attr-defined]
+
+
+def _made(specifier: Any, options: dict[str, Any], **fixed: Any) -> Field:
+    known = specifier.__signature__.parameters
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise DefinitionError(
+            f"{specifier.__name__}(...)",
+            f"unknown option {unknown[0]!r}{nearest(unknown[0], known)}",
+            f"the options are {', '.join(known)}",
+        )
+    return Field(**options, **fixed)

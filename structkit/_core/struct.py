@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import types
 from abc import ABCMeta
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, ParamSpec, Protocol, Self, TypeVar, overload
 
 from typing_extensions import dataclass_transform
 
-from structkit._bridges import ProtocolMeta, signature
+from structkit._bridges import ProtocolMeta, serve_pprint, signature
 from structkit._core import attributes, compare, flat, lifecycle, replace
 from structkit._core.fields import MISSING, Field
 from structkit._core.initgen import generate_init, is_generated, rebind_post_init
@@ -24,7 +25,15 @@ from structkit._core.plan import (
     split_options,
     unknown_option,
 )
-from structkit._core.pretty import class_text, plain_doc, struct_doc, struct_repr
+from structkit._core.pretty import (
+    class_text,
+    ipython_pretty,
+    plain_doc,
+    pprint_struct,
+    rich_repr,
+    struct_doc,
+    struct_repr,
+)
 from structkit._core.registry import register
 from structkit._core.specifiers import derived, field, static
 from structkit._core.statics import SCALARS
@@ -71,6 +80,11 @@ else:
             """Plan, generate, make and register one class."""
             if not any([isinstance(base, StructMeta) for base in bases]):
                 return super().__new__(mcs, name, bases, namespace)
+            if isinstance(namespace.get("__struct__"), ClassPlan):
+                # The dict of a finished class: dill carries classes so.
+                cls = super().__new__(mcs, name, bases, namespace)
+                register(cls, namespace["__struct__"].frozen)
+                return cls
             options, others = split_options(name, keywords)
             plan = make_plan(name, bases, namespace, options)
             members, publish = _generate(plan, namespace)
@@ -118,6 +132,8 @@ else:
                     f"{name!r} is a field and cannot be set on the class",
                     "change the default in the body",
                 )
+            if name == "__struct__":
+                _take_over(cls, plan, value)
             super().__setattr__(name, value)
             if name == "__init__" and not is_generated(value):
                 # A decorator that checks or logs: changed copies have to go through it as well.
@@ -146,12 +162,12 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
     With it, what is to be called with the finished class.
     """
     members: dict[str, Any] = {"__struct__": plan, "__dataclass_fields__": {**plan.arguments}}
-    members.update(attributes.field_properties(plan))
+    qualname = namespace.get("__qualname__", plan.name)
+    members.update(attributes.field_properties(plan, qualname))
     members.update(attributes.own_cached_properties(plan, namespace))
     members.update(_comparison(plan, namespace))
     publish: Callable[[type], None] = _nothing
     if plan.init == GENERATED:
-        qualname = namespace.get("__qualname__", plan.name)
         module = namespace.get("__module__", "builtins")
         members["__init__"], publish = generate_init(plan, module, qualname)
     elif plan.given_init is not None:
@@ -165,6 +181,16 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
         **{name: options.get(name, default) for name, default in _Params._field_defaults.items()}
     )._replace(frozen=plan.frozen)
     return members, publish
+
+
+def _take_over(cls: Any, before: ClassPlan, plan: ClassPlan) -> None:
+    """Make a finished class what another plan says: a notebook's reload copies the new class into the old one."""
+    members, publish = _generate(plan, {})
+    for name in ("__dataclass_fields__", "__init__", *plan.fields):
+        type.__setattr__(cls, name, members[name])
+    if before.fields:
+        type.__setattr__(cls, flat.BEFORE, before)
+    publish(cls)
 
 
 def _nothing(cls: type) -> None:
@@ -392,6 +418,8 @@ class Struct(flat.Flat, metaclass=StructMeta):
         __ne__ = compare.not_equal
         __hash__ = compare.hash_struct
         __name__ = property(attributes.function_name, doc="What JAX calls a struct with `__call__` in its programs.")
+        __rich_repr__ = rich_repr
+        _repr_pretty_ = ipython_pretty
         __dict__ = property(attributes.Vars, attributes.set_vars, doc="A new dict of the fields: `vars(struct)`.")
 
     def __dir__(self) -> list[str]:
@@ -433,7 +461,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
     def __getstate__(self) -> dict[str, Any]:
         """The fields by name, so that a pickle outlives a new order of the fields and new fields with defaults."""
         state = flat.field_values(self)
-        plan: ClassPlan = self.__struct__
+        plan: ClassPlan = vars(type(self))["__struct__"]
         return state if len(state) == len(plan.fields) or lifecycle.is_bare(self) else flat.raw_values(self)
 
     def __setstate__(self: Any, state: dict[str, Any]) -> None:
@@ -443,7 +471,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
         if type(state) is not dict or state.keys() != plan.fields.keys():
             # Fields came or went since the pickle was made.
             state = replace.completed(plan, dict(**state), f"unpickling {plan.name}")
-        flat.store(self, lifecycle.flat_form(plan, state))
+        flat.store(self, flat.by_names(plan, state))
 
 
 if not TYPE_CHECKING:
@@ -451,6 +479,11 @@ if not TYPE_CHECKING:
     type.__setattr__(Struct, "__dataclass_fields__", {})
     type.__setattr__(Struct, "__dataclass_params__", _Params())
     Struct.__struct__.finished = True
+    for _name, _method in class_dict(Struct).items():
+        if isinstance(_method, types.FunctionType) and _name != "__replace__":
+            # Written in other modules, under names that say what they do.
+            _method.__name__, _method.__qualname__ = _name, f"Struct.{_name}"
+    serve_pprint(class_dict(Struct)["__repr__"], pprint_struct)
 
 
 def is_struct(value: Any) -> bool:

@@ -47,19 +47,40 @@ def write(tree: Any, path: Path, value: Any) -> Any:
 
 
 def written(path: Path) -> str:
+    """The path as it stands behind a name in Python: `.layers[0]`."""
     return "".join(f".{key}" if kind == ATTRIBUTE else f"[{key!r}]" for kind, key in path)
 
 
 def described(path: Path) -> str:
+    """The path as messages call the place."""
     return "tree" + written(path)
 
 
 def child(node: Any, step: Step, path: Path) -> Any:
+    """What is one step below a node.
+
+    Args:
+        node: any pytree node.
+        step: the step.
+        path: the steps from the root to the child, for messages.
+
+    Raises:
+        PlaceError: there is no such child.
+    """
     if isinstance(node, Flat):
         _struct_place(node, step, path)
         return getattr(node, step[1])
-    keys, children, _ = _one_level(node, path)
+    if _holds(node, step[0], step[1]):
+        return node[step[1]]
+    keys, children, _ = _inner_level(node, path)
     return children[_find(node, keys, step, path)]
+
+
+def _holds(node: Any, kind: str, key: Any) -> bool:
+    """Whether a plain container has an item under this key: to read it, or copy the container, no flattening is due."""
+    if kind != ITEM or type(key) not in (int, str):
+        return False
+    return key in node if type(node) is dict else type(node) in (list, tuple) and -len(node) <= key < len(node)
 
 
 def _with(node: Any, path: Path, value: Any, done: Path) -> Any:
@@ -69,8 +90,16 @@ def _with(node: Any, path: Path, value: Any, done: Path) -> Any:
     here = (*done, step)
     if isinstance(node, Flat):
         _struct_place(node, step, here)
+        plan: ClassPlan = node.__struct__
+        f = plan.fields[step[1]]
+        if not rest and f.static and f.converter is not None:
+            value = f.converter(value)
         return put_fields(node, {step[1]: _with(getattr(node, step[1]), rest, value, here)})
-    keys, children, treedef = _one_level(node, here)
+    if _holds(node, step[0], step[1]):
+        changed: Any = dict(node) if type(node) is dict else [*node]
+        changed[step[1]] = _with(changed[step[1]], rest, value, here)
+        return type(node)(changed)
+    keys, children, treedef = _inner_level(node, here)
     i = _find(node, keys, step, here)
     children[i] = _with(children[i], rest, value, here)
     return treedef.unflatten(children)
@@ -83,16 +112,27 @@ def _struct_place(node: Any, step: Step, path: Path) -> None:
         raise PlaceError(described(path), f"is no field of {plan.name}{near}", f"fields: {', '.join(plan.fields)}")
 
 
-def _one_level(node: Any, path: Path) -> tuple[list[Any], list[Any], Any]:
-    """The keys and children of any pytree node, and the treedef of this level alone."""
+def one_level(node: Any) -> tuple[list[Any], list[Any], Any] | None:
+    """The keys and children of any pytree node, and the treedef of this level alone; None for a leaf.
+
+    Args:
+        node: anything.
+    """
     pairs, treedef = tree_flatten_with_path(node, is_leaf=lambda inner: inner is not node)
-    if node is None or (len(pairs) == 1 and not pairs[0][0]):
+    if len(pairs) == 1 and not pairs[0][0]:
+        return None
+    return [key_path[0] for key_path, _ in pairs], [child for _, child in pairs], treedef
+
+
+def _inner_level(node: Any, path: Path) -> tuple[list[Any], list[Any], Any]:
+    found = None if node is None else one_level(node)
+    if found is None:
         raise PlaceError(
             described(path),
             f"goes into a leaf of type {type(node).__name__}",
             "point at the leaf and use .apply(lambda leaf: ...)",
         )
-    return [key_path[0] for key_path, _ in pairs], [child for _, child in pairs], treedef
+    return found
 
 
 def _find(node: Any, keys: list[Any], step: Step, path: Path) -> int:

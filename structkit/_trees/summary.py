@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from functools import partial
-from operator import is_not
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from structkit._bridges import keystr, tree_flatten_with_path
+from structkit._bridges import keystr
+from structkit._trees.paths import one_level
 
 
 class Row(NamedTuple):
@@ -51,7 +51,7 @@ def summary(tree: Any) -> str:
         ---------------------------------------------------
         total                                      9     36
     """
-    rows = [_row(tree, path, leaf) for path, leaf in tree_flatten_with_path(tree)[0]]
+    rows = [*_rows(tree)]
     total = Row("total", "", "", "", sum(row.parameters for row in rows), sum(row.bytes for row in rows))
     cells = [_cells(row) for row in (*rows, total)]
     widths = [max(map(len, column)) for column in zip(_HEAD, *cells)]
@@ -60,8 +60,20 @@ def summary(tree: Any) -> str:
     return "\n".join([_line(_HEAD, widths), rule, *body, rule, last])
 
 
-def _row(tree: Any, path: tuple[Any, ...], leaf: Any) -> Row:
-    where, holder = keystr(path), type(_parent(tree, path)).__name__
+def _rows(tree: Any) -> Iterator[Row]:
+    """A row for each leaf, in the order of the tree, in one walk."""
+    waiting: list[tuple[tuple[Any, ...], Any, Any]] = [((), tree, tree)]
+    while waiting:
+        path, holder, node = waiting.pop()
+        level = one_level(node)
+        if level is None:
+            yield _row(keystr(path), type(holder).__name__, node)
+        else:
+            keys, children, _ = level
+            waiting.extend([((*path, key), node, child) for key, child in zip(keys, children)][::-1])
+
+
+def _row(where: str, holder: str, leaf: Any) -> Row:
     if isinstance(leaf, bool | int | float | complex):
         leaf = jax.ShapeDtypeStruct((), jax.numpy.result_type(leaf))  # type: ignore[no-untyped-call]  # JAX's
     shape: tuple[Any, ...] | None = getattr(leaf, "shape", None)
@@ -71,15 +83,6 @@ def _row(tree: Any, path: tuple[Any, ...], leaf: Any) -> Row:
     size = math.prod(shape)
     counted = size if jax.numpy.issubdtype(dtype, np.inexact) else 0
     return Row(where, holder, str(shape), str(dtype), counted, size * dtype.itemsize)
-
-
-def _parent(tree: Any, path: tuple[Any, ...]) -> Any:
-    """The node that holds the leaf at `path`; the leaf itself for an empty path."""
-    node = tree
-    for key in path[:-1]:
-        pairs, _ = tree_flatten_with_path(node, is_leaf=partial(is_not, node))
-        node = next(child for (found, *_), child in pairs if found == key)
-    return node
 
 
 def _cells(row: Row) -> tuple[str, ...]:
