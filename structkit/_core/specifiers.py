@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypedDict, TypeVar, overload
-
-from typing_extensions import Unpack
+from typing import Any, Literal, TypeVar, overload
 
 from structkit._core.fields import Field
 from structkit.errors import DefinitionError, nearest
@@ -14,50 +12,34 @@ from structkit.errors import DefinitionError, nearest
 _T = TypeVar("_T")
 
 
-class _Common(TypedDict, total=False):
-    repr: bool
-    compare: bool
-    hash: bool | None
-    doc: str | None
-    metadata: Mapping[str, Any] | None
-
-
-class _Options(_Common, total=False):
-    static: bool | None
-    spec: Any
-
-
-# `kw_only` has no real default: that would override the class's option in four of five checkers.
+# `kw_only` has no real default: that would override the class's option in four of five checkers. The overloads of one
+# function differ in their first words; an `Unpack`ed TypedDict for the rest is not understood by all five.
+# fmt: off
 @overload
-def field(*, default: _T, init: bool = True, kw_only: bool = ..., **options: Unpack[_Options]) -> _T: ...
+def field(*, default: _T, init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ...,
+          kw_only: bool = ..., static: bool | None = ..., spec: Any = ..., doc: str | None = ...,
+          metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def field(
-    *, default_factory: Callable[[], _T], init: bool = True, kw_only: bool = ..., **options: Unpack[_Options]
-) -> _T: ...
+def field(*, default_factory: Callable[[], _T], init: bool = True, repr: bool = ..., compare: bool = ...,
+          hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
+          doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def field(
-    *,
-    converter: Callable[[Any], _T],
-    default: Any,
-    init: bool = True,
-    kw_only: bool = ...,
-    **options: Unpack[_Options],
-) -> _T: ...
+def field(*, converter: Callable[[Any], _T], default: Any, init: bool = True, repr: bool = ..., compare: bool = ...,
+          hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
+          doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def field(
-    *,
-    converter: Callable[[Any], _T],
-    default_factory: Callable[[], Any],
-    init: bool = True,
-    kw_only: bool = ...,
-    **options: Unpack[_Options],
-) -> _T: ...
+def field(*, converter: Callable[[Any], _T], default_factory: Callable[[], Any], init: bool = True, repr: bool = ...,
+          compare: bool = ..., hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ...,
+          spec: Any = ..., doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def field(
-    *, converter: Callable[[Any], _T], init: bool = True, kw_only: bool = ..., **options: Unpack[_Options]
-) -> _T: ...
+def field(*, converter: Callable[[Any], _T], init: bool = True, repr: bool = ..., compare: bool = ...,
+          hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
+          doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def field(*, init: bool = True, kw_only: bool = ..., **options: Unpack[_Options]) -> Any: ...
+def field(*, init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ..., kw_only: bool = ...,
+          static: bool | None = ..., spec: Any = ..., doc: str | None = ...,
+          metadata: Mapping[str, Any] | None = ...) -> Any: ...
+# fmt: on
 def field(**options: Any) -> Any:
     """A field with options, to be written as the default in a class body.
 
@@ -91,36 +73,30 @@ def field(**options: Any) -> Any:
     return _made(field, options)
 
 
+# fmt: off
 @overload
-def static(*, default: _T, init: bool = True, kw_only: bool = ..., **options: Unpack[_Common]) -> _T: ...
+def static(*, default: _T, init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ...,
+           kw_only: bool = ..., doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def static(
-    *, default_factory: Callable[[], _T], init: bool = True, kw_only: bool = ..., **options: Unpack[_Common]
-) -> _T: ...
+def static(*, default_factory: Callable[[], _T], init: bool = True, repr: bool = ..., compare: bool = ...,
+           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ...,
+           metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def static(
-    *,
-    converter: Callable[[Any], _T],
-    default: Any,
-    init: bool = True,
-    kw_only: bool = ...,
-    **options: Unpack[_Common],
-) -> _T: ...
+def static(*, converter: Callable[[Any], _T], default: Any, init: bool = True, repr: bool = ..., compare: bool = ...,
+           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ...,
+           metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def static(
-    *,
-    converter: Callable[[Any], _T],
-    default_factory: Callable[[], Any],
-    init: bool = True,
-    kw_only: bool = ...,
-    **options: Unpack[_Common],
-) -> _T: ...
+def static(*, converter: Callable[[Any], _T], default_factory: Callable[[], Any], init: bool = True, repr: bool = ...,
+           compare: bool = ..., hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ...,
+           metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def static(
-    *, converter: Callable[[Any], _T], init: bool = True, kw_only: bool = ..., **options: Unpack[_Common]
-) -> _T: ...
+def static(*, converter: Callable[[Any], _T], init: bool = True, repr: bool = ..., compare: bool = ...,
+           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ...,
+           metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def static(*, init: bool = True, kw_only: bool = ..., **options: Unpack[_Common]) -> Any: ...
+def static(*, init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ..., kw_only: bool = ...,
+           doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> Any: ...
+# fmt: on
 def static(**options: Any) -> Any:
     """A field that is kept in the tree structure: no leaf, hashable, compared by `==`.
 
@@ -138,18 +114,16 @@ def static(**options: Any) -> Any:
     return _made(static, options, static=True)
 
 
+# fmt: off
 @overload
-def derived(
-    *,
-    default: _T,
-    init: Literal[False] = False,
-    converter: Callable[[Any], Any] | None = ...,
-    **options: Unpack[_Options],
-) -> _T: ...
+def derived(*, default: _T, init: Literal[False] = False, converter: Callable[[Any], Any] | None = ...,
+            repr: bool = ..., compare: bool = ..., hash: bool | None = ..., static: bool | None = ...,
+            spec: Any = ..., doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def derived(
-    *, init: Literal[False] = False, converter: Callable[[Any], Any] | None = ..., **options: Unpack[_Options]
-) -> Any: ...
+def derived(*, init: Literal[False] = False, converter: Callable[[Any], Any] | None = ..., repr: bool = ...,
+            compare: bool = ..., hash: bool | None = ..., static: bool | None = ..., spec: Any = ...,
+            doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> Any: ...
+# fmt: on
 def derived(*, init: bool = False, **options: Any) -> Any:
     """A field that `__init__` does not take: `__post_init__` or a custom `__init__` sets it.
 
