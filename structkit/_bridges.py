@@ -65,24 +65,14 @@ else:
 
 
 def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:
-    """Have `pprint` call `printer` for objects with this `__repr__` that are too long for a line, where it can.
-
-    Args:
-        repr_: the function that their class has as `__repr__`.
-        printer: a method of `pprint.PrettyPrinter`.
-    """
+    """Have `pprint` call `printer` for objects with this `__repr__` that are too long for a line, where it can."""
     dispatch = getattr(pprint.PrettyPrinter, "_dispatch", None)
     if isinstance(dispatch, dict):
         dispatch[repr_] = printer
 
 
 def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
-    """Give `function` annotations that are computed when they are asked for; only where `LAZY_ANNOTATIONS`.
-
-    Args:
-        function: the function to annotate.
-        compute: called with a `Format`, gives the annotations.
-    """
+    """Give `function` annotations that are computed when they are asked for; only where `LAZY_ANNOTATIONS`."""
 
     def __annotate__(format: Any, /) -> dict[str, Any]:
         if format.name == "VALUE_WITH_FAKE_GLOBALS":

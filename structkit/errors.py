@@ -247,12 +247,7 @@ class PlaceError(StructError, LookupError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The words `" (did you mean 'weight'?)"` for a misspelt name, or `""` when nothing is close.
-
-    Args:
-        name: the name that was not found.
-        known: the names that exist.
-    """
+    """The words `" (did you mean 'weight'?)"` for a misspelt name, or `""` when nothing is close."""
     # Not at `import structkit`: only an error needs it.
     import difflib
 

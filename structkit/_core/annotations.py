@@ -173,6 +173,9 @@ def _kind_of_tree(tree: ast.expr, scope: _Scope) -> str:
         if head != FIELD or not _is_container(scope.resolve(ast.unparse(tree.value))):
             return head
         parts = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
+        if scope.resolve(ast.unparse(tree.value)) is Annotated:
+            # The others are notes, which say nothing here.
+            parts = parts[:1]
         return _kind_of_any(_kind_of_tree(part, scope) for part in parts)
     if isinstance(tree, ast.Name | ast.Attribute):
         found = scope.resolve(ast.unparse(tree))

@@ -18,11 +18,6 @@ from structkit.errors import FrozenInstanceError, UnknownAttributeError, UnsetFi
 def guarded_setattr(self: Any, name: str, value: Any) -> None:
     """Assign a field under construction or in a mutable struct; refuse everything else, with the cure.
 
-    Args:
-        self: a struct.
-        name: any attribute name.
-        value: any value.
-
     Raises:
         FrozenInstanceError: the object is finished.
         UnknownAttributeError: the name is no field.
@@ -57,10 +52,6 @@ def _assign_with_care(self: Any, plan: ClassPlan, name: str, value: Any) -> None
 def guarded_delattr(self: Any, name: str) -> None:
     """Refuse to delete an attribute.
 
-    Args:
-        self: a struct.
-        name: any attribute name.
-
     Raises:
         FrozenInstanceError: always.
     """
@@ -69,11 +60,7 @@ def guarded_delattr(self: Any, name: str) -> None:
 
 
 def guard_getattr(getattr_: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    """A user's `__getattr__`, kept away from the slots: `return getattr(self.inner, name)` must not recurse.
-
-    Args:
-        getattr_: the function from the class body or a mixin.
-    """
+    """A user's `__getattr__`, kept away from the slots: `return getattr(self.inner, name)` must not recurse."""
 
     @functools.wraps(getattr_)
     def __getattr__(self: Any, name: str) -> Any:
@@ -86,9 +73,6 @@ def guard_getattr(getattr_: Callable[[Any, str], Any]) -> Callable[[Any, str], A
 
 def function_name(self: Any) -> str:
     """The `__name__` of a struct that can be called: that of its class.
-
-    Args:
-        self: a struct.
 
     Raises:
         AttributeError: it cannot be called.
@@ -103,12 +87,7 @@ def _class_attribute(cls: Any, name: str) -> Any:
 
 
 def field_properties(plan: ClassPlan, qualname: str) -> dict[str, property]:
-    """The properties that read and guard the fields of a class.
-
-    Args:
-        plan: the plan of the class.
-        qualname: the class's qualified name.
-    """
+    """The properties that read and guard the fields of a class."""
     return {
         name: _property(name, _getter(f"{qualname}.{name}", name, f.static, plan.index[name]), f.doc)
         for name, f in plan.fields.items()
@@ -173,9 +152,6 @@ def correct_getters(plan: ClassPlan) -> None:
 
     Only multiple inheritance, or a field that turns static, moves a field to another place. From then on the base
     looks the place up, which is slower than the constant index that it had.
-
-    Args:
-        plan: the plan of a finished class.
     """
     for base in plan.mro:
         base_plan: ClassPlan | None = class_dict(base).get("__struct__")
@@ -247,12 +223,7 @@ def _named_cached_property(function: Callable[[Any], Any], name: str) -> CachedP
 
 
 def own_cached_properties(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, CachedProperty]:
-    """Replacements for the `functools.cached_property` objects that a class would get from its body or a mixin.
-
-    Args:
-        plan: the plan of the class.
-        namespace: the class body.
-    """
+    """Replacements for the `functools.cached_property` objects that a class would get from its body or a mixin."""
     found: dict[str, CachedProperty] = {}
     seen: set[str] = set()
     for body in (namespace, *map(class_dict, plan.new_bases)):
@@ -315,10 +286,6 @@ class Vars(dict[str, Any]):
 
 def set_vars(self: Any, values: dict[str, Any]) -> None:
     """Fill a bare object, as a package does that sets `__dict__` as a whole (pydantic).
-
-    Args:
-        self: a bare struct, or one under construction.
-        values: name -> value.
 
     Raises:
         FrozenInstanceError: the object is finished.

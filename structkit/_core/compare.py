@@ -34,12 +34,7 @@ _class_attribute: Callable[[Any, str], Any] = type.__getattribute__
 
 
 def equal(self: Any, other: Any) -> Any:
-    """Whether both are of one class, with equal statics and equal leaves: a bool, or a traced boolean inside a trace.
-
-    Args:
-        self: a struct.
-        other: anything.
-    """
+    """Whether both are of one class, with equal statics and leaves: a bool, or a traced boolean inside a trace."""
     if type(self) is not type(other):
         return NotImplemented
     verdict = _equal_structs(self, other)
@@ -48,12 +43,7 @@ def equal(self: Any, other: Any) -> Any:
 
 
 def not_equal(self: Any, other: Any) -> Any:
-    """The negation of `==`, also inside a trace.
-
-    Args:
-        self: a struct.
-        other: anything.
-    """
+    """The negation of `==`, also inside a trace."""
     result = self.__eq__(other)
     if result is NotImplemented:
         return result
@@ -61,12 +51,7 @@ def not_equal(self: Any, other: Any) -> Any:
 
 
 def compared(self: Any, plan: ClassPlan) -> tuple[Any, Any]:
-    """The flat form, without the fields that do not compare.
-
-    Args:
-        self: a struct.
-        plan: the plan of its class.
-    """
+    """The flat form, without the fields that do not compare."""
     if plan.compares_all:
         return self.__flat__  # type: ignore[no-any-return]
     names = [name for name in plan.static_names if plan.fields[name].compare]
@@ -210,10 +195,6 @@ def equal_callables(self: Any, other: Any) -> Any:
     """Whether two structs that can be called compute the same: a bool, inside a trace too.
 
     Every field counts, numbers by type and sign, arrays by dtype, weak type and contents, tracers by identity.
-
-    Args:
-        self: a struct with `__call__`.
-        other: anything.
     """
     if type(self) is not type(other):
         return NotImplemented
@@ -263,9 +244,6 @@ def _same_array(a: Any, b: Any) -> bool:
 
 def hash_struct(self: Any) -> int:
     """The hash of the statics and the data.
-
-    Args:
-        self: a struct.
 
     Raises:
         UnhashableFieldError: a field's value is unhashable, such as an array.
@@ -338,11 +316,7 @@ def _hash_tree(value: Any) -> int:
 
 
 def hash_callable(self: Any) -> int:
-    """The hash of a struct that can be called: arrays by identity, so that JAX's caches compare none on the host.
-
-    Args:
-        self: a struct with `__call__`.
-    """
+    """The hash of a struct that can be called: arrays by identity, so that JAX's caches compare none on the host."""
     children, aux = self.__flat__
     return hash((tuple(map(_identity, items(children))), items(aux)))
 
@@ -377,10 +351,6 @@ _ORDERINGS = {f"__{name}__": _ordering(f"__{name}__", getattr(operator, name)) f
 
 def orderings(plan: ClassPlan, namespace: Iterable[str]) -> dict[str, Any]:
     """The methods that `order=True` adds to a class.
-
-    Args:
-        plan: the plan of the class.
-        namespace: the class body.
 
     Raises:
         DefinitionError: the body has one of them.

@@ -125,11 +125,7 @@ _STATIC_MARKS = {"static": True, "pytree_node": False, "__jax_dataclasses_static
 
 
 def plain_field(default: Any) -> Field:
-    """What `field(default=...)` makes, several times faster: most fields are an annotation and nothing else.
-
-    Args:
-        default: the default, or `dataclasses.MISSING`.
-    """
+    """What `field(default=...)` makes, several times faster: most fields are an annotation and nothing else."""
     made: Any = Field.__new__(Field)
     made.default = default
     made.default_factory = made.kw_only = MISSING
@@ -144,11 +140,7 @@ _NO_METADATA: Mapping[str, Any] = types.MappingProxyType({})
 
 
 def adopt(stranger: Any) -> Field:
-    """A new `Field` with what another field says; the metadata of a standard one may make it static.
-
-    Args:
-        stranger: a `Field`, or what `dataclasses.field` or `jax.tree.static` made.
-    """
+    """A new `Field` with what another field says; the metadata of a standard one may make it static."""
     options: dict[str, Any] = {name: getattr(stranger, name, None) for name in OPTIONS}
     if not isinstance(stranger, Field):
         # Where Equinox keeps it.
@@ -157,11 +149,7 @@ def adopt(stranger: Any) -> Field:
 
 
 def adopt_fields(dataclass_fields: Mapping[str, Any]) -> dict[str, Field]:
-    """The fields and `InitVar`s of a standard dataclass as ours: name -> Field.
-
-    Args:
-        dataclass_fields: its `__dataclass_fields__`.
-    """
+    """The fields and `InitVar`s of a standard dataclass as ours: name -> Field."""
     return {
         name: adopt(stranger).named(name, stranger.type, stranger._field_type is INITVAR_MARKER)
         for name, stranger in dataclass_fields.items()
@@ -173,12 +161,6 @@ def declared_fields(
     struct: str, namespace: dict[str, Any], inherited: dict[str, Field], keyword_only: bool
 ) -> dict[str, Field]:
     """The fields and `InitVar`s that a class body declares: name -> Field, in order.
-
-    Args:
-        struct: the class's name, for messages.
-        namespace: the class body.
-        inherited: what the bases have, by name.
-        keyword_only: the class's option.
 
     Raises:
         DefinitionError: the body says something that no field can be.

@@ -51,6 +51,7 @@ class Flat:
     if TYPE_CHECKING:
         # Not at run time, where `typing.get_type_hints` of every struct would list it.
         __flat__: Any
+        __struct__: ClassPlan
     else:
         __class__ = property(type, _become)
 
@@ -106,29 +107,17 @@ class Incomplete(tuple[Any, ...]):
 
 
 def any_unset(values: Iterable[Any]) -> bool:
-    """Whether an `Unset` is among the values.
-
-    Args:
-        values: the items of half of a flat form.
-    """
+    """Whether an `Unset` is among the values."""
     return Unset in map(type, values)
 
 
 def items(half: Any) -> tuple[Any, ...]:
-    """The items of half of a flat form, unset ones included, without the error for reading them.
-
-    Args:
-        half: children or aux, of any kind.
-    """
+    """The items of half of a flat form, unset ones included, without the error for reading them."""
     return tuple((list if isinstance(half, list) else tuple).__iter__(half))
 
 
 def sealed(half: Any) -> tuple[Any, ...]:
-    """The items as a tuple that nothing can be written to, which raises on reading those that are unset.
-
-    Args:
-        half: children or aux, of any kind.
-    """
+    """The items as a tuple that nothing can be written to, which raises on reading those that are unset."""
     kept = items(half)
     return Incomplete(kept) if any_unset(kept) else kept
 
@@ -149,10 +138,6 @@ def packed(plan: ClassPlan, statics: tuple[Any, ...]) -> tuple[Any, ...]:
 def by_names(plan: ClassPlan, values: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
     """The flat form of a finished object with these field values; of an abandoned one where some are `Unset`.
 
-    Args:
-        plan: the plan of the class.
-        values: name -> value, for every field.
-
     Raises:
         KeyError: a field has no value.
         StaticValueError: a static value cannot be one.
@@ -165,11 +150,7 @@ def by_names(plan: ClassPlan, values: dict[str, Any]) -> tuple[Any, tuple[Any, .
 
 
 def snapshot(self: Any) -> tuple[Any, tuple[Any, ...]]:
-    """The flat form of `self` as it is now, for a copy that later assignments do not reach.
-
-    Args:
-        self: a struct in any state.
-    """
+    """The flat form of `self` as it is now, for a copy that later assignments do not reach."""
     children, aux = self.__flat__
     if not isinstance(children, list):
         return children, aux
@@ -178,24 +159,14 @@ def snapshot(self: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def with_flat(struct: Any, children: Iterable[Any], aux: tuple[Any, ...]) -> Any:
-    """A finished object of the same class with another flat form; no user code runs.
-
-    Args:
-        struct: a struct.
-        children: its new children.
-        aux: its new aux.
-    """
+    """A finished object of the same class with another flat form; no user code runs."""
     made = new(type(struct))
     store(made, (tuple(children) if struct.__struct__.frozen else list(children), aux))
     return made
 
 
 def field_values(self: Any) -> dict[str, Any]:
-    """The set fields of a struct: name -> value, in order.
-
-    Args:
-        self: a struct in any state.
-    """
+    """The set fields of a struct: name -> value, in order."""
     plan: ClassPlan = self.__struct__
     children, aux = getattr(self, "__flat__", None) or ((), ())
     if not type(children) is type(aux) is tuple:
@@ -210,11 +181,7 @@ def field_values(self: Any) -> dict[str, Any]:
 
 
 def raw_values(self: Any) -> dict[str, Any]:
-    """All fields of a struct in order, unset ones included, without the error for reading them.
-
-    Args:
-        self: a struct that is not bare.
-    """
+    """All fields of a struct in order, unset ones included, without the error for reading them."""
     plan: ClassPlan = self.__struct__
     children, aux = map(items, self.__flat__)
     return {name: (aux if f.static else children)[plan.index[name]] for name, f in plan.fields.items()}

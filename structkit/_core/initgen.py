@@ -128,11 +128,6 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
 
     That tells the `__init__` which class it constructs, and `inspect.getsource` and tracebacks its source: a class
     body that is refused leaves nothing behind.
-
-    Args:
-        plan: the plan of the class.
-        module: the class's module, for the function and the name of its source.
-        qualname: the class's qualified name.
     """
     renamed = () if _RESERVED.isdisjoint(plan.arguments) else _renamed_words(plan)
     arguments = tuple([_argument(f) for f in plan.arguments.values()])
@@ -159,22 +154,13 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
 
 
 def is_generated(init: Any) -> bool:
-    """Whether a function is an `__init__` that was made here.
-
-    Args:
-        init: anything.
-    """
+    """Whether a function is an `__init__` that was made here."""
     code = getattr(init, "__code__", None)
     return code is not None and code.co_filename.startswith("<structkit: ")
 
 
 def rebind_post_init(init: Any, post_init: Any) -> None:
-    """Make a generated `__init__` call another `__post_init__`, which was put in the place of the class's own.
-
-    Args:
-        init: the `__init__` of the class.
-        post_init: what stands under `__post_init__` now.
-    """
+    """Make a generated `__init__` call another `__post_init__`, which was put in the place of the class's own."""
     if is_generated(init):
         for name, cell in zip(init.__code__.co_freevars, init.__closure__):
             if name.rstrip("_") == "post_init":
@@ -310,8 +296,8 @@ def _compile(source: str) -> types.CodeType:
     """The code of a function all of whose names, but for its own variables, are cells."""
     module = ast.parse(source)
     names = sorted({node.id for node in ast.walk(module) if isinstance(node, ast.Name)})
-    outer = ast.parse(f"def make({', '.join(names)}): pass")
-    outer.body[0].body = module.body  # type: ignore[attr-defined]
+    outer: Any = ast.parse(f"def make({', '.join(names)}): pass")
+    outer.body[0].body = module.body
     for node in ast.walk(outer):
         if "lineno" in node._attributes:
             located: Any = node

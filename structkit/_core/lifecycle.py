@@ -62,11 +62,7 @@ _NO_LOCK = contextlib.nullcontext()
 
 
 def start(plan: ClassPlan) -> tuple[list[Any], tuple[Any, ...]]:
-    """What construction starts with: the children and aux, with defaults, and `Unset` where there is none.
-
-    Args:
-        plan: the plan of the class.
-    """
+    """What construction starts with: the children and aux, with defaults, and `Unset` where there is none."""
     if plan.start is None:
         children = [_first_value(plan, name) for name in plan.data_names]
         plan.start = children, packed(plan, tuple([_first_value(plan, name) for name in plan.static_names]))
@@ -80,29 +76,18 @@ def _first_value(plan: ClassPlan, name: str) -> Any:
 
 
 def is_bare(self: Any) -> bool:
-    """Whether an object has no flat form yet.
-
-    Args:
-        self: an object of a struct class.
-    """
+    """Whether an object has no flat form yet."""
     return not hasattr(self, "__flat__")
 
 
 def begin(self: Any) -> None:
-    """Turn a bare object into a draft.
-
-    Args:
-        self: the object whose outermost `__init__` starts.
-    """
+    """Turn a bare object into a draft."""
     children, aux = start(self.__struct__)
     store(self, (Draft(children), aux))
 
 
 def finish(self: Any) -> None:
     """Close a draft: fill in what has a default, refuse what is unset, freeze, run the checks.
-
-    Args:
-        self: the object whose outermost `__init__` returns.
 
     Raises:
         MissingFieldError: fields are unset.
@@ -146,22 +131,13 @@ def _converted(plan: ClassPlan, name: str, value: Any) -> Any:
 
 
 def abandon(self: Any) -> None:
-    """Freeze what a failed `__init__` leaves: it keeps its values for a debugger, and nothing can be assigned.
-
-    Args:
-        self: the object whose `__init__` raised.
-    """
+    """Freeze what a failed `__init__` leaves: it keeps its values for a debugger, and nothing can be assigned."""
     if not is_bare(self):
         store(self, snapshot(self))
 
 
 def assign(self: Any, name: str, value: Any) -> None:
     """Set a field of an object that may be written to. The converter runs, unless the object is filled from outside.
-
-    Args:
-        self: the object.
-        name: the field's name.
-        value: any value, before conversion.
 
     Raises:
         FrozenInstanceError: the object is finished.
@@ -208,11 +184,6 @@ def _put(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
 
 def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
     """Write what a generated `__init__` was given into the draft that is open.
-
-    Args:
-        self: an object under construction, of the `__init__`'s class or a subclass.
-        names: the fields to set.
-        values: their values, converted.
 
     Raises:
         FrozenInstanceError: the object is finished.
@@ -267,11 +238,7 @@ def _as_draft(self: Any, work: Callable[[], Any]) -> Any:
 
 
 def wrap_init(init: Callable[..., Any]) -> Callable[..., None]:
-    """A user's `__init__`, with a draft around it where it is the outermost one.
-
-    Args:
-        init: the function from the class body.
-    """
+    """A user's `__init__`, with a draft around it where it is the outermost one."""
 
     @functools.wraps(init)
     def __init__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -292,11 +259,7 @@ def wrap_init(init: Callable[..., Any]) -> Callable[..., None]:
 
 
 def wrap_setstate(setstate: Callable[[Any, Any], Any]) -> Callable[[Any, Any], None]:
-    """A user's `__setstate__`, with a draft around it: it may assign in any way, and the object is finished after it.
-
-    Args:
-        setstate: the function from the class body or a mixin.
-    """
+    """A user's `__setstate__`, with a draft around it: it may assign in any way, and finishes the object."""
 
     @functools.wraps(setstate)
     def __setstate__(self: Any, state: Any) -> Any:
@@ -311,9 +274,6 @@ def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
     """A user's `__post_init__`, which may write once more to an object that another package has filled.
 
     The generated `__init__` calls the function itself, and pays nothing for this.
-
-    Args:
-        post_init: the function from the class body or a mixin.
     """
 
     @functools.wraps(post_init)
@@ -337,16 +297,12 @@ def nothing(self: Any) -> None:
     """Do nothing: the `__post_init__` of a class that has checks alone, for packages that fill objects."""
 
 
-checks_alone = wrap_post_init(nothing)
+checks_alone: Any = wrap_post_init(nothing)
 checks_alone.__name__ = checks_alone.__qualname__ = "__post_init__"
 
 
 def as_function(method: Any) -> Callable[..., Any]:
-    """What can be called with an object first, from whatever stands in a class body under a method's name.
-
-    Args:
-        method: a function, or a descriptor that binds.
-    """
+    """What can be called with an object first, from whatever stands in a class body under a method's name."""
     if isinstance(method, types.FunctionType):
         return method
     return lambda self, *args: method.__get__(self, type(self))(*args)
@@ -354,11 +310,6 @@ def as_function(method: Any) -> Callable[..., Any]:
 
 def build(cls: Any, values: dict[str, Any], call: str) -> Any:
     """A finished object of `cls` with these field values, made without running any user code.
-
-    Args:
-        cls: a struct class.
-        values: name -> value. Each must be a field; one that is left out takes its default.
-        call: what asked for it, for messages.
 
     Raises:
         MissingFieldError: a field without a default is left out.
@@ -372,11 +323,6 @@ def build(cls: Any, values: dict[str, Any], call: str) -> Any:
 
 def with_defaults(plan: ClassPlan, values: dict[str, Any], call: str) -> dict[str, Any]:
     """The field values with the defaults of those that are left out.
-
-    Args:
-        plan: the plan of the class.
-        values: name -> value.
-        call: what asked for it, for messages.
 
     Raises:
         MissingFieldError: a field without a default is left out.

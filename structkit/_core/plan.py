@@ -107,12 +107,6 @@ def _restore_plan(attributes: dict[str, Any]) -> ClassPlan:
 def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], options: dict[str, bool]) -> ClassPlan:
     """The plan of the class that these arguments of a metaclass describe; `namespace` is left as it is.
 
-    Args:
-        name: the class's name.
-        bases: its bases.
-        namespace: what the class body left behind.
-        options: the class options that were given.
-
     Raises:
         DefinitionError: the class body cannot become a struct.
         MutableDefaultError: a default is mutable.
@@ -144,11 +138,7 @@ class_mro: Callable[[Any], tuple[Any, ...]] = vars(type)["__mro__"].__get__
 
 
 def plan_of(cls: type) -> ClassPlan | None:
-    """The plan of `cls`, or None when it is no struct class.
-
-    Args:
-        cls: any class. (Read past the metaclass, which serves defaults.)
-    """
+    """The plan of `cls`, or None when it is no struct class."""
     plan: ClassPlan | None = class_dict(cls).get("__struct__")
     return plan
 
@@ -347,10 +337,6 @@ def _check_order(plan: ClassPlan) -> None:
 def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
     """The class options among `keywords`, and the others, which are for `__init_subclass__`.
 
-    Args:
-        name: the class's name, for messages.
-        keywords: the keywords of the class statement.
-
     Raises:
         DefinitionError: options that exclude each other.
     """
@@ -362,12 +348,7 @@ def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, bool],
 
 
 def unknown_option(name: str, keywords: dict[str, Any]) -> DefinitionError:
-    """The error for class keywords that neither the options nor an `__init_subclass__` take.
-
-    Args:
-        name: the class's name.
-        keywords: the keywords that nothing takes.
-    """
+    """The error for class keywords that neither the options nor an `__init_subclass__` take."""
     unknown = next((keyword for keyword in keywords if nearest(keyword, OPTIONS)), next(iter(keywords)))
     return DefinitionError(
         name,

@@ -42,11 +42,7 @@ def pformat(tree: Any, *, width: int = WIDTH, indent: int = INDENT) -> str:
 
 
 def struct_repr(struct: Any) -> str:
-    """`Linear(weight=f32[784,128], activation=relu)`, on several lines when long; never fails.
-
-    Args:
-        struct: a struct in any state: with unset fields, tracers, deleted arrays, cycles.
-    """
+    """`Linear(weight=f32[784,128], activation=relu)`, on several lines when long; never fails."""
     import wadler_lindig
 
     try:
@@ -78,12 +74,7 @@ def _one_line(struct: Any) -> str | None:
 
 
 def class_text(cls: Any, call: inspect.Signature | None) -> str:
-    """The `__doc__` of a class that has none: how it is called, and its fields where that does not say it all.
-
-    Args:
-        cls: a struct class.
-        call: its signature, None if it has none.
-    """
+    """The `__doc__` of a class that has none: how it is called, and its fields where that does not say it all."""
     plan: ClassPlan = cls.__struct__
     fields = plan.fields.values()
     lines = [f"{cls.__name__}{'(...)' if call is None else _call_text(call)}"]
@@ -116,21 +107,12 @@ class _Default:
 
 
 def plain_doc(value: Any) -> Any:
-    """The document of a value that says by itself how it prints.
-
-    Args:
-        value: anything.
-    """
+    """The document of a value that says by itself how it prints."""
     return _text(repr(value))
 
 
 def struct_doc(struct: Any, **options: Any) -> Any:
-    """The document of a struct: its name and the fields that are shown.
-
-    Args:
-        struct: a struct in any state.
-        **options: `wadler_lindig`'s own, passed through.
-    """
+    """The document of a struct: its name and the fields that are shown."""
     import wadler_lindig
 
     plan: ClassPlan = struct.__struct__
@@ -259,13 +241,7 @@ def _is_function(value: Any) -> bool:
 
 
 def ipython_pretty(self: Any, printer: Any, cycle: bool) -> None:
-    """What IPython shows, in the width that it has.
-
-    Args:
-        self: a struct.
-        printer: IPython's.
-        cycle: whether the object is being printed already.
-    """
+    """What IPython shows, in the width that it has."""
     room = max(printer.max_width - printer.output_width, 1)
     text = f"{type(self).__name__}(...)" if cycle else pformat(self, width=room)
     for i, line in enumerate(text.splitlines()):
@@ -275,26 +251,13 @@ def ipython_pretty(self: Any, printer: Any, cycle: bool) -> None:
 
 
 def pprint_struct(printer: Any, struct: Any, stream: Any, indent: int, allowance: int, *_: Any) -> None:
-    """What `pprint` writes where one line is too short, in the width that it has.
-
-    Args:
-        printer: its `PrettyPrinter`.
-        struct: a struct.
-        stream: where to write.
-        indent: of lines after the first one.
-        allowance: what follows on the last line.
-        *_: its context and level.
-    """
+    """What `pprint` writes where one line is too short, in the width that it has."""
     text = pformat(struct, width=max(printer._width - indent - allowance, 1))
     stream.write(text.replace("\n", "\n" + " " * indent))
 
 
 def rich_repr(self: Any) -> Any:
-    """The fields with their values for rich, which lays them out; arrays are shown as everywhere.
-
-    Args:
-        self: a struct.
-    """
+    """The fields with their values for rich, which lays them out; arrays are shown as everywhere."""
     plan: ClassPlan = self.__struct__
     for name, value in field_values(self).items():
         if plan.fields[name].repr:

@@ -14,11 +14,7 @@ flatten: Callable[[Any], Any] = operator.attrgetter("__flat__")
 
 
 def flatten_mutable(struct: Any) -> Any:
-    """The flat form of a mutable struct, with a snapshot of the children: JAX may keep what it is given.
-
-    Args:
-        struct: a struct whose class says `frozen=False`.
-    """
+    """The flat form of a mutable struct, with a snapshot of the children: JAX may keep what it is given."""
     children, aux = struct.__flat__
     return tuple(children), aux
 
@@ -34,11 +30,7 @@ def flatten_with_keys(struct: Any) -> tuple[Any, Any]:
 
 
 def make_unflatten(cls: type) -> Callable[[Any, Any], Any]:
-    """The function that puts children of any kind into an object of `cls`; no user code runs in it.
-
-    Args:
-        cls: a frozen struct class.
-    """
+    """The function that puts children of any kind into an object of `cls`; no user code runs in it."""
 
     def unflatten(aux: Any, children: Any) -> Any:
         struct = new(cls)
@@ -49,11 +41,7 @@ def make_unflatten(cls: type) -> Callable[[Any, Any], Any]:
 
 
 def make_unflatten_mutable(cls: type) -> Callable[[Any, Any], Any]:
-    """The same for a mutable struct, whose children are a list.
-
-    Args:
-        cls: a struct class that says `frozen=False`.
-    """
+    """The same for a mutable struct, whose children are a list."""
 
     def unflatten(aux: Any, children: Any) -> Any:
         struct = new(cls)
@@ -71,12 +59,7 @@ observers: list[Callable[[type], None]] = []
 
 
 def register(cls: type, frozen: bool) -> None:
-    """Make a struct class a pytree node, unless code of a base's `__init_subclass__` has already made it one.
-
-    Args:
-        cls: the class.
-        frozen: whether finished objects refuse assignment.
-    """
+    """Make a struct class a pytree node, unless code of a base's `__init_subclass__` has already made it one."""
     if frozen:
         register_node(cls, flatten_with_keys, make_unflatten(cls), flatten)
     else:
@@ -84,14 +67,7 @@ def register(cls: type, frozen: bool) -> None:
 
 
 def register_node(cls: type, flatten_with_keys: Any, unflatten: Any, flatten: Any) -> None:
-    """Make `cls` a pytree node with these functions, unless it is one.
-
-    Args:
-        cls: a class.
-        flatten_with_keys: gives the children with their key path entries, and aux.
-        unflatten: takes aux and children.
-        flatten: gives the children and aux.
-    """
+    """Make `cls` a pytree node with these functions, unless it is one."""
     classes.append(cls)
     for tell in [*observers]:
         tell(cls)

@@ -23,10 +23,6 @@ _S = TypeVar("_S")
 def known_plan(call: str, cls: Any) -> ClassPlan:
     """The plan of a struct class.
 
-    Args:
-        call: the name of the function that was called, for the message.
-        cls: a class.
-
     Raises:
         NotAStructError: it is no struct class.
     """
@@ -122,10 +118,6 @@ def replace_method(self: Any, /, **changes: Any) -> Any:
 def put_fields(self: Any, changes: Mapping[str, Any]) -> Any:
     """A copy with changes put straight into the flat form; no user code runs.
 
-    Args:
-        self: a struct.
-        changes: the new values by name.
-
     Raises:
         UnknownFieldError: a name is no field.
         StaticValueError: a value cannot be static.
@@ -167,11 +159,6 @@ def _reconstructed(self: Any, plan: ClassPlan, changes: dict[str, Any]) -> Any:
 
 def completed(plan: ClassPlan, values: dict[str, Any], call: str) -> dict[str, Any]:
     """The field values that a pickle of an older class holds, with the defaults of fields that came since.
-
-    Args:
-        plan: the plan of the class.
-        values: name -> value.
-        call: what asked for it, for messages.
 
     Raises:
         UnknownFieldError: a field has gone since.

@@ -149,9 +149,10 @@ def derived(*, init: bool = False, **options: Any) -> Any:
 
 # What each takes, for `help` and completion: the overloads above are for static checkers.
 _PARAMETERS = inspect.signature(Field).parameters
-for _specifier, _fixed in ((field, ()), (static, ("static", "spec")), (derived, ("init", "kw_only"))):
+_FIXED: dict[Any, tuple[str, ...]] = {field: (), static: ("static", "spec"), derived: ("init", "kw_only")}
+for _specifier, _fixed in _FIXED.items():
     _kept = [parameter for name, parameter in _PARAMETERS.items() if name not in _fixed]
-    _specifier.__signature__ = inspect.Signature(_kept)  # type: ignore[attr-defined]
+    _specifier.__signature__ = inspect.Signature(_kept)
 
 
 def _made(specifier: Any, options: dict[str, Any], **fixed: Any) -> Field:

@@ -34,11 +34,6 @@ SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
 def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The aux half of a flat form: names (and tags), then the values; `()` for a class without static fields.
 
-    Args:
-        struct: the class's name, for messages.
-        names: the names of the static fields.
-        values: their values, in the same order.
-
     Raises:
         StaticValueError: a value is unhashable, an array, or not equal to itself.
     """

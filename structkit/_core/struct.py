@@ -316,11 +316,7 @@ def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], e
 
 
 def _is_layout_conflict(error: BaseException | None) -> bool:
-    """Whether Python said that the objects of two bases cannot be laid out in one.
-
-    Args:
-        error: what was raised when a class was made.
-    """
+    """Whether Python said that the objects of two bases cannot be laid out in one."""
     return isinstance(error, TypeError) and ("lay-out conflict" in str(error) or "layout conflict" in str(error))
 
 

@@ -23,21 +23,13 @@ MODULE = "flax.serialization"
 
 
 def to_state_dict(struct: Any) -> dict[str, Any]:
-    """The data fields by name, each as flax's own state dict of it. Static fields are no state.
-
-    Args:
-        struct: any struct.
-    """
+    """The data fields by name, each as flax's own state dict of it. Static fields are no state."""
     flax: Any = sys.modules[MODULE]
     return {name: flax.to_state_dict(child) for name, child in _data(struct).items()}
 
 
 def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
     """A struct like `target` with the data of `state`; like unflattening, it runs no user code.
-
-    Args:
-        target: a struct, which gives the class, the statics and the structure of the data.
-        state: what `to_state_dict` returned, or what was read from disk.
 
     Raises:
         ValueError: a data field is missing in the state, or a name in it is no data field; in flax's words.

@@ -19,10 +19,6 @@ ATTRIBUTE, ITEM = "attribute", "item"
 def read(tree: Any, path: Path) -> Any:
     """The value at a place.
 
-    Args:
-        tree: any pytree.
-        path: the steps from its root.
-
     Raises:
         PlaceError: there is no such place.
     """
@@ -34,11 +30,6 @@ def read(tree: Any, path: Path) -> Any:
 
 def write(tree: Any, path: Path, value: Any) -> Any:
     """A copy of the tree with another value at a place.
-
-    Args:
-        tree: any pytree.
-        path: the steps from its root.
-        value: anything; a static field takes what a constructor would.
 
     Raises:
         PlaceError: there is no such place.
@@ -58,11 +49,6 @@ def described(path: Path) -> str:
 
 def child(node: Any, step: Step, path: Path) -> Any:
     """What is one step below a node.
-
-    Args:
-        node: any pytree node.
-        step: the step.
-        path: the steps from the root to the child, for messages.
 
     Raises:
         PlaceError: there is no such child.
@@ -113,11 +99,7 @@ def _struct_place(node: Any, step: Step, path: Path) -> None:
 
 
 def one_level(node: Any) -> tuple[list[Any], list[Any], Any] | None:
-    """The keys and children of any pytree node, and the treedef of this level alone; None for a leaf.
-
-    Args:
-        node: anything.
-    """
+    """The keys and children of any pytree node, and the treedef of this level alone; None for a leaf."""
     pairs, treedef = tree_flatten_with_path(node, is_leaf=lambda inner: inner is not node)
     if len(pairs) == 1 and not pairs[0][0]:
         return None
