@@ -47,6 +47,32 @@ else:
     GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType,)
 
 if TYPE_CHECKING:
+    from typing import ParamSpec, Protocol, Self, TypeVar, overload
+
+    _P = ParamSpec("_P")
+    _R_co = TypeVar("_R_co", covariant=True)
+    _T = TypeVar("_T")
+
+    class _SupportsReplace(Protocol[_P, _R_co]):
+        def __replace__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
+
+    class _UncheckedReplace(Protocol[_R_co]):
+        def __call__(self, /, **changes: Any) -> _R_co: ...
+
+    class ReplaceDescriptor:
+        """`replace` with the keywords of `__replace__`, which most checkers make for dataclasses on 3.13 and later.
+
+        For older targets the names and types of changes stay unchecked, but the result is known.
+        """
+
+        @overload
+        def __get__(self, obj: None, owner: type[Any], /) -> Self: ...
+        @overload
+        def __get__(self, obj: _SupportsReplace[_P, Any], owner: type[_T], /) -> Callable[_P, _T]: ...
+        @overload
+        def __get__(self, obj: object, owner: type[_T], /) -> _UncheckedReplace[_T]: ...
+        def __get__(self, obj: Any, owner: type[Any], /) -> Any: ...
+
     # JAX leaves the type of key path entries open; in these signatures it is `Any`.
     def keystr(keys: tuple[Any, ...]) -> str: ...
     def register_pytree_with_keys(

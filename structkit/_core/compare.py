@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from structkit._core.flat import Flat, items
-from structkit._core.plan import ClassPlan
+from structkit._core.plan import ClassPlan, class_dict
 from structkit._core.statics import SCALARS, pack_statics
 from structkit.errors import DefinitionError, UnhashableFieldError
 
@@ -26,8 +26,15 @@ _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray, np.generic)
 _LEAVES: tuple[type[Any], ...] = (*_ARRAYS, bool, int, float, complex)
 _BOOLS: tuple[type[Any], ...] = (bool, np.bool_)
 
-# A method of C, since JAX asks for each node.
-_is_struct: Callable[[Any], bool] = Flat.__instancecheck__
+
+def _is_struct(value: Any) -> bool:
+    """Whether it is a struct or an object of `structkit.struct`, whose class says what is compared."""
+    return isinstance(value, Flat) or _is_node(value)
+
+
+def _is_node(value: Any) -> bool:
+    return "__node__" in class_dict(type(value))
+
 
 # `cls.__eq__` would go through the metaclass, which serves the defaults of fields in Python code.
 _class_attribute: Callable[[Any, str], Any] = type.__getattribute__
@@ -110,6 +117,8 @@ def _equal_in_turn(waiting: list[tuple[Any, Any]]) -> Any:
             verdict = (kind is not tuple and _met(a, b, entered)) or _compare_containers(a, b, inner)
         elif isinstance(a, _ARRAYS):
             verdict = _equal_leaves(a, b)
+        elif _is_node(a):
+            verdict = a == b
         else:
             verdict = _compare_nodes(a, b, inner)
         if not isinstance(verdict, _BOOLS):
@@ -189,6 +198,40 @@ def _equal_opaque(a: Any, b: Any) -> bool:
         return a is b or bool(a == b)
     except Exception:
         return False
+
+
+def equal_values(values: tuple[Any, ...], others: tuple[Any, ...]) -> Any:
+    """Whether two tuples of fields are equal as Python's tuples are, but arrays by shape, dtype and contents.
+
+    A bool, or a traced boolean inside a trace; arrays raise nothing.
+    """
+    if SCALARS.issuperset(map(type, values)) and SCALARS.issuperset(map(type, others)):
+        return values == others
+    verdict: Any = True
+    for a, b in zip(values, others):
+        same = _equal_as_python(a, b)
+        verdict = same if verdict is True or same is False else jnp.logical_and(verdict, same)
+        if same is False:
+            break
+    # Not into structs: they say so themselves, and may hold one another.
+    leaves = jax.tree.leaves((values, others), is_leaf=_is_struct) if isinstance(verdict, bool) else ()
+    return jnp.asarray(verdict) if any([isinstance(leaf, jax.core.Tracer) for leaf in leaves]) else verdict
+
+
+def _equal_as_python(a: Any, b: Any) -> Any:
+    if a is b and not _is_node(a):
+        return True
+    arrays = isinstance(a, _ARRAYS) or isinstance(b, _ARRAYS)
+    if arrays and not np.ndim(a) == np.ndim(b) == 0:
+        return _equal_leaves(a, b)
+    try:
+        same = a == b
+        return same if isinstance(same, jax.core.Tracer) else bool(same)
+    except RecursionError:
+        raise
+    except Exception:
+        # An array in a container has no truth value.
+        return _equal_in_turn([(a, b)])
 
 
 def equal_callables(self: Any, other: Any) -> Any:
@@ -307,10 +350,8 @@ def _hash_tree(value: Any) -> int:
         return hash(value)
     if type(value) is tuple:
         return hash(tuple(map(_hash_tree, value)))
-    if type(value).__hash__ is None:
-        return hash(value)
-    leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
-    if len(leaves) == 1 and leaves[0] is value:
+    leaves, treedef = (None, None) if type(value).__hash__ is None else jax.tree.flatten(value, is_leaf=_is_struct)
+    if leaves is None or (len(leaves) == 1 and leaves[0] is value):
         return hash(value)
     return hash((treedef, *map(_hash_tree, leaves)))
 

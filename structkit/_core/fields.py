@@ -17,6 +17,7 @@ from structkit._core.statics import pack_statics
 from structkit.errors import DefinitionError, MutableDefaultError
 
 MISSING: Any = dataclasses.MISSING
+_SENTINEL: type[Any] = type(MISSING)
 
 
 if TYPE_CHECKING:
@@ -142,6 +143,8 @@ _NO_METADATA: Mapping[str, Any] = types.MappingProxyType({})
 def adopt(stranger: Any) -> Field:
     """A new `Field` with what another field says; the metadata of a standard one may make it static."""
     options: dict[str, Any] = {name: getattr(stranger, name, None) for name in OPTIONS}
+    # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
+    options = {name: MISSING if isinstance(value, _SENTINEL) else value for name, value in options.items()}
     if not isinstance(stranger, Field):
         # Where Equinox keeps it.
         options["converter"] = stranger.metadata.get("converter")

@@ -110,7 +110,7 @@ def _fill_defaults(self: Any, plan: ClassPlan) -> None:
     for name, value in raw_values(self).items():
         if type(value) is not Unset:
             continue
-        default = _default(plan.fields[name])
+        default = default_value(plan.fields[name])
         if default is MISSING:
             unset.append(name)
         else:
@@ -120,7 +120,7 @@ def _fill_defaults(self: Any, plan: ClassPlan) -> None:
         raise MissingFieldError(plan.name, unset, f"{plan.name}.{where}")
 
 
-def _default(f: Field) -> Any:
+def default_value(f: Field) -> Any:
     """The default of a field for one object; `dataclasses.MISSING` without one."""
     return f.default if f.default_factory is MISSING else f.default_factory()
 
@@ -308,30 +308,12 @@ def as_function(method: Any) -> Callable[..., Any]:
     return lambda self, *args: method.__get__(self, type(self))(*args)
 
 
-def build(cls: Any, values: dict[str, Any], call: str) -> Any:
-    """A finished object of `cls` with these field values, made without running any user code.
+def build(cls: Any, values: dict[str, Any]) -> Any:
+    """A finished object of `cls` with a value for each field, made without running any user code.
 
     Raises:
-        MissingFieldError: a field without a default is left out.
         StaticValueError: a static value cannot be one.
     """
-    plan: ClassPlan = type.__getattribute__(cls, "__struct__")
     made = new(cls)
-    store(made, by_names(plan, with_defaults(plan, values, call)))
+    store(made, by_names(type.__getattribute__(cls, "__struct__"), values))
     return made
-
-
-def with_defaults(plan: ClassPlan, values: dict[str, Any], call: str) -> dict[str, Any]:
-    """The field values with the defaults of those that are left out.
-
-    Raises:
-        MissingFieldError: a field without a default is left out.
-    """
-    missing = [name for name in plan.fields if name not in values]
-    if not missing:
-        return values
-    defaults = {name: _default(plan.fields[name]) for name in missing}
-    unset = [name for name, default in defaults.items() if default is MISSING]
-    if unset:
-        raise MissingFieldError(plan.name, unset, call)
-    return {**values, **defaults}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from structkit._core.fields import MISSING
+from structkit._core.fields import MISSING, Field
 from structkit._core.flat import Flat, new, store, with_flat
-from structkit._core.lifecycle import build, with_defaults
+from structkit._core.lifecycle import build, default_value
 from structkit._core.plan import GENERATED, ClassPlan, plan_of
+from structkit._core.registry import node_of
 from structkit.errors import (
     BaseInstantiationError,
+    MissingFieldError,
     NotAStructError,
     NotReplaceableError,
     StaticValueError,
@@ -56,12 +59,15 @@ def construct(cls: type[_S], /, **values: Any) -> _S:
         >>> construct(Positive, x=-1.0)
         Positive(x=-1.0)
     """
+    node = node_of(cls)
+    if node is not None:
+        return node.build(completed(cls.__name__, node.fields, values, f"construct({cls.__name__}, ...)"))  # type: ignore[no-any-return]
     plan = known_plan("construct", cls)
     if plan.is_root:
         raise BaseInstantiationError
-    _refuse_unknown(plan, values, "construct")
+    completed_values = completed(plan.name, plan.fields, values, f"construct({plan.name}, ...)")
     try:
-        return build(cls, values, f"construct({plan.name}, ...)")  # type: ignore[no-any-return]
+        return build(cls, completed_values)  # type: ignore[no-any-return]
     except StaticValueError as error:
         convert = plan.fields[error.field].converter if error.field in plan.fields else None
         if convert is None:
@@ -94,7 +100,9 @@ def replace(struct: _S, /, **changes: Any) -> _S:
         Point(x=1.0, y=3.0)
     """
     if not isinstance(struct, Flat):
-        raise NotAStructError("replace", type(struct).__name__)
+        if node_of(type(struct)) is None:
+            raise NotAStructError("replace", type(struct).__name__)
+        return dataclasses.replace(struct, **changes)  # type: ignore[type-var]
     return replace_method(struct, **changes)  # type: ignore[no-any-return]
 
 
@@ -123,7 +131,7 @@ def put_fields(self: Any, changes: Mapping[str, Any]) -> Any:
         StaticValueError: a value cannot be static.
     """
     plan: ClassPlan = self.__struct__
-    _refuse_unknown(plan, changes, "replace")
+    _refuse_unknown(plan, changes)
     children, aux = self.__flat__
     children = [changes.get(name, value) for name, value in zip(plan.data_names, children)]
     if any(plan.fields[name].static for name in changes):
@@ -138,7 +146,7 @@ def _reconstructed(self: Any, plan: ClassPlan, changes: dict[str, Any]) -> Any:
         for check in plan.checks:
             check(made)
         return made
-    _refuse_unknown(plan, changes, "replace")
+    _refuse_unknown(plan, changes)
     arguments: dict[str, Any] = {}
     for name, f in plan.arguments.items():
         if not f.init:
@@ -157,20 +165,27 @@ def _reconstructed(self: Any, plan: ClassPlan, changes: dict[str, Any]) -> Any:
     return type(self)(**arguments)
 
 
-def completed(plan: ClassPlan, values: dict[str, Any], call: str) -> dict[str, Any]:
-    """The field values that a pickle of an older class holds, with the defaults of fields that came since.
+def completed(struct: str, fields: dict[str, Field], values: dict[str, Any], call: str) -> dict[str, Any]:
+    """The field values with the defaults of those that are left out.
 
     Raises:
-        UnknownFieldError: a field has gone since.
-        MissingFieldError: one without a default came.
+        UnknownFieldError: a name is no field.
+        MissingFieldError: a field without a default is left out.
     """
     for name in values:
-        if name not in plan.fields:
-            raise UnknownFieldError(plan.name, name, plan.fields, call)
-    return with_defaults(plan, values, call)
+        if name not in fields:
+            raise UnknownFieldError(struct, name, fields, call.partition("(")[0])
+    missing = [name for name in fields if name not in values]
+    if not missing:
+        return values
+    defaults = {name: default_value(fields[name]) for name in missing}
+    unset = [name for name, default in defaults.items() if default is MISSING]
+    if unset:
+        raise MissingFieldError(struct, unset, call)
+    return {**values, **defaults}
 
 
-def _refuse_unknown(plan: ClassPlan, values: Mapping[str, Any], call: str) -> None:
+def _refuse_unknown(plan: ClassPlan, values: Mapping[str, Any]) -> None:
     for name in values:
-        if name not in (plan.fields if call == "construct" else plan.arguments):
-            raise UnknownFieldError(plan.name, name, plan.fields, call)
+        if name not in plan.arguments:
+            raise UnknownFieldError(plan.name, name, plan.fields, "replace")

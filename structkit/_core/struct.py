@@ -7,7 +7,7 @@ import dataclasses
 import types
 from abc import ABCMeta
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from typing_extensions import dataclass_transform
 
@@ -34,14 +34,10 @@ from structkit._core.pretty import (
     struct_doc,
     struct_repr,
 )
-from structkit._core.registry import register
+from structkit._core.registry import node_of, register
 from structkit._core.specifiers import derived, field, static
 from structkit._core.statics import SCALARS
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
-
-_P = ParamSpec("_P")
-_R_co = TypeVar("_R_co", covariant=True)
-_T = TypeVar("_T")
 
 # Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace.
 _OURS = ("__delattr__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__", "__setattr__")
@@ -69,6 +65,8 @@ class _Params(NamedTuple):
 
 
 if TYPE_CHECKING:
+    from structkit._bridges import ReplaceDescriptor
+
     # Static checkers understand struct classes through `dataclass_transform`; the metaclass would only confuse them.
     StructMeta = ABCMeta
 else:
@@ -231,6 +229,10 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
         first = next((base for base in plan.new_bases if name in class_dict(base)), object)
         if plan_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
             members[name] = _nearest_struct_member(plan, name)
+    replaces = next((base for base in plan.new_bases if "replace" in class_dict(base)), object)
+    if node_of(replaces) is not None and "replace" not in namespace:
+        # Made for the fields of that class.
+        members["replace"] = ours["replace"]
     real = any(["__dict__" in class_dict(base) for base in plan.new_bases if plan_of(base) is None])
     if real and "__dict__" not in namespace:
         # A mixin without slots brings a real one, which holds no field.
@@ -331,29 +333,6 @@ class _Doc:
         return class_text(owner, call)
 
 
-if TYPE_CHECKING:
-
-    class _SupportsReplace(Protocol[_P, _R_co]):
-        def __replace__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
-
-    class _UncheckedReplace(Protocol[_R_co]):
-        def __call__(self, /, **changes: Any) -> _R_co: ...
-
-    class _ReplaceDescriptor:
-        """`replace` with the keywords of `__replace__`, which most checkers make for dataclasses on 3.13 and later.
-
-        For older targets the names and types of changes stay unchecked, but the result is known.
-        """
-
-        @overload
-        def __get__(self, obj: None, owner: type[Any], /) -> Self: ...
-        @overload
-        def __get__(self, obj: _SupportsReplace[_P, Any], owner: type[_T], /) -> Callable[_P, _T]: ...
-        @overload
-        def __get__(self, obj: object, owner: type[_T], /) -> _UncheckedReplace[_T]: ...
-        def __get__(self, obj: Any, owner: type[Any], /) -> Any: ...
-
-
 @dataclass_transform(eq_default=True, frozen_default=True, field_specifiers=(field, static, derived))
 class Struct(flat.Flat, metaclass=StructMeta):
     """A frozen, typed class with fields that every JAX transformation understands; inherit from it.
@@ -382,7 +361,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
-        replace: ClassVar[_ReplaceDescriptor]
+        replace: ClassVar[ReplaceDescriptor]
         """A copy with some fields changed; see `structkit.replace`."""
 
         def __init_subclass__(
@@ -466,7 +445,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
         plan: ClassPlan = self.__struct__
         if type(state) is not dict or state.keys() != plan.fields.keys():
             # Fields came or went since the pickle was made.
-            state = replace.completed(plan, dict(**state), f"unpickling {plan.name}")
+            state = replace.completed(plan.name, plan.fields, dict(**state), f"unpickling {plan.name}")
         flat.store(self, flat.by_names(plan, state))
 
 
@@ -495,7 +474,8 @@ def is_struct(value: Any) -> bool:
         >>> is_struct(Point), is_struct(Point(1.0)), is_struct(1.0)
         (True, True, False)
     """
-    return isinstance(value if isinstance(value, type) else type(value), StructMeta)
+    cls = value if isinstance(value, type) else type(value)
+    return isinstance(cls, StructMeta) or node_of(cls) is not None
 
 
 def fields(struct: Any) -> tuple[Field, ...]:
@@ -515,5 +495,6 @@ def fields(struct: Any) -> tuple[Field, ...]:
         >>> [(f.name, f.static) for f in fields(Point)]
         [('x', False), ('unit', True)]
     """
-    cls = type(struct) if isinstance(struct, flat.Flat) else struct
-    return tuple(replace.known_plan("fields", cls).fields.values())
+    cls = struct if isinstance(struct, type) else type(struct)
+    known = node_of(cls) or replace.known_plan("fields", cls)
+    return tuple(known.fields.values())

@@ -50,10 +50,16 @@ def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
             f'Unknown field(s) "{unknown}" in state dict while restoring an instance of {name_of_class} '
             f"at path {flax.current_path()}"
         )
+    node = registry.node_of(type(target))
+    if node is not None:
+        return node.changed(target, restored)
     return with_flat(target, restored.values(), target.__flat__[1])
 
 
 def _data(struct: Any) -> dict[str, Any]:
+    node = registry.node_of(type(struct))
+    if node is not None:
+        return {name: getattr(struct, name) for name in node.data_names}
     plan: ClassPlan = struct.__struct__
     return dict(zip(plan.data_names, struct.__flat__[0]))
 

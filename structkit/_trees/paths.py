@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from structkit._bridges import tree_flatten_with_path
-from structkit._core.flat import Flat
-from structkit._core.plan import ClassPlan
+from structkit._core.fields import Field
+from structkit._core.plan import plan_of
+from structkit._core.registry import node_of
 from structkit._core.replace import put_fields
 from structkit.errors import PlaceError, nearest
 
@@ -53,7 +54,7 @@ def child(node: Any, step: Step, path: Path) -> Any:
     Raises:
         PlaceError: there is no such child.
     """
-    if isinstance(node, Flat):
+    if _fields_of(node) is not None:
         _struct_place(node, step, path)
         return getattr(node, step[1])
     if _holds(node, step[0], step[1]):
@@ -74,13 +75,17 @@ def _with(node: Any, path: Path, value: Any, done: Path) -> Any:
         return value
     step, rest = path[0], path[1:]
     here = (*done, step)
-    if isinstance(node, Flat):
+    fields = _fields_of(node)
+    if fields is not None:
         _struct_place(node, step, here)
-        plan: ClassPlan = node.__struct__
-        f = plan.fields[step[1]]
-        if not rest and f.static and f.converter is not None:
-            value = f.converter(value)
-        return put_fields(node, {step[1]: _with(getattr(node, step[1]), rest, value, here)})
+        name = step[1]
+        value = _with(getattr(node, name), rest, value, here)
+        f, record = fields[name], node_of(type(node))
+        if record is not None:
+            return record.changed(node, {name: value})
+        # As in a constructor; data takes what it is given.
+        convert = f.converter if f.static and not rest else None
+        return put_fields(node, {name: value if convert is None else convert(value)})
     if _holds(node, step[0], step[1]):
         changed: Any = dict(node) if type(node) is dict else [*node]
         changed[step[1]] = _with(changed[step[1]], rest, value, here)
@@ -91,11 +96,17 @@ def _with(node: Any, path: Path, value: Any, done: Path) -> Any:
     return treedef.unflatten(children)
 
 
+def _fields_of(node: Any) -> dict[str, Field] | None:
+    """The fields of a struct or of an object of `structkit.struct`; None for anything else."""
+    known: Any = plan_of(type(node)) or node_of(type(node))
+    return None if known is None else known.fields
+
+
 def _struct_place(node: Any, step: Step, path: Path) -> None:
-    plan: ClassPlan = node.__struct__
-    if step[0] != ATTRIBUTE or step[1] not in plan.fields:
-        near = nearest(str(step[1]), plan.fields)
-        raise PlaceError(described(path), f"is no field of {plan.name}{near}", f"fields: {', '.join(plan.fields)}")
+    fields, name = _fields_of(node) or {}, type(node).__name__
+    if step[0] != ATTRIBUTE or step[1] not in fields:
+        near = nearest(step[1], fields)
+        raise PlaceError(described(path), f"is no field of {name}{near}", f"fields: {', '.join(fields)}")
 
 
 def one_level(node: Any) -> tuple[list[Any], list[Any], Any] | None:

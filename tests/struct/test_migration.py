@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("flax.serialization", reason="flax is not installed: the guide's programs use it")
 
-GUIDE = pathlib.Path(__file__).parents[1] / "docs" / "migrating-from-flax.md"
+GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "migrating-from-flax.md"
 PROGRAMS = [
     code for code in re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.S) if "result" in code
 ]

@@ -17,7 +17,7 @@ from structkit import Struct, static, struct
 serialization = pytest.importorskip("flax.serialization", reason="flax is not installed: nothing to serialize with")
 flax_struct = pytest.importorskip("flax.struct")
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 @struct.dataclass
@@ -179,8 +179,8 @@ def test_any_order_of_import_will_do(order):
         assert serialization.from_bytes(C(B(A(0))), serialization.to_bytes(C(B(A(5))))).b.a.x == 5
         class Late(C): pass
         assert serialization.to_state_dict(Late(B(A(1)))) == state
-        import sys, structkit._flax, inspect
-        assert not any(isinstance(finder, structkit._flax._Watcher) for finder in sys.meta_path)
+        import sys, structkit._interop.flax, inspect
+        assert not any(isinstance(finder, structkit._interop.flax._Watcher) for finder in sys.meta_path)
         assert "def to_bytes" in inspect.getsource(serialization)
     """
     run(*(STEPS[step] for step in order), check)
