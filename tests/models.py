@@ -165,3 +165,14 @@ def run_python(source: str, *flags: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+# A: defining and constructing
+
+
+def names(cls: Any) -> list[str]:
+    return [f.name for f in structkit.fields(cls)]
+
+
+def static_names(cls: Any) -> list[str]:
+    return [f.name for f in structkit.fields(cls) if f.static]
