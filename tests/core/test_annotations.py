@@ -144,7 +144,8 @@ def define(module, style, annotation, rest="", name="n"):
     """A module with a struct `A` whose field has the annotation, as it stands, postponed or as a string."""
     future = "from __future__ import annotations\n" * (style == "postponed")
     text = repr(annotation) if style == "quoted" else annotation
-    return module(f"{future}{HEAD}\nclass A(Struct):\n    x: float\n    {name}: {text}\n{textwrap.indent(rest, '    ')}").A
+    body = f"x: float\n{name}: {text}\n{rest}"
+    return module(f"{future}{HEAD}\nclass A(Struct):\n{textwrap.indent(body, '    ')}").A
 
 
 @pytest.mark.parametrize(("style", "annotation"), written(STATIC, STATIC_WITH_MISSING, STATIC_TEXTS))
