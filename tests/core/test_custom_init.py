@@ -1,0 +1,615 @@
+"""Constructors that users write: what they may do, chains of them, what a failed one leaves, unfinished objects."""
+
+import copy
+import dataclasses
+import functools
+import inspect
+import pickle
+import types
+import weakref
+from dataclasses import InitVar
+from typing import Any, ClassVar, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import structkit
+from structkit import Static, Struct, construct, derived, errors, field, replace, static
+from tests.models import Pair, Point, assert_frozen, collected
+
+T = TypeVar("T")
+
+
+# What an `__init__` may do
+
+
+def test_a_custom_init_may_assign_reassign_read_and_call_methods():
+    class A(Struct):
+        x: int
+        n: Static[str]
+        y: int = 7
+        z: int = 3
+
+        def __init__(self, x, **values):
+            self.x = x
+            self.x = self.x + self.z
+            self.n = "a"
+            self.n = self.n + "b"
+            self.set_y()
+            self.x += self.total()
+            object.__setattr__(self, "x", self.x + 1)
+            super().__setattr__("x", self.x + 1)
+            for name, value in values.items():
+                setattr(self, name, value)
+
+        def set_y(self):
+            self.y = self.y + 1
+
+        def total(self):
+            return self.x + self.y
+
+    assert vars(A(1)) == {"x": 18, "n": "ab", "y": 8, "z": 3}
+    assert vars(A(1, n="c", z=5)) == {"x": 18, "n": "c", "y": 8, "z": 5}
+
+
+def test_an_unfinished_object_shows_what_is_set_and_names_what_is_not():
+    class A(Struct):
+        x: int
+        y: int
+        n: Static[int]
+
+        def __init__(self):
+            self.x = 1
+            assert vars(self) == {"x": 1}
+            assert repr(self) == "A(x=1, y=<unset>, n=<unset>)"
+            for name in ("y", "n"):
+                assert not hasattr(self, name)
+                with pytest.raises(AttributeError, match=rf"A\.{name}"):
+                    getattr(self, name)
+            self.y, self.n = 2, 3
+
+    assert vars(A()) == {"x": 1, "y": 2, "n": 3}
+
+
+def test_a_custom_init_may_use_the_unfinished_object_in_jax():
+    made: list[Any] = []
+
+    class A(Struct):
+        x: jax.Array
+        y: jax.Array
+
+        def __init__(self, x):
+            self.x, self.y = x, 2 * x
+            made.append(jax.tree.map(lambda leaf: leaf + 1, self))
+            self.y = jax.jit(lambda tree: sum(jax.tree.leaves(tree)))(self)
+
+    assert A(jnp.ones(2)).y.tolist() == [3, 3]
+    assert made[0].y.tolist() == [3, 3]
+    assert made[0].x.tolist() == [2, 2]
+    assert_frozen(made[0])
+
+
+def test_a_custom_init_may_construct_other_objects_of_its_class():
+    class A(Struct):
+        depth: Static[int]
+        child: Any
+
+        def __init__(self, depth):
+            self.child = A(depth - 1) if depth else None
+            self.depth = depth
+
+    a = A(3)
+    assert [a.depth, a.child.depth, a.child.child.depth, a.child.child.child.depth] == [3, 2, 1, 0]
+
+
+def test_what_a_custom_init_leaves_is_filled_with_defaults_or_named():
+    class A(Struct):
+        x: int
+        n: Static[int]
+        y: int = 1
+        z: list = field(default_factory=list)
+        m: Static[tuple] = field(default_factory=tuple)
+
+        def __init__(self, **values):
+            for name, value in values.items():
+                setattr(self, name, value)
+
+    assert vars(A(x=5, n=6)) == {"x": 5, "n": 6, "y": 1, "z": [], "m": ()}
+    assert A(x=5, n=6).z is not A(x=5, n=6).z
+    with pytest.raises(errors.MissingFieldError) as error:
+        A(y=1)
+    assert str(error.value) == "A.__init__ left fields 'x', 'n' of A unset; set each one or declare a default"
+
+
+def test_a_property_with_a_setter_works_while_constructing():
+    class A(Struct):
+        x: int
+
+        def __init__(self, x):
+            self.doubled = x
+
+        @property
+        def doubled(self):
+            return 2 * self.x
+
+        @doubled.setter
+        def doubled(self, value):
+            self.x = value // 2
+
+    assert A(8).x == 4
+    with pytest.raises(errors.FrozenInstanceError):
+        A(8).doubled = 2
+
+
+def test_a_decorated_init_with_any_parameters_works():
+    def traced(init):
+        @functools.wraps(init)
+        def wrapper(*args, **kwargs):
+            return init(*args, **kwargs)
+
+        return wrapper
+
+    class A(Struct):
+        self: int
+        scale: InitVar[int] = 2
+
+        @traced
+        def __init__(this, /, self: int, scale: int = 3):
+            this.self = self * scale
+
+    assert (A(self=3).self, A(1, 5).self) == (9, 5)
+    assert str(inspect.signature(A)) == "(self: int, scale: int = 3)"
+
+
+def test_an_init_that_returns_something_is_refused_as_everywhere():
+    class A(Struct):
+        x: int = 1
+
+        def __init__(self):
+            return 5
+
+    with pytest.raises(TypeError, match=r"__init__\(\) should return None, not 'int'"):
+        A()
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_custom_new_works_keeps_what_it_leaves_and_is_called_by_no_other_code(written):
+    calls = []
+
+    class Note:
+        pass
+
+    class A(Note, Struct):
+        x: int
+
+        @functools.cached_property
+        def computed(self):
+            return [1]
+
+        def __new__(cls, *args, **kwargs):
+            calls.append(args)
+            made = super().__new__(cls)
+            assert made.computed == [1]
+            object.__setattr__(made, "note", [2])
+            return made
+
+        if written:
+
+            def __init__(self, x):
+                self.x = x
+
+        else:
+
+            def __post_init__(self):
+                self.x = self.x
+
+    a = A(3)
+    assert (a.x, a.computed, a.note) == (3, [1], [2])
+    assert jax.tree.map(lambda leaf: leaf, a) == A(x=3)
+    assert calls == [(3,), ()]
+    assert_frozen(a)
+
+
+# Chains of `__init__`, generated and custom
+
+
+class Generated(Struct):
+    x: int
+    n: Static[int] = 1
+
+
+class Custom(Struct):
+    x: int
+    n: Static[int] = 1
+
+    def __init__(self, x):
+        self.x = 10 * x
+
+
+class GeneratedOfGenerated(Generated):
+    y: int = 5
+
+
+class GeneratedOfCustom(Custom):
+    y: int = 5
+
+
+class InheritedOfCustom(Custom):
+    limit = 3
+
+
+class CustomOfGenerated(Generated):
+    y: int = 5
+
+    def __init__(self, x, y):
+        super().__init__(x, n=2)
+        self.y = y + self.x
+
+
+class CustomOfCustom(Custom):
+    y: int = 5
+
+    def __init__(self, x, y):
+        self.y = y
+        super().__init__(x)
+        self.y = self.y + self.x
+        self.x = self.x + 1
+
+
+class CustomOfGeneratedOfCustom(GeneratedOfCustom):
+    def __init__(self, x):
+        super().__init__(x, n=3, y=7)
+
+
+class CustomOfCustomOfGenerated(CustomOfGenerated):
+    z: int
+
+    def __init__(self, z):
+        self.z = z
+        super().__init__(z, z)
+
+
+@pytest.mark.parametrize(
+    ("cls", "args", "expected"),
+    [
+        (GeneratedOfGenerated, (1,), {"x": 1, "n": 1, "y": 5}),
+        (GeneratedOfCustom, (1,), {"x": 1, "n": 1, "y": 5}),
+        (InheritedOfCustom, (1,), {"x": 10, "n": 1}),
+        (CustomOfGenerated, (1, 2), {"x": 1, "n": 2, "y": 3}),
+        (CustomOfCustom, (1, 2), {"x": 11, "n": 1, "y": 12}),
+        (CustomOfGeneratedOfCustom, (1,), {"x": 1, "n": 3, "y": 7}),
+        (CustomOfCustomOfGenerated, (4,), {"x": 4, "n": 2, "y": 8, "z": 4}),
+    ],
+)
+def test_super_init_chains_over_generated_and_custom_inits(cls, args, expected):
+    made = cls(*args)
+    assert vars(made) == expected
+    assert jax.tree.map(lambda leaf: leaf, made) == pickle.loads(pickle.dumps(made)) == made
+    assert type(made.replace(x=1)) is cls
+    assert_frozen(made)
+
+
+def test_an_inherited_custom_init_keeps_its_signature():
+    assert inspect.signature(InheritedOfCustom) == inspect.signature(Custom)
+    with pytest.raises(TypeError):
+        InheritedOfCustom(1, 2)
+
+
+def test_a_struct_without_fields_on_either_side_does_not_hide_a_custom_init():
+    class Behaviour(Struct):
+        def double(self):
+            return 2 * self.x
+
+    class A(Behaviour, Custom):
+        pass
+
+    class B(Custom, Behaviour):
+        pass
+
+    assert A(1).x == B(1).x == 10
+    assert A(1).double() == 20
+
+
+def test_a_generic_subclass_inherits_the_custom_init():
+    class Base(Struct, Generic[T]):
+        x: T
+
+        def __init__(self, x):
+            self.x = [x]
+
+    class A(Base[int]):
+        pass
+
+    assert A(1).x == Base[int](1).x == Base(1).x == [1]
+
+
+def test_a_custom_init_over_a_parent_with_a_post_init_runs_it_through_super():
+    class A(Struct):
+        x: int
+        scale: InitVar[int]
+        y: int = derived()
+
+        def __post_init__(self, scale):
+            self.y = self.x * scale
+
+    class B(A):
+        z: int
+
+        def __init__(self, z):
+            super().__init__(2, scale=z)
+            self.z = self.y + 1
+
+    assert vars(B(3)) == {"x": 2, "y": 6, "z": 7}
+
+
+def test_two_parents_are_initialised_by_hand():
+    class A(Struct):
+        a: int
+
+    class C(A, Custom):
+        def __init__(self, a, x):
+            A.__init__(self, a)
+            Custom.__init__(self, x)
+            A.__init__(self, self.a + 1)
+
+    assert vars(C(1, 2)) == {"x": 20, "n": 1, "a": 2}
+
+
+def test_a_child_that_makes_a_field_static_may_call_the_init_of_its_parent():
+    class A(Pair):
+        x: Static[int]
+
+        def __init__(self, x):
+            super().__init__(x, y=5)
+
+    assert (A(3).x, A(3).y, jax.tree.leaves(A(3))) == (3, 5, [5])
+
+
+def test_cooperative_inits_run_along_the_method_resolution_order_and_reach_a_plain_class_behind():
+    calls = []
+
+    class Plain:
+        def __init__(self, note=None, **keywords):
+            calls.append(("Plain", note))
+            super().__init__(**keywords)
+
+    class Root(Struct):
+        x: Any
+
+        def __init__(self, x, **keywords):
+            calls.append("Root")
+            super().__init__(**keywords)
+            self.x = x
+
+    class A(Root):
+        a: Any
+
+        def __init__(self, a, **keywords):
+            calls.append("A")
+            super().__init__(**keywords)
+            self.a = a
+
+    class B(Root):
+        b: Any
+
+        def __init__(self, b, **keywords):
+            calls.append("B")
+            super().__init__(**keywords)
+            self.b = b
+
+    class Both(A, B, Plain):
+        name: str = static(default="both")
+
+        def __init__(self, **keywords):
+            super().__init__(**keywords)
+
+    assert vars(Both(a=1, b=2, x=3, note="hello")) == {"x": 3, "b": 2, "a": 1, "name": "both"}
+    assert calls == ["A", "B", "Root", ("Plain", "hello")]
+    with pytest.raises(TypeError):
+        Both(a=1, b=2, x=3, typo=4)
+
+
+def test_a_plain_mixin_in_front_may_wrap_the_constructor():
+    class Doubling:
+        def __init__(self, x, **keywords):
+            super().__init__(2 * x, **keywords)
+
+    class A(Doubling, Generated):
+        pass
+
+    assert (vars(A(1)), vars(A(1, n=4))) == ({"x": 2, "n": 1}, {"x": 2, "n": 4})
+
+
+# Failures
+
+
+def fail(*_):
+    raise ValueError("no")
+
+
+def record(self, x, log):
+    self.x = x
+    log.append(weakref.ref(self))
+
+
+def record_and_fail(self, x, log):
+    record(self, x, log)
+    fail()
+
+
+def failing(annotations, *bases, **body):
+    """A class whose constructor fails after it has written down a reference to the object."""
+    body = {"__annotations__": {"x": Any, **annotations}, "__init__": record, **body}
+    return types.new_class("Failing", bases or (Struct,), {}, lambda namespace: namespace.update(body))
+
+
+class FailingPostInit(Struct):
+    x: Any
+    log: InitVar[Any]
+
+    def __post_init__(self, log):
+        record_and_fail(self, self.x, log)
+
+
+class FailingCheck(Struct):
+    x: Any
+    log: Any
+
+    def __check_init__(self):
+        self.log.append(weakref.ref(self))
+        fail()
+
+
+class FailingChild(failing({}, __init__=record_and_fail)):
+    z: Any
+
+    def __init__(self, x, log):
+        self.z = 3
+        super().__init__(x, log)
+
+
+FAILING = {
+    "init": failing({}, __init__=record_and_fail),
+    "parent": FailingChild,
+    "post_init": FailingPostInit,
+    "check": FailingCheck,
+    "factory": failing({"y": Any}, y=field(default_factory=fail)),
+    "converter": failing({"y": Any}, y=field(default=1, converter=fail)),
+    "static": failing({"y": Static[Any]}, y=field(default_factory=list)),
+    "unset": failing({"y": Any}),
+}
+
+
+@pytest.mark.parametrize("place", FAILING)
+def test_a_failed_init_keeps_nothing_alive_and_leaves_others_alone(place):
+    log = []
+    payload = Point(1)
+    log.append(weakref.ref(payload))
+    try:
+        FAILING[place](payload, log)
+    except (ValueError, TypeError):
+        del payload
+    assert len(log) == 2
+    assert collected(log)
+    assert vars(Generated(1)) == {"x": 1, "n": 1}
+    assert vars(CustomOfCustom(1, 2)) == {"x": 11, "n": 1, "y": 12}
+
+
+def test_a_failed_parent_init_may_be_caught_and_repaired():
+    class A(Struct):
+        x: int
+
+        def __init__(self, x):
+            if x < 0:
+                raise ValueError("negative")
+            self.x = x
+
+    class B(A):
+        def __init__(self, x):
+            try:
+                super().__init__(x)
+            except ValueError:
+                self.x = 0
+
+    assert (B(3).x, B(-3).x) == (3, 0)
+
+
+def test_a_failed_converter_or_static_leaves_the_old_value():
+    class A(Struct):
+        x: int = field(converter=int)
+        n: Static[Any] = 1
+
+        def __init__(self):
+            self.x = 1
+            with pytest.raises(ValueError):
+                self.x = "no number"
+            for value in ([1], jnp.ones(3)):
+                with pytest.raises(errors.StaticValueError):
+                    self.n = value
+
+    assert vars(A()) == {"x": 1, "n": 1}
+
+
+def test_a_keyboard_interrupt_in_an_init_seals_the_object_too():
+    leaked = []
+
+    class A(Struct):
+        x: int
+
+        def __init__(self):
+            leaked.append(self)
+            self.x = 1
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        A()
+    assert_frozen(leaked[0])
+    assert leaked[0].x == 1
+
+
+def test_the_traceback_of_a_failed_init_ends_in_the_users_code():
+    with pytest.raises(ValueError) as error:
+        FAILING["init"](1, [])
+    assert error.traceback[-1].name == "fail"
+    assert str(error.traceback[-1].path) == __file__
+    assert error.value.__cause__ is None
+    assert error.value.__context__ is None
+
+
+# Objects under construction
+
+
+class Watched(Struct):
+    x: Any
+    y: Any
+    s: str = static(default="s")
+    watchers: ClassVar[list] = []
+
+    def __post_init__(self):
+        if self.watchers:
+            self.watchers.pop()(self)
+
+
+class WatchedInit(Watched):
+    def __init__(self, x, y, s="s"):
+        self.x, self.y, self.s = x, y, s
+        self.__post_init__()
+
+
+class WatchedDerived(WatchedInit):
+    y: Any = derived()
+    s: str = derived()
+
+    def __init__(self, x, y, s="s"):
+        super().__init__(x, y, s)
+
+
+OPERATIONS = {
+    "vars": vars,
+    "repr": repr,
+    "dir": dir,
+    "hash": hash,
+    "==": lambda obj: (obj == construct(type(obj), **vars(obj)), construct(type(obj), **vars(obj)) == obj, obj != obj),
+    "replace": lambda obj: replace(obj, y=5.0),
+    "asdict": dataclasses.asdict,
+    "astuple": dataclasses.astuple,
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda obj: pickle.loads(pickle.dumps(obj)),
+    "leaves": jax.tree.leaves_with_path,
+    "structure": jax.tree.structure,
+    "map": lambda obj: jax.tree.map(lambda leaf: leaf + 1, obj),
+    "jit": lambda obj: jax.jit(lambda other: other.x)(obj),
+    "at": lambda obj: structkit.at(obj, lambda other: other.x).set(7.0),
+    "summary": structkit.summary,
+}
+
+
+@pytest.mark.parametrize("cls", [Watched, WatchedInit, WatchedDerived])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_object_whose_fields_are_set_is_like_a_finished_one_in_its_own_constructor(cls, name):
+    seen = []
+    Watched.watchers.append(lambda obj: seen.append(OPERATIONS[name](obj)))
+    finished = cls(1.0, 2.0)
+    assert seen == [OPERATIONS[name](finished)]
