@@ -47,88 +47,35 @@ array = numpy.zeros(2)
 """
 
 STATIC = [
-    "Static",
-    "Static[int]",
-    "sk.Static[int]",
-    "structkit.Static[int]",
-    "S[int]",
-    "StaticInt",
-    "MaybeStatic",
-    "StaticList[int]",
-    "Noted[int]",
-    "Static['Missing']",
-    "Static[Optional[int]]",
-    "Optional[Static[int]]",
-    "Optional[StaticInt]",
-    "t.Optional[sk.Static[int]]",
-    "Optional['Static[int]']",
-    "Union[Static[int], None]",
-    "Union[None, Static[int]]",
-    "Union['Missing', Static[int]]",
-    "Static[int] | None",
-    "None | Static[int]",
-    "None | StaticInt",
-    "int | Static[int]",
-    "list[int] | Static[int]",
-    "Callable[[int], int] | Static[int]",
-    "T | Static[int]",
-    "Optional['Missing'] | Static[int]",
-    "Annotated[int, 'note'] | Static[int]",
-    "Annotated[Static[int], 'note']",
-    "Annotated[StaticInt, 'note']",
-    "Annotated[None | Static[int], 'note']",
-    "'Static[int]'",
+    *("Static", "Static[int]", "sk.Static[int]", "structkit.Static[int]", "S[int]", "'Static[int]'"),
+    *("Static['Missing']", "StaticInt", "MaybeStatic", "StaticList[int]", "Noted[int]"),
+    *("Annotated[Static[int], 'note']", "Annotated[StaticInt, 'note']", "Annotated[None | Static[int], 'note']"),
+    *("Static[Optional[int]]", "Optional[Static[int]]", "Optional[StaticInt]", "Optional['Static[int]']"),
+    *("t.Optional[sk.Static[int]]", "Union[Static[int], None]", "Union[None, Static[int]]"),
+    *("Static[int] | None", "None | Static[int]", "None | StaticInt", "int | Static[int]", "T | Static[int]"),
+    *("list[int] | Static[int]", "Callable[[int], int] | Static[int]", "Annotated[int, 'note'] | Static[int]"),
+    *("Optional['Missing'] | Static[int]", "Union['Missing', Static[int]]"),
 ]
 DATA = [
-    "int",
-    "Size",
-    "Number",
-    "None",
-    "T",
-    "list[Static[int]]",
-    "dict[str, Static]",
-    "dict[str, 'Static[int]']",
-    "Callable[[Static[int]], int]",
-    "Optional[int]",
-    "int | None",
-    "None | int",
-    "Optional['A']",
-    "Annotated[int, 'note']",
-    "'A'",
+    *("int", "Size", "Number", "None", "T", "Optional[int]", "int | None", "None | int", "Annotated[int, 'note']"),
+    *("list[Static[int]]", "dict[str, Static]", "dict[str, 'Static[int]']", "Callable[[Static[int]], int]"),
+    *("'A'", "Optional['A']"),
 ]
 # Annotations with names that are not there are no values before Python 3.14.
 STATIC_WITH_MISSING = [
-    "Static[Missing]",
-    "sk.Static[Missing]",
-    "Static[list[Missing]]",
-    "Static[Callable[[Missing], int]]",
-    "t.Optional[Static[Missing]]",
-    "Static[Missing] | None",
-    "None | Static[Missing]",
-    "Missing | Static[int]",
-    "Missing[int] | Static[int]",
-    "Union[Missing, Static[int]]",
+    *("Static[Missing]", "sk.Static[Missing]", "Static[list[Missing]]", "Static[Callable[[Missing], int]]"),
+    *("t.Optional[Static[Missing]]", "Union[Missing, Static[int]]", "Static[Missing] | None"),
+    *("None | Static[Missing]", "Missing | Static[int]", "Missing[int] | Static[int]"),
 ]
 DATA_WITH_MISSING = [
-    "Missing",
-    "Missing | None",
-    "A | None",
-    "list[Missing]",
-    "StaticMissing",
-    "Missing[Static[int]]",
-    "Missing.Static[int]",
+    *("Missing", "Missing | None", "A | None", "list[Missing]"),
+    *("StaticMissing", "Missing[Static[int]]", "Missing.Static[int]"),
 ]
+# Texts that are no annotations outside a string.
 STATIC_TEXTS = [" Static[int] ", "(Static[int])", "(None) | (Static[int])", "Optional[\nStatic[int]\n]"]
 DATA_TEXTS = [
-    "",
-    "a sentence, not an annotation",
-    "a sentence [with brackets",
-    "lambda: Static",
-    "3 | 4",
-    "3[Static]",
-    "sk.nothing_there",
-    "array[Static]",
-    "array[Static] | None",
+    *("", "a sentence, not an annotation", "a sentence [with brackets", "lambda: Static", "3 | 4", "3[Static]"),
+    *("sk.nothing_there", "array[Static]", "array[Static] | None"),
 ]
 
 
@@ -141,7 +88,7 @@ def written(values: list[str], with_missing: list[str], texts: list[str]) -> lis
 
 
 def define(module, style, annotation, rest="", name="n"):
-    """A module with a struct `A` whose field has the annotation, as it stands, postponed or as a string."""
+    """The struct `A` of a new module; its second field has the annotation."""
     future = "from __future__ import annotations\n" * (style == "postponed")
     text = repr(annotation) if style == "quoted" else annotation
     body = f"x: float\n{name}: {text}\n{rest}"
@@ -395,6 +342,7 @@ def test_the_annotations_of_a_class_are_its_own():
 
     assert (A.__annotations__, B.__annotations__) == ({"x": int, "y": Static[str]}, {"z": float})
     assert inspect.get_annotations(C) == {}
+    assert "Annotated[str, static]" in str(inspect.signature(A))
     assert typing.get_type_hints(C) == {"x": int, "y": str}
     assert typing.get_type_hints(C.__init__) == {"x": int, "y": str, "return": type(None)}
 
@@ -428,7 +376,7 @@ def test_a_field_named_as_its_type_is_resolved_to_the_type(module):
     assert [f.type for f in fields(made.B)] == [made.date, float, int]
     assert inspect.get_annotations(made.B) == {"int": int, "date": made.date}
     assert inspect.signature(made.B).parameters["int"].annotation is int
-    assert made.A(made.date(2020, 1, 2), 1.5).replace(float=2.5).date == made.date(2020, 1, 2)
+    assert made.A(made.date(2020, 1, 2), 1.5).replace(float=2.5) == made.A(made.date(2020, 1, 2), 2.5)
 
 
 @pytest.mark.parametrize("future", [True, False])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from structkit import Field, Static, Struct, derived, errors, field, fields, freeze, static
-from tests.models import Linear, Point, Squared, names, static_names
+from tests.models import Empty, Linear, Point, Squared, names, static_names
 
 # Declaring
 
@@ -29,16 +29,7 @@ def test_annotated_names_are_fields_in_the_order_of_the_body_and_others_are_not(
     assert static_names(A) == ["n", "y"]
     assert jax.tree.leaves(A(1.0, 2)) == [1.0]
     assert A.limit == A(1.0, 2).limit == 5
-
-
-def test_a_class_without_annotations_has_no_fields():
-    class A(Struct):
-        def method(self):
-            return 1
-
-    assert fields(A) == ()
-    assert A().method() == 1
-    assert jax.tree.leaves(A()) == []
+    assert fields(Empty) == ()
 
 
 @pytest.mark.parametrize(
@@ -50,6 +41,7 @@ def test_a_class_without_annotations_has_no_fields():
         (field(default=1, static=True), True),
         (static(default=1), True),
         (derived(default=1, static=True), True),
+        *([(jax.tree.static(default=1), True)] if hasattr(jax.tree, "static") else []),
         *(
             (make(default=1, metadata=metadata), is_static)
             for make in (field, dataclasses.field)
@@ -70,18 +62,6 @@ def test_a_field_and_the_metadata_of_other_libraries_say_what_is_static(declared
     assert static_names(A) == ["x"] * is_static
     assert jax.tree.leaves(A()) == [1] * (not is_static)
     assert dict(fields(A)[0].metadata) == dict(getattr(declared, "metadata", {}))
-
-
-@pytest.mark.skipif(not hasattr(jax.tree, "static"), reason="this JAX has no jax.tree.static")
-def test_jax_tree_static_makes_a_static_field():
-    class A(Struct):
-        x: int
-        y: int = jax.tree.static(default=2)
-        z: int = jax.tree.static(default=3, kw_only=True)
-
-    assert static_names(A) == ["y", "z"]
-    assert jax.tree.leaves(A(1)) == [1]
-    assert A(1).y == 2
 
 
 def test_fields_are_dataclass_fields_with_all_that_field_was_given():
@@ -265,12 +245,6 @@ def test_a_default_is_read_from_the_class():
 
     assert (B.y, B.u) == (1, 2)
     assert type(B.size) is property
-
-
-def test_a_field_without_a_default_is_an_attribute_error_on_the_class():
-    with pytest.raises(AttributeError) as error:
-        Point.x
-    assert str(error.value) == "type object 'Point' has no attribute 'x': the field has no default"
 
 
 @pytest.mark.parametrize(

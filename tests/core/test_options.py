@@ -11,44 +11,54 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from structkit import Static, Struct, StructMeta, construct, errors, field
-from tests.models import Pair, Point, assert_frozen, names, static_names
+from structkit import Static, Struct, StructMeta, construct, field
+from tests.models import Pair, assert_frozen, names, static_names
 
 # Options
 
 
-def test_init_false_leaves_every_field_to_its_default():
+def test_init_false_leaves_every_field_to_its_default_or_to_the_init_of_the_parent():
     class A(Struct, init=False):
         x: int = 1
         y: list = field(default_factory=list)
 
-    assert (A().x, A().y) == (1, [])
-    assert str(inspect.signature(A)) == "()"
-
-
-def test_init_false_in_a_child_keeps_the_init_of_the_parent():
-    class A(Pair, init=False):
+    class B(Pair, init=False):
         z: float = 3.0
 
-    assert vars(A(1.0, 2.0)) == {"x": 1.0, "y": 2.0, "name": "pair", "z": 3.0}
-    assert list(inspect.signature(A).parameters) == ["x", "y", "name"]
+    assert vars(A()) == {"x": 1, "y": []}
+    assert str(inspect.signature(A)) == "()"
+    assert vars(B(1.0, 2.0)) == {"x": 1.0, "y": 2.0, "name": "pair", "z": 3.0}
+    assert list(inspect.signature(B).parameters) == ["x", "y", "name"]
 
 
-def test_repr_false_gives_the_default_repr():
-    class A(Struct, repr=False):
-        x: int = 1
+def test_match_args_are_the_positional_parameters_unless_the_user_says_otherwise():
+    class A(Struct):
+        x: int
+        n: Static[int] = 1
+        y: int = field(default=2, kw_only=True)
 
-    assert ".A object at 0x" in repr(A())
+    class B(A):
+        __match_args__ = ("y",)
+
+    class C(Struct, match_args=False):
+        x: int
+
+    match A(1), B(1, y=3):
+        case A(1, 1), B(found):
+            assert found == 3
+    assert A.__match_args__ == ("x", "n")
+    assert not hasattr(C, "__match_args__")
 
 
-def test_eq_false_compares_and_hashes_by_identity():
-    class A(Struct, eq=False):
+def test_eq_false_and_repr_false_compare_hash_and_print_by_identity():
+    class A(Struct, eq=False, repr=False):
         x: Any
 
     a, b = A(jnp.ones(3)), A(jnp.ones(3))
     assert a == a
     assert a != b
     assert len({a, b}) == 2
+    assert ".A object at 0x" in repr(a)
 
 
 def test_order_compares_field_by_field():
@@ -77,24 +87,6 @@ def test_kw_only_makes_every_parameter_of_the_class_keyword_only_and_none_of_its
     assert A.__match_args__ == ()
     assert str(inspect.signature(B)) == "(z: int, *, x: int = 1, y: int) -> None"
     assert names(B) == ["x", "y", "z"]
-
-
-def test_match_args_false_leaves_them_out():
-    class A(Struct, match_args=False):
-        x: int
-
-    assert not hasattr(A, "__match_args__")
-
-
-def test_match_args_of_the_user_stay():
-    class A(Struct):
-        x: int
-        y: int
-        __match_args__ = ("y",)
-
-    match A(1, 2):
-        case A(found):
-            assert found == 2
 
 
 def test_a_mutable_struct_may_inherit_from_mutable_ones_and_from_frozen_ones_without_fields():
@@ -260,17 +252,3 @@ def test_slots_in_the_body_that_repeat_what_a_struct_has_are_harmless(slots):
     assert A.y == 3
     assert jax.tree.map(lambda leaf: leaf + 1, A(1)) == A(2, 4)
     assert_frozen(A(1))
-
-
-def test_a_slot_that_is_no_field_is_refused_by_name():
-    with pytest.raises(errors.DefinitionError, match="_hidden"):
-
-        class A(Struct):
-            __slots__ = ("_hidden", "x")
-            x: Any
-
-
-def test_the_metaclass_tells_structs_from_other_classes():
-    assert type(Point) is StructMeta
-    assert isinstance(Point(1), Point)
-    assert not isinstance(1, Point)

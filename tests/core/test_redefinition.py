@@ -26,7 +26,7 @@ def test_a_class_redefined_in_a_notebook_cell_works_beside_the_old_ones():
         assert type(jax.tree.map(lambda leaf: leaf, cls(1.0))) is cls
     assert len({jax.tree.structure(cls(1.0)) for cls in classes}) == 3
     old, new = classes[0](1.0), classes[1](1.0)
-    assert (old == new) is False
+    assert (old == new, old != new) == (False, True)
     assert not isinstance(old, classes[1])
 
 
