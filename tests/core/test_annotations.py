@@ -146,32 +146,24 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
 
 
 @pytest.mark.parametrize(
-    ("source", "expected"),
+    "source",
     [
         pytest.param(
             """
-            Fixed = int
-            Constant = int
+            Size = Constant = int
 
             def make():
-                from structkit import Static as Fixed
                 from typing import ClassVar as Constant
-                Size = Fixed[int]
-
-                class Inner(Struct):
-                    x: float
+                Size = Static[int]
 
                 class A(Struct):
-                    a: Inner
-                    b: Fixed[int]
+                    a: Size
+                    b: Optional[A]
                     c: Constant[int] = 3
-                    d: Size
-                    e: Optional[A]
                 return A
 
             A = make()
             """,
-            ["b", "d"],
             id="in the function around the class, before the module",
         ),
         pytest.param(
@@ -189,7 +181,6 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
 
             A = caller()
             """,
-            ["a"],
             id="not in a caller",
         ),
         pytest.param(
@@ -200,7 +191,6 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
                 Size = Static[int]
                 a: Size
             """,
-            ["a"],
             id="in the class body",
         ),
         pytest.param(
@@ -212,20 +202,19 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
                 a: other.Fixed
                 b: other.Missing
             """,
-            ["a"],
             id="in what the module imports",
         ),
     ],
 )
 @pytest.mark.parametrize("importable", [True, False])
-def test_names_in_postponed_annotations_are_looked_up_where_the_class_body_would(module, source, expected, importable):
+def test_names_in_postponed_annotations_are_looked_up_where_the_class_body_would(module, source, importable):
     head = f"from __future__ import annotations\n{HEAD}\n{textwrap.dedent(source)}"
     if importable:
         scope = vars(module(head))
     else:
         scope = {"__name__": "nowhere_to_be_imported"}
         exec(compile(head, "<test>", "exec", dont_inherit=True), scope)
-    assert static_names(scope["A"]) == expected
+    assert static_names(scope["A"]) == ["a"]
     assert "c" not in names(scope["A"])
 
 

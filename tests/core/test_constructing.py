@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from structkit import Static, Struct, construct, derived, errors, field, static
-from tests.models import Empty, Pair
+from tests.models import Empty
 
 
 class Recorder:
@@ -95,28 +95,6 @@ def test_structs_of_statics_alone_and_of_nothing_work():
     assert A(1) != A(2)
     assert Empty() == Empty()
     assert hash(A(1)) == hash(A(1))
-
-
-def test_wide_structs_take_more_than_255_arguments():
-    body = {"__annotations__": {f"x{i}": int for i in range(500)}}
-    A = types.new_class("Wide", (Struct,), {}, lambda namespace: namespace.update(body))
-    a = A(*range(500))
-    assert jax.tree.leaves(a) == list(range(500))
-    assert a.x499 == 499
-    assert A(**{f"x{i}": i for i in range(500)}) == a
-
-
-def test_arguments_may_be_traced_and_the_constructor_called_inside_jit():
-    class A(Struct):
-        x: Any
-        y: Any
-
-        def __init__(self, x):
-            self.x = x
-            self.y = self.x + 1
-
-    made = jax.jit(lambda x: (A(x), Pair(x, 2 * x)))(1)
-    assert jax.tree.map(int, made) == (construct(A, x=1, y=2), Pair(1, 2))
 
 
 # Converters

@@ -45,7 +45,8 @@ def test_match_args_are_the_positional_parameters_unless_the_user_says_otherwise
 
     match A(1), B(1, y=3):
         case A(1, 1), B(found):
-            assert found == 3
+            pass
+    assert found == 3
     assert A.__match_args__ == ("x", "n")
     assert not hasattr(C, "__match_args__")
 

@@ -31,8 +31,12 @@ def test_post_init_may_assign_every_field_and_gets_the_init_vars():
     assert vars(A(2, 3, 5, scale=1)) == {"x": 6, "n": 6, "y": 7, "m": 6}
 
 
-def test_post_init_calls_the_one_of_the_parent_only_when_asked():
+def test_post_init_calls_the_one_of_a_base_only_when_asked():
     calls = []
+
+    class Mixin:
+        def __post_init__(self):
+            calls.append(f"Mixin {self.x}")
 
     class A(Struct):
         x: int
@@ -54,20 +58,11 @@ def test_post_init_calls_the_one_of_the_parent_only_when_asked():
     class D(A):
         z: int = 1
 
-    B(1), C(1), D(1)
-    assert calls == ["A", "B", "C", "A"]
+    class E(Mixin, A):
+        pass
 
-
-def test_post_init_of_a_plain_mixin_runs():
-    class Mixin:
-        def __post_init__(self):
-            self.y = self.x + 1
-
-    class A(Mixin, Struct):
-        x: int
-        y: int = derived()
-
-    assert A(1).y == 2
+    B(1), C(1), D(1), E(1)
+    assert calls == ["A", "B", "C", "A", "Mixin 1"]
 
 
 def test_a_derived_field_with_a_default_need_not_be_set():
@@ -116,32 +111,6 @@ def test_post_init_may_call_the_init_of_the_parent(parent):
 # __check_init__
 
 
-def test_check_init_runs_for_every_class_of_the_method_resolution_order():
-    calls = []
-
-    class Mixin:
-        def __check_init__(self):
-            calls.append("Mixin")
-
-    class A(Struct):
-        x: int
-
-        def __check_init__(self):
-            calls.append("A")
-
-    class B(A):
-        y: int = 2
-
-    class C(Mixin, B):
-        def __check_init__(self):
-            calls.append("C")
-
-    C(1)
-    assert calls == ["C", "Mixin", "A"]
-    B(1)
-    assert calls == ["C", "Mixin", "A", "A"]
-
-
 @pytest.mark.parametrize("kind", ["generated", "post_init", "custom", "inherited"])
 def test_check_init_sees_the_finished_object_and_may_not_assign(kind):
     class A(Struct):
@@ -171,8 +140,12 @@ def test_check_init_sees_the_finished_object_and_may_not_assign(kind):
     )
 
 
-def test_check_init_runs_once_after_the_outermost_init():
+def test_every_check_init_of_the_method_resolution_order_runs_once_after_the_outermost_init():
     finished = []
+
+    class Mixin:
+        def __check_init__(self):
+            finished.append(("Mixin", vars(self)))
 
     class A(Struct):
         a: Any
@@ -187,7 +160,7 @@ def test_check_init_runs_once_after_the_outermost_init():
             super().__init__(a)
             self.b = b
 
-    class C(B):
+    class C(Mixin, B):
         c: Any
 
         def __init__(self, a):
@@ -199,7 +172,9 @@ def test_check_init_runs_once_after_the_outermost_init():
             finished.append(("C", vars(self)))
 
     C(1)
-    assert finished == [("C", {"a": 1, "b": 2, "c": 3}), ("A", {"a": 1, "b": 2, "c": 3})]
+    assert finished == [(name, {"a": 1, "b": 2, "c": 3}) for name in ("C", "Mixin", "A")]
+    B(1, 2)
+    assert finished[3:] == [("A", {"a": 1, "b": 2})]
 
 
 def test_check_init_runs_in_replace_and_not_in_construct_or_for_trees():
