@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from dataclasses import KW_ONLY, InitVar
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from tests.models import Empty, Linear, Point, Squared, names, static_names
 def test_annotated_names_are_fields_in_the_order_of_the_body_and_others_are_not():
     class A(Struct):
         limit = 5
+        declared: ClassVar[int]
         x: float
         n: Static[int]
         y: Any = static(default=3)
@@ -192,29 +193,6 @@ def test_init_vars_are_parameters_and_no_fields(make):
     assert (A.shift, A.turn, A.nothing) == (A(7, 8, 9).shift, A(7, 8, 9).turn, A(7, 8, 9).nothing) == (1, 2, None)
     assert not hasattr(A, "scale")
     assert not hasattr(A, "told")
-
-
-def test_the_converter_of_an_init_var_runs():
-    class A(Struct):
-        x: int
-        scale: InitVar[int] = field(converter=int)
-
-        def __post_init__(self, scale):
-            self.x = self.x * scale
-
-    assert A(2, "3").x == 6
-
-
-def test_class_vars_are_no_fields():
-    class A(Struct):
-        limit: ClassVar[int] = 5
-        bare: ClassVar = 6
-        told: Annotated[ClassVar[int], "note"] = 7
-        declared_only: ClassVar[int]
-        x: int = 1
-
-    assert names(A) == ["x"]
-    assert (A.limit, A.bare, A.told) == (5, 6, 7)
 
 
 # Defaults

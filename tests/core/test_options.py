@@ -1,10 +1,8 @@
 """What may stand behind the bases of a class statement: options, keywords for hooks, and other ways to make a class."""
 
 import dataclasses
-import functools
 import inspect
 import types
-import typing
 from typing import Any, ClassVar
 
 import jax
@@ -60,20 +58,6 @@ def test_eq_false_and_repr_false_compare_hash_and_print_by_identity():
     assert a != b
     assert len({a, b}) == 2
     assert ".A object at 0x" in repr(a)
-
-
-def test_order_compares_field_by_field():
-    class A(Struct, order=True):
-        x: int
-        y: int = field(default=0, compare=False)
-
-    assert A(1) < A(2)
-    assert A(1, 5) <= A(1, 4)
-    assert A(3) > A(2)
-    assert A(2) >= A(2)
-    assert sorted([A(3), A(1), A(2)]) == [A(1), A(2), A(3)]
-    with pytest.raises(TypeError):
-        A(1) < 2
 
 
 def test_kw_only_makes_every_parameter_of_the_class_keyword_only_and_none_of_its_children():
@@ -226,30 +210,3 @@ def test_classes_made_by_calls_work():
     for A in made:
         assert static_names(A) == ["n"]
         assert A(x=1) == A(x=1, n=2)
-
-
-def test_decorators_that_set_attributes_work():
-    @typing.final
-    @functools.total_ordering
-    class A(Struct):
-        x: int
-
-        def __lt__(self, other):
-            return self.x < other.x
-
-    assert A(1) <= A(2)
-
-
-@pytest.mark.parametrize(
-    "slots", ["x", (), ("x", "y"), ("__weakref__",), ["x", "__weakref__"], ("__dict__",), {"x": "the x"}]
-)
-def test_slots_in_the_body_that_repeat_what_a_struct_has_are_harmless(slots):
-    class A(Struct):
-        __slots__ = slots
-        x: Any
-        y: Any = 3
-
-    assert vars(A(1)) == {"x": 1, "y": 3}
-    assert A.y == 3
-    assert jax.tree.map(lambda leaf: leaf + 1, A(1)) == A(2, 4)
-    assert_frozen(A(1))

@@ -11,14 +11,14 @@ from structkit import Static, Struct, construct, derived, errors, field, replace
 from tests.models import assert_frozen
 
 
-def test_post_init_may_assign_every_field_and_gets_the_init_vars():
+def test_post_init_may_assign_every_field_and_gets_the_converted_init_vars():
     class A(Struct):
         x: int
         shift: InitVar[int]
         n: Static[int] = 1
         y: int = derived()
         m: int = derived(static=True)
-        scale: InitVar[int] = 10
+        scale: InitVar[int] = field(default="10", converter=int)
 
         def __post_init__(self, shift, scale):
             self.x = self.x * scale + shift
@@ -28,7 +28,7 @@ def test_post_init_may_assign_every_field_and_gets_the_init_vars():
             self.m = self.n
 
     assert vars(A(2, 3)) == {"x": 24, "n": 2, "y": 25, "m": 2}
-    assert vars(A(2, 3, 5, scale=1)) == {"x": 6, "n": 6, "y": 7, "m": 6}
+    assert vars(A(2, 3, 5, scale="1")) == {"x": 6, "n": 6, "y": 7, "m": 6}
 
 
 def test_post_init_calls_the_one_of_a_base_only_when_asked():
