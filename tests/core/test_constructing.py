@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from structkit import Static, Struct, construct, derived, errors, field, static
-from tests.models import Empty
 
 
 class Recorder:
@@ -83,18 +82,6 @@ def test_a_default_factory_makes_a_new_value_for_each_object_and_only_where_none
     assert vars(first) == vars(second) == {"x": [], "n": ()}
     assert first.x is not second.x
     assert made == [1, 1]
-
-
-def test_structs_of_statics_alone_and_of_nothing_work():
-    class A(Struct):
-        n: Static[int]
-        m: Static[str] = "m"
-
-    assert jax.tree.leaves(A(1)) == jax.tree.leaves(Empty()) == []
-    assert jax.tree.unflatten(jax.tree.structure(A(1)), []) == A(1)
-    assert A(1) != A(2)
-    assert Empty() == Empty()
-    assert hash(A(1)) == hash(A(1))
 
 
 # Converters

@@ -133,12 +133,15 @@ def test_a_subclass_that_overrides_a_field_with_a_method_is_refused():
     )
 
 
-def test_zero_argument_super_works_in_methods_properties_and_classmethods():
+def test_methods_of_all_kinds_work_and_zero_argument_super_in_them():
     class A(Struct):
+        class Config:
+            size = 3
+
         x: int
 
         def value(self):
-            return self.x
+            return self.x, __class__.Config.size
 
         @property
         def double(self):
@@ -146,14 +149,30 @@ def test_zero_argument_super_works_in_methods_properties_and_classmethods():
 
         @classmethod
         def make(cls):
-            return cls(1)
+            return cls(cls.plus(1))
 
-        def cell(self):
-            return __class__
+        @staticmethod
+        def plus(value):
+            return value + 1
+
+        def __call__(self):
+            return self.x
+
+        def __iter__(self):
+            return iter(self.value())
+
+        def __getitem__(self, i):
+            return self.value()[i]
+
+        def __len__(self):
+            return 2
+
+        def __bool__(self):
+            return False
 
     class B(A):
         def value(self):
-            return super().value() + 1
+            return 5, *super().value()
 
         @property
         def double(self):
@@ -163,7 +182,13 @@ def test_zero_argument_super_works_in_methods_properties_and_classmethods():
         def make(cls):
             return super().make()
 
-    assert (B(1).value(), B(1).double, B.make(), B(1).cell()) == (2, 3, B(1), A)
+        def __call__(self):
+            return super().__call__() + 1
+
+    b = B.make()
+    assert (b.value(), b.double, b(), list(b), b[0], len(b), bool(b)) == ((5, 2, 3), 5, 3, [5, 2, 3], 5, 2, False)
+    assert b == B(2)
+    assert jax.tree.leaves([b]) == [2]
 
 
 # Several parents
@@ -505,45 +530,6 @@ def test_hooks_of_a_frozen_dataclass_base_run():
 
     assert list(inspect.signature(A).parameters) == ["x", "scale", "z"]
     assert vars(A(2, 3)) == {"x": 2, "y": 6, "z": 5}
-
-
-# What else a body holds
-
-
-def test_nested_classes_and_all_kinds_of_methods_are_left_alone():
-    class A(Struct):
-        class Config:
-            size = 3
-
-        x: int
-
-        @staticmethod
-        def plus(value):
-            return value + 1
-
-        @classmethod
-        def create(cls):
-            return cls(cls.plus(1))
-
-        def __call__(self):
-            return self.x
-
-        def __getitem__(self, i):
-            return (self.x, self.Config.size)[i]
-
-        def __len__(self):
-            return 2
-
-        def __iter__(self):
-            return iter((self.x, 3))
-
-        def __bool__(self):
-            return False
-
-    a = A.create()
-    assert (a(), a[1], len(a), list(a), bool(a)) == (2, 3, 2, [2, 3], False)
-    assert a == A(2)
-    assert jax.tree.leaves([a]) == [2]
 
 
 @pytest.mark.parametrize("written", [True, False])

@@ -7,14 +7,13 @@ import dataclasses
 import inspect
 import pickle
 import types
-from dataclasses import InitVar
 from typing import Any
 
 import jax
 import pytest
 
 from structkit import Static, Struct, at, construct, derived, errors, field, replace, static
-from tests.models import assert_frozen, names
+from tests.models import Checked, Drafted, Everything, Linear, assert_frozen, names
 
 
 class Mangled(Struct):
@@ -28,29 +27,10 @@ class Mangled(Struct):
         return self.replace(_Mangled__x=2 * self.__x)
 
 
-class Checked(Struct):
-    x: int = field(default_factory=int, converter=int)
-    n: Static[int] = 2
-
-    def __check_init__(self):
-        pass
-
-
-class Drafted(Struct):
-    x: int = field(default=1, converter=int)
-    n: Static[int] = static(default=1, converter=int)
-    y: int = derived()
-    s: InitVar[int] = 2
-    w: list = field(default_factory=list, kw_only=True)
-
-    def __post_init__(self, s):
-        self.y = s
-
-
 # Names that the generated code of some class uses itself.
 MACHINERY = {
     name
-    for cls in (Mangled, Checked, Drafted)
+    for cls in (Mangled, Linear, Checked, Everything, Drafted)
     for node in ast.walk(ast.parse(inspect.getsource(cls.__init__)))
     for name in ([node.id] if isinstance(node, ast.Name) else [node.arg] if isinstance(node, ast.arg) else [])
     if not name.startswith("_Mangled")

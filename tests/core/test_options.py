@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import pytest
 
 from structkit import Static, Struct, StructMeta, construct, field
 from tests.models import Pair, assert_frozen, names, static_names
@@ -167,17 +166,6 @@ def test_an_init_subclass_that_makes_a_dataclass_of_the_class_leaves_a_struct():
     assert repr(A(array)) == "A(x=f32[2])"
     assert jax.tree.map(lambda x: x + 1, A(1)) == A(2)
     assert_frozen(A(1))
-
-
-def test_an_error_of_an_init_subclass_passes_through_unchanged():
-    class Picky(Struct):
-        def __init_subclass__(cls, **keywords):
-            raise TypeError("no subclasses please")
-
-    with pytest.raises(TypeError) as error:
-        types.new_class("A", (Picky,))
-    assert str(error.value) == "no subclasses please"
-    assert error.value.__cause__ is None
 
 
 # Other ways to make a class

@@ -133,11 +133,8 @@ def test_check_init_sees_the_finished_object_and_may_not_assign(kind):
             self.x = 2
 
     B = type(A)("B", (A,), {}) if kind == "inherited" else A
-    with pytest.raises(errors.FrozenInstanceError) as error:
+    with pytest.raises(errors.FrozenInstanceError, match=f"^cannot assign to field 'x': {B.__name__} is frozen"):
         B(1)
-    assert str(error.value) == (
-        f"cannot assign to field 'x': {B.__name__} is frozen; make a changed copy with .replace(x=...)"
-    )
 
 
 def test_every_check_init_of_the_method_resolution_order_runs_once_after_the_outermost_init():
