@@ -329,6 +329,14 @@ def test_super_init_chains_over_generated_and_custom_inits(cls, args, expected):
     assert_frozen(made, name)
 
 
+@pytest.mark.parametrize("parent", [Generated, Custom])
+def test_an_init_that_is_called_for_an_object_of_a_subclass_finishes_it(parent):
+    made = object.__new__(type(parent)("Child", (parent,), {}))
+    parent.__init__(made, 1)
+    assert made == type(made)(1)
+    assert_frozen(made)
+
+
 def test_an_inherited_custom_init_keeps_its_signature():
     assert inspect.signature(BehaviourCustom) == inspect.signature(Custom)
     with pytest.raises(TypeError):

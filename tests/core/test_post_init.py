@@ -65,6 +65,16 @@ def test_post_init_calls_the_one_of_a_base_only_when_asked():
     assert calls == ["A", "B", "C", "A", "Mixin 1"]
 
 
+def test_replace_asks_for_an_init_var_also_where_nothing_uses_it():
+    class A(Struct):
+        x: int
+        scale: InitVar[int]
+
+    with pytest.raises(TypeError, match="'scale'"):
+        A(1, 2).replace(x=3)
+    assert A(1, 2).replace(x=3, scale=4) == A(3, 2)
+
+
 def test_a_derived_field_with_a_default_need_not_be_set():
     class A(Struct):
         x: int
