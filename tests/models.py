@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import pytest
 
 import structkit
-from structkit import Static, Struct, derived, static
+from structkit import Static, Struct, derived, field, static
 
 T = TypeVar("T")
 ROOT = Path(structkit.__file__).parents[1]
@@ -165,3 +165,27 @@ def run_python(source: str, *flags: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+# A: defining and constructing
+
+
+class Drafted(Struct):
+    """A field of every kind that a generated `__init__` has to do with."""
+
+    x: int = field(default=1, converter=int)
+    n: Static[int] = field(default=1, converter=int)
+    y: int = derived()
+    s: InitVar[int] = 2
+    w: list = field(default_factory=list, kw_only=True)
+
+    def __post_init__(self, s):
+        self.y = s
+
+
+def names(cls: Any) -> list[str]:
+    return [f.name for f in structkit.fields(cls)]
+
+
+def static_names(cls: Any) -> list[str]:
+    return [f.name for f in structkit.fields(cls) if f.static]
