@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import pytest
 
 import structkit
-from structkit import Static, Struct, derived, static
+from structkit import Struct, derived, field, static
 
 T = TypeVar("T")
 ROOT = Path(structkit.__file__).parents[1]
@@ -165,3 +165,71 @@ def run_python(source: str, *flags: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+# C: trees, transformations and changed copies
+
+
+class Loud(Struct):
+    """Each hook of a generated constructor leaves a mark when it runs."""
+
+    x: Any = field(converter=lambda value: Loud.mark("converter", value))
+    y: Any = field(default_factory=lambda: Loud.mark("factory", 0), kw_only=True)
+    twice: Any = derived()
+    label: str = static(default="a", converter=lambda value: Loud.mark("static converter", value))
+
+    marks = []
+
+    @staticmethod
+    def mark(what: str, value: Any = None) -> Any:
+        Loud.marks.append(what)
+        return value
+
+    def __post_init__(self):
+        Loud.mark("post_init")
+        self.twice = 2 * self.x
+
+    def __check_init__(self):
+        Loud.mark("check")
+        if self.x < 0:
+            raise ValueError("x must not be negative")
+
+
+class LoudCustom(Struct):
+    """Each hook of a class with a custom constructor leaves a mark when it runs."""
+
+    x: Any = field(converter=lambda value: LoudCustom.mark("converter", value))
+    y: Any
+    n: int = static(default=1)
+
+    marks = []
+
+    @staticmethod
+    def mark(what: str, value: Any = None) -> Any:
+        LoudCustom.marks.append(what)
+        return value
+
+    def __new__(cls, *args, **kwargs):
+        LoudCustom.mark("new")
+        return super().__new__(cls)
+
+    def __init__(self, both):
+        LoudCustom.mark("init")
+        self.x = self.y = both
+
+    def __setattr__(self, name, value):
+        LoudCustom.mark("setattr")
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name):
+        LoudCustom.mark("getattr")
+        raise AttributeError(name)
+
+    def __check_init__(self):
+        LoudCustom.mark("check")
+        if self.y < 0:
+            raise ValueError("y must not be negative")
+
+
+def key_paths(tree: Any) -> list[str]:
+    return [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
