@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import InitVar
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -178,7 +178,7 @@ class Loud(Struct):
     twice: Any = derived()
     label: str = static(default="a", converter=lambda value: Loud.mark("static converter", value))
 
-    marks = []
+    marks: ClassVar[list[str]] = []
 
     @staticmethod
     def mark(what: str, value: Any = None) -> Any:
@@ -202,7 +202,7 @@ class LoudCustom(Struct):
     y: Any
     n: int = static(default=1)
 
-    marks = []
+    marks: ClassVar[list[str]] = []
 
     @staticmethod
     def mark(what: str, value: Any = None) -> Any:

@@ -2,7 +2,6 @@
 
 import abc
 import builtins
-import collections
 import contextlib
 import copy
 import dataclasses

@@ -100,6 +100,8 @@ def test_a_copy_has_the_class_values_and_structure_and_is_frozen_and_no_construc
     assert made is not struct and type(made) is type(struct)
     assert made == struct and dict(vars(made)) == dict(vars(struct))
     assert jax.tree.structure(made) == jax.tree.structure(struct)
+    if isinstance(struct, Delegating):
+        assert made.upper() == "TEXT"
     if isinstance(struct, Mutable):
         made.x, made.n = 5, 6
         assert (vars(struct), vars(made)) == ({"x": 1, "n": 2}, {"x": 5, "n": 6})
@@ -199,13 +201,6 @@ def test_a_state_may_name_the_fields_in_any_order_and_be_any_mapping():
         assert jax.tree.structure(made) == jax.tree.structure(Pair(2, 3, "b"))
 
 
-def test_the_state_of_a_finished_struct_cannot_be_set_again():
-    made = Pair(1)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        made.__setstate__({"x": 2, "y": 3, "name": "b"})
-    assert made == Pair(1)
-
-
 def test_the_state_lists_the_fields_in_order_and_only_those_that_are_set():
     class Mixed(Struct):
         s: Any = static()
@@ -303,20 +298,6 @@ def test_cloudpickle_carries_classes_of_the_main_module_to_another_process(tmp_p
     ]
 
 
-def test_cloudpickle_carries_a_class_defined_in_a_function_within_one_process():
-    def define():
-        class Inner(Struct):
-            x: Any
-            n: int = static(default=1)
-
-        return Inner
-
-    back = cloudpickle.loads(cloudpickle.dumps(define()(1)))
-    assert repr(back) == "Inner(x=1, n=1)"
-    assert jax.tree.leaves(back) == [1]
-    assert_frozen(back)
-
-
 # References and cycles
 
 
@@ -330,12 +311,6 @@ def test_weak_references_follow_the_life_of_a_struct_and_of_its_copies(make):
     alive.clear()
     assert collected(references)
     assert sorted(map(id, seen)) == sorted(map(id, references)) and dict(weak) == {}
-
-
-def test_structs_are_keys_of_weak_dictionaries():
-    point = Point(1)
-    names = weakref.WeakKeyDictionary({point: "one"})
-    assert names[Point(1)] == "one"
 
 
 def cyclic() -> Model:

@@ -98,7 +98,7 @@ def test_a_wide_struct_with_statics_defaults_and_keywords_works():
     defaults = {f"f{i}": static(default=i) if i % 5 == 4 else field(default=i) for i in range(0, 500, 2)}
     cls = wide(500, options={"kw_only": True}, **defaults)
     struct = cls(**{f"f{i}": i for i in range(1, 500, 2)})
-    assert vars(struct) == {f"f{i}": i for i in range(500)}
+    assert vars(struct) == pickle.loads(pickle.dumps(vars(struct))) == {f"f{i}": i for i in range(500)}
     assert sum(f.static for f in fields(cls)) == 50 and len(jax.tree.leaves(struct)) == 450
     with pytest.raises(TypeError, match="Wide"):
         cls()

@@ -46,21 +46,6 @@ class Model(Struct):
         return (x if self.second is None else self.second(x)) * self.scale
 
 
-class State(Struct):
-    position: Any
-    velocity: Any
-    label: str = static(default="state")
-
-
-class Config(Struct):
-    width: int
-    names: tuple[str, ...] = ()
-    activation: Any = static(default=jnp.tanh)
-
-    def __call__(self, x):
-        return self.activation(x * self.width)
-
-
 class Scale(Struct):
     factor: Any
 
@@ -76,8 +61,8 @@ def model() -> Model:
     return Model(linear(), linear(3, 1), f32(2))
 
 
-def state(position: Any = 1.0, velocity: Any = 2.0, **options: Any) -> State:
-    return State(f32(position), f32(velocity), **options)
+def pair(x: Any = 1.0, y: Any = 2.0, **options: Any) -> Pair:
+    return Pair(f32(x), f32(y), **options)
 
 
 def inputs() -> jax.Array:
@@ -268,9 +253,9 @@ def test_a_constructor_runs_once_inside_a_trace_and_never_afterwards():
 def first_with_cotangent(other):
     @jax.custom_vjp
     def first(s):
-        return s.a
+        return s.x
 
-    first.defvjp(lambda s: (s.a, s), lambda s, _: (other(s),))
+    first.defvjp(lambda s: (s.x, s), lambda s, _: (other(s),))
     return jax.grad(first)
 
 
@@ -279,106 +264,105 @@ MISMATCHES = {
     "cond": (TypeError, lambda s, other: jax.lax.cond(True, lambda s: s, other, s)),
     "switch": (TypeError, lambda s, other: jax.lax.switch(1, [lambda s: s, other, lambda s: s], s)),
     "scan": (TypeError, lambda s, other: jax.lax.scan(lambda s, _: (other(s), None), s, length=2)),
-    "while_loop": (TypeError, lambda s, other: jax.lax.while_loop(lambda s: s.a < 3, other, s)),
+    "while_loop": (TypeError, lambda s, other: jax.lax.while_loop(lambda s: s.x < 3, other, s)),
     "fori_loop": (TypeError, lambda s, other: jax.lax.fori_loop(0, 3, lambda _, s: other(s), s)),
     "compiled": (TypeError, lambda s, other: jax.jit(doubled).lower(s).compile()(other(s))),
-    "jvp": (TypeError, lambda s, other: jax.jvp(lambda s: s.a, (s,), (other(s),))),
+    "jvp": (TypeError, lambda s, other: jax.jvp(lambda s: s.x, (s,), (other(s),))),
     "custom_vjp": (TypeError, lambda s, other: first_with_cotangent(other)(s)),
-    "in_axes": (ValueError, lambda s, other: jax.vmap(doubled, in_axes=(other(s.replace(a=0, b=0)),))(s)),
+    "in_axes": (ValueError, lambda s, other: jax.vmap(doubled, in_axes=(other(s.replace(x=0, y=0)),))(s)),
     "in_shardings": (
         ValueError,
-        lambda s, other: jax.jit(doubled, in_shardings=(other(s.replace(a=EVERYWHERE, b=EVERYWHERE)),))(s),
+        lambda s, other: jax.jit(doubled, in_shardings=(other(s.replace(x=EVERYWHERE, y=EVERYWHERE)),))(s),
     ),
 }
 
 
-class Labelled(Struct):
-    a: Any
-    b: Any
-    label: str = static(default="label")
+class Twin(Struct):
+    x: Any
+    y: Any = None
+    name: str = static(default="pair")
 
 
-class Child(Labelled):
+class Child(Pair):
     pass
 
 
 @pytest.mark.parametrize(("error", "misuse"), MISMATCHES.values(), ids=MISMATCHES)
 @pytest.mark.parametrize(
-    ("make", "other"),
+    "other",
     [
         # Trap 1: two classes with as many fields.
-        pytest.param(Left, lambda s: Right(s.a, s.b), id="another class"),
-        pytest.param(Labelled, lambda s: Child(s.a, s.b), id="a subclass"),
-        pytest.param(Labelled, lambda s: s.replace(label="other"), id="another static"),
-        pytest.param(Labelled, lambda s: s.replace(b={}), id="another field"),
+        pytest.param(lambda s: Twin(s.x, s.y), id="another class"),
+        pytest.param(lambda s: Child(s.x, s.y), id="a subclass"),
+        pytest.param(lambda s: s.replace(name="other"), id="another static"),
+        pytest.param(lambda s: s.replace(y={}), id="another child"),
     ],
 )
-def test_another_structure_is_refused(make, other, error, misuse):
-    with pytest.raises(error, match=r"Right|Child|other|prefix|structure|args.0..b"):
-        misuse(make(f32(1.0), f32(2.0)), other)
+def test_another_structure_is_refused(other, error, misuse):
+    with pytest.raises(error, match=r"Twin|Child|other|prefix|structure|args.0..y"):
+        misuse(pair(), other)
 
 
 NAMED = {
-    "an argument of jit": (r"s\.velocity", lambda s: jax.jit(lambda s: s)(s.replace(velocity="text"))),
-    "a result of jit": (r"\.velocity", lambda s: jax.jit(lambda s: s.replace(velocity="text"))(s)),
-    "two sizes in vmap": (r"(?s)s\.position.*s\.velocity", lambda s: jax.vmap(lambda s: s)(state([1, 2], [1, 2, 3]))),
-    "in_axes": (r"in_axes\[0\]\.velocity", lambda s: jax.vmap(lambda s: s, in_axes=(State(0, (0, 0)),))(s)),
+    "an argument of jit": (r"s\.y", lambda s: jax.jit(lambda s: s)(s.replace(y="text"))),
+    "a result of jit": (r"\.y", lambda s: jax.jit(lambda s: s.replace(y="text"))(s)),
+    "two sizes in vmap": (r"(?s)s\.x.*s\.y", lambda s: jax.vmap(lambda s: s)(pair([1, 2], [1, 2, 3]))),
+    "in_axes": (r"in_axes\[0\]\.y", lambda s: jax.vmap(lambda s: s, in_axes=(Pair(0, (0, 0)),))(s)),
     "nested in_axes": (
         r"in_axes\[0\]\.first\.bias",
         lambda s: jax.vmap(lambda m: m, in_axes=(Model(Linear(0, [0, 0]), 0, 0),))(model()),
     ),
     "in_shardings": (
-        r"\.velocity",
-        lambda s: jax.jit(doubled, in_shardings=(State(EVERYWHERE, (EVERYWHERE, EVERYWHERE)),))(s),
+        r"\.y",
+        lambda s: jax.jit(doubled, in_shardings=(Pair(EVERYWHERE, (EVERYWHERE, EVERYWHERE)),))(s),
     ),
     "scan": (
-        r"\.position",
-        lambda s: jax.lax.scan(lambda s, _: (s.replace(position=f32([1, 2])), None), s, length=2),
+        r"\.x",
+        lambda s: jax.lax.scan(lambda s, _: (s.replace(x=f32([1, 2])), None), s, length=2),
     ),
-    "cond": ("velocity", lambda s: jax.lax.cond(True, lambda s: s, lambda s: s.replace(velocity=jnp.int32(1)), s)),
-    "compiled": (r"\.velocity", lambda s: jax.jit(doubled).lower(s).compile()(state(1.0, [1.0, 2.0]))),
+    "cond": ("y", lambda s: jax.lax.cond(True, lambda s: s, lambda s: s.replace(y=jnp.int32(1)), s)),
+    "compiled": (r"\.y", lambda s: jax.jit(doubled).lower(s).compile()(pair(1.0, [1.0, 2.0]))),
 }
 
 
 @pytest.mark.parametrize(("pattern", "misuse"), NAMED.values(), ids=NAMED)
 def test_the_errors_of_jax_name_the_field(pattern, misuse):
     with pytest.raises((TypeError, ValueError), match=pattern):
-        misuse(state())
+        misuse(pair())
 
 
 # jit
 
 
 def test_jit_traces_once_for_equal_structures_and_again_for_another_static_or_class():
-    function, traces = counting(lambda s: jax.tree.leaves(s)[0] + len(getattr(s, "label", "")))
+    function, traces = counting(lambda s: jax.tree.leaves(s)[0] + len(getattr(s, "name", "")))
     jitted = jax.jit(function)
-    same = (state(), state(5.0), state().replace(position=f32(7.0)), pickle.loads(pickle.dumps(state())))
-    assert [float(jitted(s)) for s in same] == [6, 10, 12, 6]
+    same = (pair(), pair(5.0), pair().replace(x=f32(7.0)), pickle.loads(pickle.dumps(pair())))
+    assert [float(jitted(s)) for s in same] == [5, 9, 11, 5]
     assert len(traces) == 1
-    assert jitted(state(label="ab")) == jitted(state().replace(label="a" + "b")) == 3
+    assert jitted(pair(name="ab")) == jitted(pair().replace(name="a" + "b")) == 3
     assert len(traces) == 2
     assert jitted(Left(1.0, 2.0)) == jitted(Right(1.0, 2.0)) == jitted(Left(1.0, 4.0)) == 1
     assert len(traces) == 4
 
 
 def test_jit_takes_structs_by_keyword_in_containers_and_with_none():
-    function = jax.jit(lambda tree, *, s, t=None: (tree["a"][0].position + s.velocity, t))
-    assert function({"a": [state()]}, s=state(), t=None) == (3, None)
+    function = jax.jit(lambda tree, *, s, t=None: (tree["a"][0].x + s.y, t))
+    assert function({"a": [pair()]}, s=pair(), t=None) == (3, None)
     made = jax.jit(doubled)(Model(linear(), None, f32(1.0)))
     assert made.second is None and made.scale == 2
 
 
 def test_jit_takes_a_struct_of_hashable_values_as_a_static_argument_and_refuses_one_of_arrays():
-    function, traces = counting(lambda config, x: config(x))
+    function, traces = counting(lambda config, x: config.x * x)
     jitted = jax.jit(function, static_argnums=0)
-    assert np.allclose(jitted(Config(2, ("a",)), 0.5), np.tanh(1.0))
-    jitted(Config(2, ("a",)), 0.25)
+    assert jitted(Pair(2, ("a",)), 0.5) == 1 and jitted(Pair(2, ("a",)), 0.25) == 0.5
     assert len(traces) == 1
-    for other in (Config(3, ("a",)), Config(2, ("b",)), Config(2, ("a",), activation=jnp.sin)):
-        jitted(other, 0.5)
+    for other in (Pair(3, ("a",)), Pair(2, ("b",)), Pair(2, ("a",), name="other")):
+        assert jitted(other, 0.5) == other.x / 2
     assert len(traces) == 4
     with pytest.raises(ValueError, match="hashable"):
-        jitted(state(), 1.0)
+        jitted(pair(), 1.0)
 
 
 def test_a_callable_struct_its_methods_and_its_class_are_jitted():
@@ -415,13 +399,13 @@ def test_other_transformations_take_a_callable_struct_with_array_fields():
 def test_a_tracer_field_is_replaced_updated_and_compared_inside_jit():
     @jax.jit
     def f(s):
-        s = s.replace(position=s.position + 1)
-        s = dataclasses.replace(s, velocity=s.velocity * 2)
-        s = at(s, lambda t: t.position).apply(lambda p: p * 10)
-        return replace(s, label="done"), s == s
+        s = s.replace(x=s.x + 1)
+        s = dataclasses.replace(s, y=s.y * 2)
+        s = at(s, lambda t: t.x).apply(lambda p: p * 10)
+        return replace(s, name="done"), s == s
 
-    done, same = f(state())
-    assert_same(done, state(20.0, 4.0, label="done"))
+    done, same = f(pair())
+    assert_same(done, pair(20.0, 4.0, name="done"))
     assert bool(same) is True
 
 
@@ -429,17 +413,17 @@ def test_a_tracer_field_is_replaced_updated_and_compared_inside_jit():
 
 
 def test_grad_by_integer_leaves_gives_a_struct():
-    gradient = jax.grad(lambda s: s.position**2, allow_int=True)(State(f32(2.0), jnp.int32(3)))
-    assert gradient.position == 4 and gradient.velocity.dtype == jax.dtypes.float0
+    gradient = jax.grad(lambda s: s.x**2, allow_int=True)(Pair(f32(2.0), jnp.int32(3)))
+    assert gradient.x == 4 and gradient.y.dtype == jax.dtypes.float0
 
 
 def test_custom_vjp_takes_a_hashable_struct_as_a_nondifferentiable_argument():
     @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
     def apply(config, x):
-        return config.width * x
+        return config.x * x
 
-    apply.defvjp(lambda config, x: (apply(config, x), None), lambda config, _, g: (100 * config.width * g,))
-    assert jax.grad(lambda x: apply(Config(3), x))(2.0) == 300
+    apply.defvjp(lambda config, x: (apply(config, x), None), lambda config, _, g: (100 * config.x * g,))
+    assert jax.grad(lambda x: apply(Pair(3), x))(2.0) == 300
 
 
 # Layers and prefixes
@@ -496,12 +480,12 @@ def test_a_lowered_or_exported_function_knows_the_structs_it_takes_and_gives():
 
 
 def test_a_donated_struct_is_used_up_and_the_result_lives():
-    s = state(np.ones(4), np.zeros(4))
+    s = pair(np.ones(4), np.zeros(4))
     result = jax.jit(doubled, donate_argnums=0)(s)
-    assert s.position.is_deleted() and s.velocity.is_deleted()
-    assert_same(result, state(2 * np.ones(4), np.zeros(4)))
+    assert s.x.is_deleted() and s.y.is_deleted()
+    assert_same(result, pair(2 * np.ones(4), np.zeros(4)))
     with pytest.raises(RuntimeError, match="deleted"):
-        s.position + 1
+        s.x + 1
 
 
 def test_a_training_loop_with_a_donated_state_compiles_once():
@@ -523,24 +507,24 @@ def test_a_training_loop_with_a_donated_state_compiles_once():
 
 
 def test_random_keys_and_empty_containers_survive():
-    s = State(jax.random.key(0), ((), {}, None, []))
+    s = Pair(jax.random.key(0), ((), {}, None, []))
     result = jax.jit(lambda s: s)(s)
-    assert result == s and result.velocity == ((), {}, None, [])
-    many = s.replace(position=jax.random.split(s.position, 3))
-    assert jax.vmap(lambda s: jax.random.uniform(s.position), in_axes=(State(0, None),))(many).shape == (3,)
+    assert result == s and result.y == ((), {}, None, [])
+    many = s.replace(x=jax.random.split(s.x, 3))
+    assert jax.vmap(lambda s: jax.random.uniform(s.x), in_axes=(Pair(0, None),))(many).shape == (3,)
 
 
 def test_no_tracer_leaks_from_structs():
     with jax.checking_leaks():
-        jax.jit(lambda s: doubled(s.replace(position=s.velocity)))(state())
+        jax.jit(lambda s: doubled(s.replace(x=s.y)))(pair())
         jax.grad(loss)(model(), inputs())
         jax.jit(lambda x: Squared(x).area)(1.0)
 
 
 def test_comparisons_and_maps_promote_nothing():
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        assert bool(jax.jit(lambda s, t: s == t)(state(), state()))
-        assert (state() == State(jnp.int32(1), jnp.int32(2))) is False
-        assert (state() == state([1.0, 1.0])) is False
-        assert bool(jax.jit(lambda s: s != s.replace(position=jnp.int32(1)))(state()))
+        assert bool(jax.jit(lambda s, t: s == t)(pair(), pair()))
+        assert (pair() == Pair(jnp.int32(1), jnp.int32(2))) is False
+        assert (pair() == pair([1.0, 1.0])) is False
+        assert bool(jax.jit(lambda s: s != s.replace(x=jnp.int32(1)))(pair()))
         assert_same(jax.jit(doubled)(model()), doubled(model()))
