@@ -417,15 +417,6 @@ def test_grad_by_integer_leaves_gives_a_struct():
     assert gradient.x == 4 and gradient.y.dtype == jax.dtypes.float0
 
 
-def test_custom_vjp_takes_a_hashable_struct_as_a_nondifferentiable_argument():
-    @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-    def apply(config, x):
-        return config.x * x
-
-    apply.defvjp(lambda config, x: (apply(config, x), None), lambda config, _, g: (100 * config.x * g,))
-    assert jax.grad(lambda x: apply(Pair(3), x))(2.0) == 300
-
-
 # Layers and prefixes
 
 
@@ -461,12 +452,6 @@ def test_eval_shape_of_a_constructor_computes_nothing():
     assert jax.eval_shape(doubled, shapes) == shapes
 
 
-def test_a_jaxpr_has_one_input_for_each_leaf_in_order():
-    jaxpr, shapes = jax.make_jaxpr(lambda m, x: m.replace(scale=x), return_shape=True)(model(), jnp.ones(7))
-    assert [v.aval.shape for v in jaxpr.jaxpr.invars] == [(2, 3), (3,), (3, 1), (1,), (), (7,)]
-    assert type(shapes) is Model and shapes.scale.shape == (7,)
-
-
 def test_a_lowered_or_exported_function_knows_the_structs_it_takes_and_gives():
     trees = jax.tree.structure(((model(),), {})), jax.tree.structure(model())
     lowered, exported = jax.jit(doubled).lower(model()), jax.export.export(jax.jit(doubled))(model())
@@ -481,7 +466,8 @@ def test_a_lowered_or_exported_function_knows_the_structs_it_takes_and_gives():
 
 def test_a_donated_struct_is_used_up_and_the_result_lives():
     s = pair(np.ones(4), np.zeros(4))
-    result = jax.jit(doubled, donate_argnums=0)(s)
+    with jax.debug_nans(False):  # which keeps what is donated
+        result = jax.jit(doubled, donate_argnums=0)(s)
     assert s.x.is_deleted() and s.y.is_deleted()
     assert_same(result, pair(2 * np.ones(4), np.zeros(4)))
     with pytest.raises(RuntimeError, match="deleted"):
