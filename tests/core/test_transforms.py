@@ -409,14 +409,6 @@ def test_a_tracer_field_is_replaced_updated_and_compared_inside_jit():
     assert bool(same) is True
 
 
-# Derivatives by what is no float, and of what is no array
-
-
-def test_grad_by_integer_leaves_gives_a_struct():
-    gradient = jax.grad(lambda s: s.x**2, allow_int=True)(Pair(f32(2.0), jnp.int32(3)))
-    assert gradient.x == 4 and gradient.y.dtype == jax.dtypes.float0
-
-
 # Layers and prefixes
 
 
@@ -490,6 +482,11 @@ def test_a_training_loop_with_a_donated_state_compiles_once():
 
 
 # Leaves and modes
+
+
+def test_grad_by_integer_leaves_gives_a_struct():
+    gradient = jax.grad(lambda s: s.x**2, allow_int=True)(Pair(f32(2.0), jnp.int32(3)))
+    assert gradient.x == 4 and gradient.y.dtype == jax.dtypes.float0
 
 
 def test_random_keys_and_empty_containers_survive():
