@@ -361,6 +361,7 @@ def test_jit_takes_a_struct_of_hashable_values_as_a_static_argument_and_refuses_
     for other in (Pair(3, ("a",)), Pair(2, ("b",)), Pair(2, ("a",), name="other")):
         assert jitted(other, 0.5) == other.x / 2
     assert len(traces) == 4
+    assert jax.jit(lambda scale, x: scale.factor[0] * x, static_argnums=0)(Scale((2, "callable")), 0.5) == 1
     with pytest.raises(ValueError, match="hashable"):
         jitted(pair(), 1.0)
 
