@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import InitVar
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -189,3 +189,71 @@ def names(cls: Any) -> list[str]:
 
 def static_names(cls: Any) -> list[str]:
     return [f.name for f in structkit.fields(cls) if f.static]
+
+
+# C: trees, transformations and changed copies
+
+
+class Loud(Struct):
+    """Each hook of a generated constructor leaves a mark when it runs."""
+
+    x: Any = field(converter=lambda value: Loud.mark("converter", value))
+    y: Any = field(default_factory=lambda: Loud.mark("factory", 0), kw_only=True)
+    twice: Any = derived()
+    label: str = static(default="a", converter=lambda value: Loud.mark("static converter", value))
+
+    marks: ClassVar[list[str]] = []
+
+    @staticmethod
+    def mark(what: str, value: Any = None) -> Any:
+        Loud.marks.append(what)
+        return value
+
+    def __post_init__(self):
+        Loud.mark("post_init")
+        self.twice = 2 * self.x
+
+    def __check_init__(self):
+        Loud.mark("check")
+        if self.x < 0:
+            raise ValueError("x must not be negative")
+
+
+class LoudCustom(Struct):
+    """Each hook of a class with a custom constructor leaves a mark when it runs."""
+
+    x: Any = field(converter=lambda value: LoudCustom.mark("converter", value))
+    y: Any
+    n: int = static(default=1)
+
+    marks: ClassVar[list[str]] = []
+
+    @staticmethod
+    def mark(what: str, value: Any = None) -> Any:
+        LoudCustom.marks.append(what)
+        return value
+
+    def __new__(cls, *args, **kwargs):
+        LoudCustom.mark("new")
+        return super().__new__(cls)
+
+    def __init__(self, both):
+        LoudCustom.mark("init")
+        self.x = self.y = both
+
+    def __setattr__(self, name, value):
+        LoudCustom.mark("setattr")
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name):
+        LoudCustom.mark("getattr")
+        raise AttributeError(name)
+
+    def __check_init__(self):
+        LoudCustom.mark("check")
+        if self.y < 0:
+            raise ValueError("y must not be negative")
+
+
+def key_paths(tree: Any) -> list[str]:
+    return [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
