@@ -1,0 +1,201 @@
+"""`copy`, `deepcopy`, `pickle` and `cloudpickle` give finished structs, and nothing is kept alive."""
+
+import copy
+import pickle
+import weakref
+from typing import Any
+
+import cloudpickle
+import jax
+import jax.numpy as jnp
+import pytest
+
+from structkit import Struct, static
+from tests.models import (
+    Box,
+    Checked,
+    Custom,
+    Empty,
+    Everything,
+    Lazy,
+    Mutable,
+    Pair,
+    Point,
+    Scaled,
+    Squared,
+    assert_frozen,
+    collected,
+    run_python,
+)
+
+MADE = [Point(1), Box[int](2), Squared(3), Scaled(4), Custom(5, 6), Everything(7, 2.0), Lazy(8), Checked(9), Empty()]
+DUPLICATES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "cloudpickle": lambda made: pickle.loads(cloudpickle.dumps(made)),
+    **{
+        f"pickle of protocol {protocol}": lambda made, protocol=protocol: pickle.loads(pickle.dumps(made, protocol))
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    },
+}
+
+
+class Mixin:
+    tag = "mixin"
+
+
+class Mixed(Mixin, Struct):
+    x: Any
+    n: int = static(default=1)
+
+
+class Delegating(Struct):
+    inner: Any
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+@pytest.mark.parametrize("duplicate", DUPLICATES.values(), ids=DUPLICATES.keys())
+@pytest.mark.parametrize("made", [*MADE, Mixed([1], 3), Delegating(Point(1)), Mutable([1], 2)], ids=repr)
+def test_a_duplicate_has_the_values_and_the_structure(made, duplicate):
+    # Everything and Scaled would multiply again if their hooks ran.
+    copied = duplicate(made)
+    assert copied is not made
+    assert type(copied) is type(made)
+    assert vars(copied) == vars(made)
+    assert copied == made
+    assert jax.tree.structure(copied) == jax.tree.structure(made)
+    if not isinstance(made, Empty | Mutable):
+        assert_frozen(copied, next(iter(vars(made))))
+
+
+def test_a_copy_shares_its_leaves_and_a_deep_copy_does_not():
+    point = Point([1, jnp.ones(2)])
+    assert copy.copy(point).x is point.x
+    deep = copy.deepcopy(point)
+    assert deep.x is not point.x
+    assert deep == point
+
+
+def test_a_duplicate_keeps_one_shared_object_shared():
+    shared = Point([1])
+    for duplicate in (copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))):
+        one, other = duplicate([shared, shared])
+        assert one is other
+        assert one.x is not shared.x
+        pair = duplicate(Pair(shared, shared))
+        assert pair.x is pair.y
+
+
+def test_a_struct_with_a_cycle_through_a_list_prints_copies_pickles_and_is_collected():
+    items: list[Any] = []
+    struct = Point(items)
+    items.append(struct)
+    assert repr(struct) == "Point(x=[<recursive>])"
+    for made in (pickle.loads(pickle.dumps(struct)), copy.deepcopy(struct)):
+        assert made.x[0] is made
+        assert made is not struct
+    references = [weakref.ref(struct), weakref.ref(made)]
+    del struct, items, made
+    assert collected(references)
+
+
+def test_a_finished_struct_is_not_kept_alive():
+    references = []
+    for make in (Point, Checked, Squared, Scaled, Custom, Lazy, Mutable, Box[float]):
+        struct = make(1.0)
+        references.append(weakref.ref(struct))
+        references.append(weakref.ref(jax.tree.map(lambda x: x, struct)))
+        references.append(weakref.ref(copy.copy(struct)))
+    del struct
+    assert collected(references)
+
+
+def test_a_struct_pickles_by_field_name():
+    for made in (Pair([1], 2, "name"), Mixed([1], 3)):
+        assert made.__getstate__() == vars(made)
+
+
+DEFINITIONS = """
+import copy, dataclasses, functools, os, pickle, sys
+from typing import Any
+
+import cloudpickle
+import jax
+
+from structkit import Static, Struct, derived, field, static
+
+
+def local_classes():
+    class Base(Struct):
+        x: Any
+        scale: dataclasses.InitVar[int] = 2
+        n: Static[str] = static(default="n", converter=lambda value: value + "!")
+        y: Any = derived()
+        made: list = field(default_factory=lambda: [1])
+
+        def __post_init__(self, scale):
+            self.y = self.x * scale
+
+        @functools.cached_property
+        def double(self):
+            return 2 * self.x
+
+        def __call__(self):
+            return self.x + 1
+
+    class WithInit(Base):
+        z: int
+
+        def __init__(self, z):
+            super().__init__(z, scale=3)
+            self.z = z
+
+    return Base, WithInit
+
+
+class Main(Struct):
+    inner: Any
+    n: int = static(default=3)
+
+
+Base, WithInit = local_classes()
+objects = Base(1), WithInit(2), Main(Base(1))
+with open(os.environ["PICKLED"], "wb") as file:
+    cloudpickle.dump((Base, WithInit, Main, *objects, jax.tree.structure(objects)), file)
+"""
+
+USE = """
+import copy, dataclasses, os, pickle
+import jax
+
+with open(os.environ["PICKLED"], "rb") as file:
+    Base, WithInit, Main, base, other, main, treedef = pickle.load(file)
+print(type(base) is Base, type(other) is WithInit, type(main) is Main, jax.tree.structure((base, other, main)) == treedef)
+print(base, other, main, [f.name for f in dataclasses.fields(Base)])
+print(base.double, WithInit(5).double, WithInit(5).y, base(), jax.jit(lambda m: m)(main).n)
+print(jax.tree.map(lambda leaf: leaf, base) == base == Base(1) == copy.deepcopy(base), base.replace(x=4, scale=2).y)
+refused = 0
+for made in (base, other, Base(1), WithInit(1), copy.copy(base), jax.tree.map(lambda leaf: leaf, other)):
+    for write in (setattr, object.__setattr__):
+        for name in ("x", "n"):
+            try:
+                write(made, name, 5)
+            except dataclasses.FrozenInstanceError as error:
+                refused += str(error).startswith(f"cannot assign to field {name!r}")
+print(refused)
+"""
+
+
+def test_classes_pickled_by_value_work_and_are_frozen_in_another_process(tmp_path):
+    path = str(tmp_path / "classes.pickle")
+    run_python(DEFINITIONS, PICKLED=path)
+    assert run_python(USE, PICKLED=path).splitlines() == [
+        "True True True True",
+        "Base(x=1, n='n!', y=2, made=[1]) WithInit(x=2, n='n!', y=6, made=[1], z=2) "
+        "Main(inner=Base(x=1, n='n!', y=2, made=[1]), n=3) ['x', 'n', 'y', 'made']",
+        "2 10 15 2 3",
+        "True 8",
+        "24",
+    ]
