@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import enum
 import functools
 import gc
 import os
@@ -11,14 +12,14 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import InitVar
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 import structkit
-from structkit import Static, Struct, derived, static
+from structkit import Struct, derived, field, static
 
 T = TypeVar("T")
 ROOT = Path(structkit.__file__).parents[1]
@@ -165,3 +166,37 @@ def run_python(source: str, *flags: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+# B: frozen, statics and values
+
+
+class Skipping(Struct):
+    x: Any
+    note: Any = field(default="", compare=False)
+    tag: Any = static(default="", compare=False)
+
+
+class Coordinates(NamedTuple):
+    x: Any
+    y: Any
+
+
+@jax.tree_util.register_pytree_node_class
+class Ring:
+    """A pytree node of no library, compared by identity."""
+
+    def __init__(self, x, size):
+        self.x, self.size = x, size
+
+    def tree_flatten(self):
+        return (self.x,), self.size
+
+    @classmethod
+    def tree_unflatten(cls, size, children):
+        return cls(*children, size)
+
+
+class Level(enum.IntEnum):
+    ONE = 1
+    TWO = 2

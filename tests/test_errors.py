@@ -21,6 +21,7 @@ import pytest
 
 import structkit
 from structkit import Static, Struct, at, construct, derived, errors, field, fields, freeze, replace, static
+from tests.models import Empty
 
 
 class Linear(Struct):
@@ -99,6 +100,45 @@ class Holder(Struct):
     n: Static[Any]
 
 
+class DataSide(Struct):
+    x: int
+
+
+class StaticSide(Struct):
+    x: Static[int]
+
+
+class DataChild(DataSide):
+    a: int
+
+
+class StaticChild(StaticSide):
+    b: int
+
+
+class InitVarSide(Struct):
+    y: Any = derived()
+    x: InitVar[int] = 1
+
+    def __post_init__(self, x):
+        self.y = x
+
+
+@dataclasses.dataclass(frozen=True)
+class StandardStaticSide:
+    x: int = dataclasses.field(metadata={"static": True})
+
+
+@dataclasses.dataclass
+class MutableStandard:
+    x: int
+
+
+class Tagged:
+    def __init_subclass__(cls, tag=None, **keywords):
+        super().__init_subclass__(**keywords)
+
+
 def text_of(kind, misuse):
     with pytest.raises(kind) as error:
         misuse()
@@ -118,6 +158,7 @@ def define(annotations, bases=(Struct,), /, *, options=(), **values):
     ("value", "type_name", "cure"),
     [
         ([], "list", "default_factory=list"),
+        ([1, 2], "list", "default_factory=lambda: [1, 2]"),
         ({}, "dict", "default_factory=dict"),
         (set(), "set", "default_factory=set"),
         (bytearray(), "bytearray", "default_factory=bytearray"),
@@ -127,205 +168,130 @@ def define(annotations, bases=(Struct,), /, *, options=(), **values):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-@pytest.mark.parametrize("write", [lambda value: value, lambda value: field(default=value)], ids=["plain", "field"])
+@pytest.mark.parametrize(
+    "write",
+    [lambda value: value, lambda value: field(default=value), lambda value: static(default=value)],
+    ids=["plain", "field", "static"],
+)
 def test_a_mutable_default_is_refused(value, type_name, cure, write):
     text = text_of(errors.MutableDefaultError, lambda: define({"x": Any}, x=write(value)))
     assert text == f"mutable default {type_name} for field 'x' of A is not allowed: use {cure}"
 
 
-def test_a_mutable_default_that_holds_something_is_refused_with_a_cure_that_keeps_it():
-    text = text_of(errors.MutableDefaultError, lambda: define({"x": Any}, x=[1, 2]))
-    assert text == "mutable default list for field 'x' of A is not allowed: use default_factory=lambda: [1, 2]"
+OPTIONS = (
+    "the options are init, repr, eq, order, frozen, kw_only, match_args; "
+    "others need a base with __init_subclass__({}=...)"
+)
+CURE_OF_KINDS = "declare it in A with field(static=True) or field(static=False)"
+
+DEFINITIONS = {
+    "a required field after one with a default": (
+        lambda: define({"x": int, "y": int, "z": int}, x=1, y=2),
+        "non-default argument 'z' follows default argument 'y'; "
+        "reorder the fields, give 'z' a default, or set kw_only=True",
+    ),
+    "a required field after an inherited default": (
+        lambda: define({"scale": int}, (Linear,)),
+        "non-default argument 'scale' follows default argument 'activation'; "
+        "reorder the fields, give 'scale' a default, or set kw_only=True",
+    ),
+    "an unknown option with a near one": (
+        lambda: define({"x": int}, options={"frozn": True}),
+        f"unknown class option 'frozn' (did you mean 'frozen'?); {OPTIONS.format('frozn')}",
+    ),
+    "an unknown option without a near one": (
+        lambda: define({"x": int}, options={"zzz": True}),
+        f"unknown class option 'zzz'; {OPTIONS.format('zzz')}",
+    ),
+    "an unknown option next to one that a base takes": (
+        lambda: define({"x": int}, (Tagged, Struct), options={"tag": 1, "frozn": True}),
+        f"unknown class option 'frozn' (did you mean 'frozen'?); {OPTIONS.format('frozn')}",
+    ),
+    "an option that is no bool": (
+        lambda: define({"x": int}, options={"frozen": "no"}),
+        "class option frozen='no' is not a bool; use True or False",
+    ),
+    "order without eq": (
+        lambda: define({"x": int}, options={"order": True, "eq": False}),
+        "order=True needs ==; drop eq=False",
+    ),
+    "order over a comparison of the user": (
+        lambda: define({"x": int}, options={"order": True}, __lt__=lambda self, other: True),
+        "order=True would overwrite its __lt__; drop one of the two",
+    ),
+    "a child of a mutable struct that does not say so": (
+        lambda: define({"x": int}, (Mutable,), x=1),
+        "a frozen struct cannot inherit from Mutable, which is mutable; write class A(Mutable, frozen=False)",
+    ),
+    "a mutable child of a frozen struct with fields": (
+        lambda: define({"x": int}, (Linear,), options={"frozen": False}, x=1),
+        "a mutable struct cannot inherit fields from Linear, which is frozen; "
+        "drop frozen=False, or make Linear mutable too",
+    ),
+    "a mutable dataclass as a base": (
+        lambda: define({"y": int}, (MutableStandard, Struct)),
+        "a frozen struct cannot inherit from MutableStandard, which is a mutable dataclass; "
+        "make MutableStandard a frozen dataclass or a Struct",
+    ),
+    "a dataclass decorator": (
+        lambda: dataclasses.dataclass(frozen=True)(define({"x": int})),
+        "is a dataclass already, made by Struct; drop the dataclass decorator",
+    ),
+    "a field without an annotation": (
+        lambda: define({"x": int}, y=field(default=1)),
+        "'y' is a field but has no type annotation; write y: <type> = field(...)",
+    ),
+    "a field of dataclasses without an annotation": (
+        lambda: define({"x": int}, y=dataclasses.field(default=1)),
+        "'y' is a field but has no type annotation; write y: <type> = field(...)",
+    ),
+    "a class variable with a field": (
+        lambda: define({"x": ClassVar[int]}, x=field(default=1)),
+        "ClassVar 'x' has a field(...); give it a plain value",
+    ),
+    "a second KW_ONLY": (
+        lambda: define({"a": int, "_": dataclasses.KW_ONLY, "b": int, "__": dataclasses.KW_ONLY}),
+        "'__' is a second KW_ONLY; keep the first one",
+    ),
+    "an InitVar with a default factory": (
+        lambda: define({"x": InitVar[int]}, x=field(default_factory=list)),
+        "InitVar 'x' cannot be static or have a default_factory; use a default",
+    ),
+    "a static InitVar": (
+        lambda: define({"x": InitVar[int]}, x=static(default=1)),
+        "InitVar 'x' cannot be static or have a default_factory; use a default",
+    ),
+    "a keyword as a name": (lambda: define({"class": int}), "'class' cannot be a field's name; choose another name"),
+    "the name of a slot": (
+        lambda: define({"__flat__": int}),
+        "'__flat__' cannot be a field's name; choose another name",
+    ),
+    "slots that are no fields": (
+        lambda: define({"x": int}, __slots__=("x", "y")),
+        "__slots__ names 'y', which is no field; annotate it: y: ...",
+    ),
+    "data in the first base and static in the second": (
+        lambda: define({}, (DataSide, StaticSide)),
+        f"field 'x' is a data field in DataSide and static in StaticSide; {CURE_OF_KINDS}",
+    ),
+    "static in the first base and data in the second": (
+        lambda: define({}, (StaticSide, DataSide)),
+        f"field 'x' is a data field in DataSide and static in StaticSide; {CURE_OF_KINDS}",
+    ),
+    "data and static deeper in the bases": (
+        lambda: define({}, (DataChild, StaticChild)),
+        f"field 'x' is a data field in DataChild and static in StaticChild; {CURE_OF_KINDS}",
+    ),
+    "static in a dataclass and data in a struct": (
+        lambda: define({}, (StandardStaticSide, DataSide)),
+        f"field 'x' is a data field in DataSide and static in StandardStaticSide; {CURE_OF_KINDS}",
+    ),
+}
 
 
-def test_a_mutable_default_of_a_static_field_is_refused():
-    text = text_of(errors.MutableDefaultError, lambda: define({"x": Any}, x=static(default=[])))
-    assert text == "mutable default list for field 'x' of A is not allowed: use default_factory=list"
-
-
-def test_a_required_field_after_one_with_a_default_is_refused():
-    text = text_of(errors.DefinitionError, lambda: define({"x": int, "y": int, "z": int}, x=1, y=2))
-    assert text == (
-        "A: non-default argument 'z' follows default argument 'y'; "
-        "reorder the fields, give 'z' a default, or set kw_only=True"
-    )
-
-
-def test_a_required_field_after_an_inherited_default_is_refused():
-    text = text_of(errors.DefinitionError, lambda: define({"scale": int}, (Linear,)))
-    assert text == (
-        "A: non-default argument 'scale' follows default argument 'activation'; "
-        "reorder the fields, give 'scale' a default, or set kw_only=True"
-    )
-
-
-def test_an_unknown_class_option_is_refused_with_the_nearest_one():
-    text = text_of(errors.DefinitionError, lambda: define({"x": int}, options={"frozn": True}))
-    assert text == (
-        "A: unknown class option 'frozn' (did you mean 'frozen'?); "
-        "the options are init, repr, eq, order, frozen, kw_only, match_args; "
-        "others need a base with __init_subclass__(frozn=...)"
-    )
-
-
-def test_an_unknown_class_option_without_a_near_one_is_refused():
-    text = text_of(errors.DefinitionError, lambda: define({"x": int}, options={"zzz": True}))
-    assert text == (
-        "A: unknown class option 'zzz'; "
-        "the options are init, repr, eq, order, frozen, kw_only, match_args; "
-        "others need a base with __init_subclass__(zzz=...)"
-    )
-
-
-def test_an_unknown_class_option_is_named_next_to_one_that_a_base_takes():
-    class Tagged:
-        def __init_subclass__(cls, tag=None, **keywords):
-            super().__init_subclass__(**keywords)
-
-    options = {"tag": 1, "frozn": True}
-    text = text_of(errors.DefinitionError, lambda: define({"x": int}, (Tagged, Struct), options=options))
-    assert text == (
-        "A: unknown class option 'frozn' (did you mean 'frozen'?); "
-        "the options are init, repr, eq, order, frozen, kw_only, match_args; "
-        "others need a base with __init_subclass__(frozn=...)"
-    )
-
-
-def test_a_class_option_that_is_no_bool_is_refused():
-    text = text_of(errors.DefinitionError, lambda: define({"x": int}, options={"frozen": "no"}))
-    assert text == "A: class option frozen='no' is not a bool; use True or False"
-
-
-def test_order_without_eq_is_refused():
-    text = text_of(errors.DefinitionError, lambda: define({"x": int}, options={"order": True, "eq": False}))
-    assert text == "A: order=True needs ==; drop eq=False"
-
-
-def test_order_over_a_comparison_of_the_user_is_refused():
-    text = text_of(
-        errors.DefinitionError, lambda: define({"x": int}, options={"order": True}, __lt__=lambda self, other: True)
-    )
-    assert text == "A: order=True would overwrite its __lt__; drop one of the two"
-
-
-def test_a_child_of_a_mutable_struct_has_to_say_that_it_is_mutable():
-    text = text_of(errors.DefinitionError, lambda: define({"x": int}, (Mutable,), x=1))
-    assert text == (
-        "A: a frozen struct cannot inherit from Mutable, which is mutable; write class A(Mutable, frozen=False)"
-    )
-
-
-def test_a_mutable_child_of_a_frozen_struct_with_fields_is_refused():
-    text = text_of(errors.DefinitionError, lambda: define({"x": int}, (Linear,), options={"frozen": False}, x=1))
-    assert text == (
-        "A: a mutable struct cannot inherit fields from Linear, which is frozen; "
-        "drop frozen=False, or make Linear mutable too"
-    )
-
-
-def test_a_mutable_dataclass_as_a_base_of_a_frozen_struct_is_refused():
-    @dataclasses.dataclass
-    class Standard:
-        x: int
-
-    text = text_of(errors.DefinitionError, lambda: define({"y": int}, (Standard, Struct)))
-    assert text == (
-        "A: a frozen struct cannot inherit from Standard, which is a mutable dataclass; "
-        "make Standard a frozen dataclass or a Struct"
-    )
-
-
-def test_a_dataclass_decorator_on_a_struct_is_refused():
-    text = text_of(errors.DefinitionError, lambda: dataclasses.dataclass(frozen=True)(define({"x": int})))
-    assert text == "A: is a dataclass already, made by Struct; drop the dataclass decorator"
-
-
-def test_a_field_without_an_annotation_is_refused():
-    text = text_of(errors.DefinitionError, lambda: define({"x": int}, y=field(default=1)))
-    assert text == "A: 'y' is a field but has no type annotation; write y: <type> = field(...)"
-    text = text_of(errors.DefinitionError, lambda: define({"x": int}, y=dataclasses.field(default=1)))
-    assert text == "A: 'y' is a field but has no type annotation; write y: <type> = field(...)"
-
-
-def test_a_class_var_with_a_field_is_refused():
-    text = text_of(errors.DefinitionError, lambda: define({"x": ClassVar[int]}, x=field(default=1)))
-    assert text == "A: ClassVar 'x' has a field(...); give it a plain value"
-
-
-def test_a_second_kw_only_is_refused():
-    kw_only = dataclasses.KW_ONLY
-    text = text_of(errors.DefinitionError, lambda: define({"a": int, "_": kw_only, "b": int, "__": kw_only}))
-    assert text == "A: '__' is a second KW_ONLY; keep the first one"
-
-
-def test_an_init_var_with_a_default_factory_or_static_is_refused():
-    expected = "A: InitVar 'x' cannot be static or have a default_factory; use a default"
-    for value in (field(default_factory=list), static(default=1)):
-        assert text_of(errors.DefinitionError, lambda value=value: define({"x": InitVar[int]}, x=value)) == expected
-
-
-def test_a_name_that_cannot_be_a_field_is_refused():
-    for name in ("class", "__flat__"):
-        text = text_of(errors.DefinitionError, lambda name=name: define({name: int}))
-        assert text == f"A: {name!r} cannot be a field's name; choose another name"
-
-
-def test_both_a_default_and_a_factory_are_refused():
-    text = text_of(ValueError, lambda: field(default=1, default_factory=int))
-    assert text == "cannot specify both default and default_factory; keep the one that is meant"
-
-
-def test_slots_that_are_no_fields_are_refused():
-    text = text_of(errors.DefinitionError, lambda: define({"x": int}, __slots__=("x", "y")))
-    assert text == "A: __slots__ names 'y', which is no field; annotate it: y: ..."
-
-
-class DataSide(Struct):
-    x: int
-
-
-class StaticSide(Struct):
-    x: Static[int]
-
-
-class InitVarSide(Struct):
-    y: Any = derived()
-    x: InitVar[int] = 1
-
-    def __post_init__(self, x):
-        self.y = x
-
-
-@dataclasses.dataclass(frozen=True)
-class StandardStaticSide:
-    x: int = dataclasses.field(metadata={"static": True})
-
-
-@pytest.mark.parametrize("bases", [(DataSide, StaticSide), (StaticSide, DataSide)])
-def test_a_field_of_different_kinds_in_two_bases_is_refused(bases):
-    text = text_of(errors.DefinitionError, lambda: define({}, bases))
-    assert text == (
-        "A: field 'x' is a data field in DataSide and static in StaticSide; "
-        "declare it in A with field(static=True) or field(static=False)"
-    )
-
-
-def test_a_field_that_is_static_in_a_dataclass_and_data_in_a_struct_is_refused():
-    text = text_of(errors.DefinitionError, lambda: define({}, (StandardStaticSide, DataSide)))
-    assert text == (
-        "A: field 'x' is a data field in DataSide and static in StandardStaticSide; "
-        "declare it in A with field(static=True) or field(static=False)"
-    )
-
-
-def test_a_field_of_different_kinds_deeper_in_two_bases_is_refused():
-    left, right = define({"a": int}, (DataSide,)), define({"b": int}, (StaticSide,))
-    left.__name__, right.__name__ = "Left", "Right"
-    text = text_of(errors.DefinitionError, lambda: define({}, (left, right)))
-    assert text == (
-        "A: field 'x' is a data field in Left and static in Right; "
-        "declare it in A with field(static=True) or field(static=False)"
-    )
+@pytest.mark.parametrize(("misuse", "text"), DEFINITIONS.values(), ids=DEFINITIONS.keys())
+def test_a_class_that_cannot_be_a_struct_is_refused(misuse, text):
+    assert text_of(errors.DefinitionError, misuse) == f"A: {text}"
 
 
 def test_a_field_of_different_kinds_in_two_bases_is_accepted_once_the_class_decides():
@@ -335,270 +301,191 @@ def test_a_field_of_different_kinds_in_two_bases_is_accepted_once_the_class_deci
         assert A(1).x == 1
 
 
-@pytest.mark.parametrize("bases", [(DataSide, InitVarSide), (InitVarSide, DataSide)])
-def test_a_name_that_is_a_field_in_one_base_and_an_init_var_in_another_is_refused(bases):
-    text = text_of(errors.DefinitionError, lambda: define({}, bases))
-    assert "'x'" in text
-    assert "DataSide" in text
-    assert "InitVarSide" in text
-
-
-def test_an_init_var_in_the_place_of_a_field_of_a_parent_is_refused():
-    text = text_of(errors.DefinitionError, lambda: define({"x": InitVar[int]}, (DataSide,)))
-    assert "'x'" in text
+@pytest.mark.parametrize(
+    ("misuse", "words"),
+    [
+        (lambda: define({}, (DataSide, InitVarSide)), ("DataSide", "InitVarSide")),
+        (lambda: define({}, (InitVarSide, DataSide)), ("DataSide", "InitVarSide")),
+        (lambda: define({"x": InitVar[int]}, (DataSide,)), ()),
+        (lambda: define({"x": ClassVar[int]}, (DataSide,)), ("ClassVar",)),
+        (lambda: define({"x": ClassVar[int]}, (DataSide,), x=3), ("ClassVar",)),
+    ],
+)
+def test_a_name_that_is_a_field_in_one_class_and_something_else_in_another_is_refused(misuse, words):
+    text = text_of(errors.DefinitionError, misuse)
     assert text.startswith("A: ")
+    assert all(word in text for word in ("'x'", *words))
 
 
-def test_a_class_var_in_the_place_of_a_field_of_a_parent_is_refused():
-    for values in ({}, {"x": 3}):
-        text = text_of(
-            errors.DefinitionError, lambda values=values: define({"x": ClassVar[int]}, (DataSide,), **values)
-        )
-        assert "'x'" in text
-        assert "ClassVar" in text
+# Objects
 
 
-def test_a_field_set_on_the_class_is_refused():
-    text = text_of(errors.DefinitionError, lambda: setattr(Linear, "bias", 3))
-    assert text == "Linear: 'bias' is a field and cannot be set on the class; change the default in the body"
+UPDATES = {
+    "method": lambda obj, **changes: obj.replace(**changes),
+    "function": replace,
+    "__replace__": lambda obj, **changes: obj.__replace__(**changes),
+    **({"copy.replace": copy.replace} if sys.version_info >= (3, 13) else {}),
+}
+FIELDS_OF_LINEAR = "Linear has no field 'weigth' (did you mean 'weight'?) (fields: weight, bias, activation)"
+UNSET = "unset; set each one or declare a default"
+BASE = "Struct is a base class and has no instances; inherit from it: class Model(Struct): x: jax.Array"
+NOT_A_STRUCT = "inherit from structkit.Struct to make one"
+
+MISUSES = [
+    (
+        errors.DefinitionError,
+        lambda: setattr(Linear, "bias", 3),
+        "Linear: 'bias' is a field and cannot be set on the class; change the default in the body",
+    ),
+    (
+        ValueError,
+        lambda: field(default=1, default_factory=int),
+        "cannot specify both default and default_factory; keep the one that is meant",
+    ),
+    (TypeError, lambda: Linear(), "Linear.__init__() missing 1 required positional argument: 'weight'"),
+    (
+        TypeError,
+        lambda: Linear(1, 2, 3, 4),
+        "Linear.__init__() takes from 2 to 4 positional arguments but 5 were given",
+    ),
+    (TypeError, lambda: Empty(1), "Empty.__init__() takes 1 positional argument but 2 were given"),
+    (
+        errors.MissingFieldError,
+        lambda: Forgetful(["weight"]),
+        f"Forgetful.__init__ left field 'bias' of Forgetful {UNSET}",
+    ),
+    (
+        errors.MissingFieldError,
+        lambda: Forgetful(),
+        f"Forgetful.__init__ left fields 'weight', 'bias' of Forgetful {UNSET}",
+    ),
+    (
+        errors.MissingFieldError,
+        lambda: ForgetfulHook(1),
+        f"ForgetfulHook.__post_init__ left field 'norm' of ForgetfulHook {UNSET}",
+    ),
+    (
+        errors.MissingFieldError,
+        lambda: ForgetfulChild(["weight"]),
+        f"ForgetfulChild.__init__ left field 'bias' of ForgetfulChild {UNSET}",
+    ),
+    (errors.MissingFieldError, lambda: Nameless(1), f"Nameless.__init__ left field 'norm' of Nameless {UNSET}"),
+    (
+        errors.MissingFieldError,
+        lambda: construct(Linear),
+        f"construct(Linear, ...) left field 'weight' of Linear {UNSET}",
+    ),
+    (errors.UnsetFieldError, lambda: Hasty(), "Hasty.bias is read before it is set; assign self.bias first"),
+    *((errors.BaseInstantiationError, misuse, BASE) for misuse in (Struct, lambda: Struct(1), lambda: Struct(x=1))),
+    (errors.BaseInstantiationError, lambda: construct(Struct), BASE),
+    (
+        errors.FrozenInstanceError,
+        lambda: setattr(Linear(1), "bias", 2),
+        "cannot assign to field 'bias': Linear is frozen; make a changed copy with .replace(bias=...)",
+    ),
+    (
+        errors.FrozenInstanceError,
+        lambda: setattr(Linear(1), "baias", 2),
+        "cannot assign to field 'baias': Linear is frozen and has no field of this name",
+    ),
+    (
+        errors.FrozenInstanceError,
+        lambda: delattr(Linear(1), "bias"),
+        "cannot delete field 'bias': Linear keeps all of its fields",
+    ),
+    (
+        errors.FrozenInstanceError,
+        lambda: delattr(Linear(1), "zzz"),
+        "cannot delete field 'zzz': Linear has no field of this name",
+    ),
+    (
+        errors.UnknownAttributeError,
+        lambda: setattr(Mutable(), "weigth", 2),
+        "Mutable has no field 'weigth' (did you mean 'weight'?); declare it in the class body: weigth: <type>",
+    ),
+    (
+        errors.UnknownAttributeError,
+        lambda: Forgetful(["zzz"]),
+        "Forgetful has no field 'zzz'; declare it in the class body: zzz: <type>",
+    ),
+    (AttributeError, lambda: Linear(1).zzz, "'Linear' object has no attribute 'zzz'"),
+    (
+        AttributeError,
+        lambda: Linear.weight,
+        "type object 'Linear' has no attribute 'weight': the field has no default",
+    ),
+    *(
+        (errors.UnknownFieldError, lambda update=update: update(Linear(1), weigth=2), f"replace: {FIELDS_OF_LINEAR}")
+        for update in UPDATES.values()
+    ),
+    (
+        errors.UnknownFieldError,
+        lambda: Scaled(1, 2).replace(qqq=2),
+        "replace: Scaled has no field 'qqq' (fields: x, scaled)",
+    ),
+    (
+        errors.UnknownFieldError,
+        lambda: WithInit(1).replace(qqq=2),
+        "replace: WithInit has no field 'qqq' (fields: weight, size)",
+    ),
+    (errors.UnknownFieldError, lambda: Empty().replace(x=1), "replace: Empty has no field 'x' (fields: none)"),
+    (errors.UnknownFieldError, lambda: construct(Linear, weigth=2), f"construct: {FIELDS_OF_LINEAR}"),
+    (
+        errors.NotReplaceableError,
+        lambda: Scaled(1, 2).replace(scaled=3, factor=1),
+        "replace: field 'scaled' of Scaled is not an __init__ parameter; "
+        "change what it is computed from, or use at(...).set(...)",
+    ),
+    (
+        errors.NotReplaceableError,
+        lambda: Scaled(1, 2).replace(x=3),
+        "replace: field 'factor' of Scaled is an InitVar, which is not kept; pass it again",
+    ),
+    (errors.NotAStructError, lambda: replace(3), f"replace takes a Struct, not int; {NOT_A_STRUCT}"),
+    (errors.NotAStructError, lambda: replace({"a": 1}, a=2), f"replace takes a Struct, not dict; {NOT_A_STRUCT}"),
+    (errors.NotAStructError, lambda: fields(3), f"fields takes a Struct, not int; {NOT_A_STRUCT}"),
+    (errors.NotAStructError, lambda: fields([Linear]), f"fields takes a Struct, not list; {NOT_A_STRUCT}"),
+    (errors.NotAStructError, lambda: fields(int), f"fields takes a Struct, not the class int; {NOT_A_STRUCT}"),
+    (errors.NotAStructError, lambda: construct(int), f"construct takes a Struct, not the class int; {NOT_A_STRUCT}"),
+    (errors.NotAStructError, lambda: construct(3), f"construct takes a Struct, not int; {NOT_A_STRUCT}"),
+    (
+        errors.StaticValueError,
+        lambda: Holder([1]),
+        "static field Holder.n cannot hold a list: use a data field, a tuple, or static(converter=freeze)",
+    ),
+    (
+        errors.UnhashableFieldError,
+        lambda: hash(Linear(1, jnp.ones(3))),
+        "unhashable field 'bias' of Linear: ArrayImpl has no hash; "
+        "declare it with field(hash=False), or hash the fields you need",
+    ),
+]
 
 
-# Constructing
-
-
-def test_a_missing_argument_is_refused_with_the_name_of_the_class():
-    text = text_of(TypeError, lambda: Linear())
-    assert text == "Linear.__init__() missing 1 required positional argument: 'weight'"
+@pytest.mark.parametrize(("kind", "misuse", "text"), MISUSES, ids=[text[:60] for *_, text in MISUSES])
+def test_a_misuse_is_refused_with_a_text_that_names_the_cure(kind, misuse, text):
+    assert text_of(kind, misuse) == text
 
 
 def test_an_unknown_argument_is_refused_with_the_name_of_the_class():
-    text = text_of(TypeError, lambda: Linear(1, wieght=2))
-    # Python adds the nearest name from some version on.
-    assert text.startswith("Linear.__init__() got an unexpected keyword argument 'wieght'")
-
-
-def test_too_many_arguments_are_refused_with_the_name_of_the_class():
-    text = text_of(TypeError, lambda: Linear(1, 2, 3, 4))
-    assert text == "Linear.__init__() takes from 2 to 4 positional arguments but 5 were given"
-
-
-def test_arguments_of_a_struct_without_fields_are_refused_with_its_name():
-    text = text_of(TypeError, lambda: Empty(1))
-    assert text == "Empty.__init__() takes 1 positional argument but 2 were given"
-
-
-class Empty(Struct):
-    pass
-
-
-def test_a_field_that_a_custom_init_leaves_unset_is_refused():
-    expected = "Forgetful.__init__ left field 'bias' of Forgetful unset; set each one or declare a default"
-    assert text_of(errors.MissingFieldError, lambda: Forgetful(["weight"])) == expected
-
-
-def test_fields_that_a_custom_init_leaves_unset_are_refused():
-    expected = "Forgetful.__init__ left fields 'weight', 'bias' of Forgetful unset; set each one or declare a default"
-    assert text_of(errors.MissingFieldError, lambda: Forgetful()) == expected
-
-
-def test_a_field_that_a_post_init_leaves_unset_is_refused():
-    expected = "ForgetfulHook.__post_init__ left field 'norm' of ForgetfulHook unset; set each one or declare a default"
-    assert text_of(errors.MissingFieldError, lambda: ForgetfulHook(1)) == expected
-
-
-def test_a_field_that_an_inherited_init_leaves_unset_is_refused():
-    expected = "ForgetfulChild.__init__ left field 'bias' of ForgetfulChild unset; set each one or declare a default"
-    assert text_of(errors.MissingFieldError, lambda: ForgetfulChild(["weight"])) == expected
-
-
-def test_a_derived_field_that_nothing_sets_is_refused():
-    expected = "Nameless.__init__ left field 'norm' of Nameless unset; set each one or declare a default"
-    assert text_of(errors.MissingFieldError, lambda: Nameless(1)) == expected
-
-
-def test_reading_a_field_before_it_is_set_names_it():
-    expected = "Hasty.bias is read before it is set; assign self.bias first"
-    assert text_of(errors.UnsetFieldError, lambda: Hasty()) == expected
+    for misuse in (lambda: Linear(1, weigth=2), lambda: dataclasses.replace(Linear(1), weigth=2)):
+        # Python adds the nearest name from some version on.
+        text = text_of(TypeError, misuse)
+        assert text.startswith("Linear.__init__() got an unexpected keyword argument 'weigth'")
 
 
 def test_an_abstract_struct_has_no_objects():
-    with pytest.raises(TypeError) as error:
-        Shape(1)
     # The text is Python's own, and it changed once.
     if sys.version_info >= (3, 12):
         expected = "Can't instantiate abstract class Shape without an implementation for abstract method 'area'"
     else:
         expected = "Can't instantiate abstract class Shape with abstract method area"
-    assert str(error.value) == expected
-
-
-def test_struct_itself_has_no_objects():
-    expected = "Struct is a base class and has no instances; inherit from it: class Model(Struct): x: jax.Array"
-    for misuse in (lambda: Struct(), lambda: Struct(1), lambda: Struct(x=1)):
-        assert text_of(errors.BaseInstantiationError, misuse) == expected
-
-
-def test_construct_makes_no_object_of_struct_itself_either():
-    expected = "Struct is a base class and has no instances; inherit from it: class Model(Struct): x: jax.Array"
-    assert text_of(errors.BaseInstantiationError, lambda: construct(Struct)) == expected
-
-
-# Assigning
-
-
-def test_assignment_is_refused():
-    expected = "cannot assign to field 'bias': Linear is frozen; make a changed copy with .replace(bias=...)"
-    assert text_of(errors.FrozenInstanceError, lambda: setattr(Linear(1), "bias", 2)) == expected
-
-
-def test_assignment_to_an_unknown_name_is_refused():
-    expected = "cannot assign to field 'baias': Linear is frozen and has no field of this name"
-    assert text_of(errors.FrozenInstanceError, lambda: setattr(Linear(1), "baias", 2)) == expected
-
-
-def test_deletion_is_refused():
-    expected = "cannot delete field 'bias': Linear keeps all of its fields"
-    assert text_of(errors.FrozenInstanceError, lambda: delattr(Linear(1), "bias")) == expected
-
-
-def test_assignment_of_an_unknown_name_to_a_mutable_struct_is_refused():
-    text = text_of(errors.UnknownAttributeError, lambda: setattr(Mutable(), "weigth", 2))
-    assert text == (
-        "Mutable has no field 'weigth' (did you mean 'weight'?); declare it in the class body: weigth: <type>"
-    )
-
-
-def test_assignment_of_an_unknown_name_in_an_init_is_refused():
-    text = text_of(errors.UnknownAttributeError, lambda: Forgetful(["zzz"]))
-    assert text == "Forgetful has no field 'zzz'; declare it in the class body: zzz: <type>"
-
-
-def test_reading_an_unknown_attribute_is_pythons_own_error():
-    assert text_of(AttributeError, lambda: Linear(1).zzz) == "'Linear' object has no attribute 'zzz'"
-
-
-def test_reading_a_field_without_a_default_from_the_class_says_so():
-    text = text_of(AttributeError, lambda: Linear.weight)
-    assert text == "type object 'Linear' has no attribute 'weight': the field has no default"
-
-
-# Updating
-
-
-@pytest.mark.parametrize(
-    "update",
-    [lambda obj, **changes: obj.replace(**changes), replace, lambda obj, **changes: obj.__replace__(**changes)],
-    ids=["method", "function", "__replace__"],
-)
-def test_an_unknown_field_in_replace_is_refused(update):
-    text = text_of(errors.UnknownFieldError, lambda: update(Linear(1), weigth=2))
-    assert text == "replace: Linear has no field 'weigth' (did you mean 'weight'?) (fields: weight, bias, activation)"
-
-
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="copy.replace came with Python 3.13")
-def test_an_unknown_field_in_copy_replace_is_refused():
-    text = text_of(errors.UnknownFieldError, lambda: copy.replace(Linear(1), weigth=2))
-    assert text == "replace: Linear has no field 'weigth' (did you mean 'weight'?) (fields: weight, bias, activation)"
-
-
-def test_an_unknown_field_in_dataclasses_replace_is_refused_by_the_constructor():
-    text = text_of(TypeError, lambda: dataclasses.replace(Linear(1), weigth=2))
-    assert text.startswith("Linear.__init__() got an unexpected keyword argument 'weigth'")
-
-
-@pytest.mark.parametrize("obj", [Scaled(1, 2), WithInit(1)], ids=["post init", "custom init"])
-def test_an_unknown_field_in_replace_is_refused_for_classes_with_hooks(obj):
-    known = ", ".join(f.name for f in fields(obj))
-    text = text_of(errors.UnknownFieldError, lambda: obj.replace(qqq=2))
-    assert text == f"replace: {type(obj).__name__} has no field 'qqq' (fields: {known})"
-
-
-def test_a_field_that_replace_cannot_change_says_what_can_be_done():
-    text = text_of(errors.NotReplaceableError, lambda: Scaled(1, 2).replace(scaled=3, factor=1))
-    assert text == (
-        "replace: field 'scaled' of Scaled is not an __init__ parameter; "
-        "change what it is computed from, or use at(...).set(...)"
-    )
-
-
-def test_an_init_var_that_replace_needs_is_named():
-    text = text_of(errors.NotReplaceableError, lambda: Scaled(1, 2).replace(x=3))
-    assert text == "replace: field 'factor' of Scaled is an InitVar, which is not kept; pass it again"
-
-
-def test_an_unknown_field_in_construct_is_refused():
-    text = text_of(errors.UnknownFieldError, lambda: construct(Linear, weigth=2))
-    assert text == (
-        "construct: Linear has no field 'weigth' (did you mean 'weight'?) (fields: weight, bias, activation)"
-    )
-
-
-def test_an_unknown_field_of_a_struct_without_fields_is_refused():
-    assert text_of(errors.UnknownFieldError, lambda: Empty().replace(x=1)) == (
-        "replace: Empty has no field 'x' (fields: none)"
-    )
-
-
-def test_a_missing_field_in_construct_is_refused():
-    text = text_of(errors.MissingFieldError, lambda: construct(Linear))
-    assert text == "construct(Linear, ...) left field 'weight' of Linear unset; set each one or declare a default"
-
-
-@pytest.mark.parametrize(
-    ("misuse", "text"),
-    [
-        (lambda: replace(3), "replace takes a Struct, not int"),
-        (lambda: replace({"a": 1}, a=2), "replace takes a Struct, not dict"),
-        (lambda: fields(3), "fields takes a Struct, not int"),
-        (lambda: fields([Linear]), "fields takes a Struct, not list"),
-        (lambda: fields(int), "fields takes a Struct, not the class int"),
-        (lambda: construct(int), "construct takes a Struct, not the class int"),
-        (lambda: construct(3), "construct takes a Struct, not int"),
-    ],
-)
-def test_what_is_no_struct_is_refused(misuse, text):
-    assert text_of(errors.NotAStructError, misuse) == f"{text}; inherit from structkit.Struct to make one"
+    assert text_of(TypeError, lambda: Shape(1)) == expected
 
 
 def test_construct_refuses_an_object_in_the_place_of_a_class():
     with pytest.raises(errors.NotAStructError):
         construct(Linear(1), weight=2)
-
-
-# Statics
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (jnp.ones(3), "a jax array: arrays belong in a data field: drop static"),
-        (np.ones(3), "a numpy array: use a data field, or static(converter=freeze)"),
-        ([1], "a list: use a data field, a tuple, or static(converter=freeze)"),
-        ({}, "a dict: use a data field, or static(converter=freeze)"),
-        (set(), "a set: use a data field, a frozenset, or static(converter=freeze)"),
-        (WithoutHash(), "an unhashable WithoutHash: use a data field, or give its class __hash__ and __eq__"),
-        (float("nan"), "NaN: it equals nothing, so every call would be traced anew; use a data field or None"),
-    ],
-    ids=["jax array", "numpy array", "list", "dict", "set", "unhashable", "NaN"],
-)
-def test_what_cannot_be_static_is_refused(value, text):
-    expected = f"static field Holder.n cannot hold {text}"
-    assert text_of(errors.StaticValueError, lambda: Holder(value)) == expected
-
-
-def test_a_tracer_cannot_be_static():
-    text = text_of(errors.StaticValueError, lambda: jax.jit(Holder)(1))
-    assert text == (
-        "static field Holder.n cannot hold a tracer: values that depend on traced arrays belong in a data field"
-    )
-
-
-def test_hashing_an_array_names_the_field():
-    text = text_of(errors.UnhashableFieldError, lambda: hash(Linear(1, jnp.ones(3))))
-    assert text == (
-        "unhashable field 'bias' of Linear: ArrayImpl has no hash; "
-        "declare it with field(hash=False), or hash the fields you need"
-    )
 
 
 # The errors themselves
@@ -623,6 +510,23 @@ RAISED = {
     "PlaceError": lambda: at(Linear(1), lambda tree: tree.zzz),
 }
 
+KINDS = {
+    "FrozenInstanceError": dataclasses.FrozenInstanceError,
+    "UnknownAttributeError": AttributeError,
+    "UnsetFieldError": AttributeError,
+    "MissingFieldError": TypeError,
+    "UnknownFieldError": TypeError,
+    "NotReplaceableError": TypeError,
+    "StaticValueError": TypeError,
+    "UnhashableFieldError": TypeError,
+    "NotAStructError": TypeError,
+    "BaseInstantiationError": TypeError,
+    "DefinitionError": TypeError,
+    "MutableDefaultError": ValueError,
+    "FreezeError": TypeError,
+    "PlaceError": LookupError,
+}
+
 
 def raised(misuse):
     try:
@@ -632,11 +536,16 @@ def raised(misuse):
     raise AssertionError("the misuse should have raised")
 
 
-def test_every_error_of_the_module_is_raised_here():
-    kinds = {
+def test_every_error_is_raised_here_and_is_of_the_kind_of_the_standard_library():
+    found = {
         name for name, kind in vars(errors).items() if isinstance(kind, type) and kind.__module__ == errors.__name__
     }
-    assert kinds - {"StructError"} == {type(raised(misuse)).__name__ for misuse in RAISED.values()}
+    assert found - {"StructError"} == KINDS.keys() == {type(raised(misuse)).__name__ for misuse in RAISED.values()}
+    for name, kind in KINDS.items():
+        assert issubclass(getattr(errors, name), kind)
+        assert issubclass(getattr(errors, name), errors.StructError)
+        assert inspect.getdoc(getattr(errors, name))
+    assert structkit.StructError is errors.StructError
 
 
 @pytest.mark.parametrize("misuse", RAISED.values(), ids=RAISED.keys())
@@ -659,16 +568,16 @@ def test_every_error_copies_and_pickles_with_its_data(misuse, duplicate):
 
 
 @pytest.mark.parametrize("misuse", RAISED.values(), ids=RAISED.keys())
-def test_every_error_carries_plain_data_and_fits_on_one_line(misuse):
+def test_every_error_carries_plain_data_fits_on_one_line_and_is_not_chained_to_machinery(misuse):
     error = raised(misuse)
     plain = (str, bool, int, type(None))
-    for value in vars(error).values():
-        assert isinstance(value, plain) or (type(value) is tuple and all(isinstance(item, plain) for item in value))
-    for value in error.args:
+    for value in (*vars(error).values(), *error.args):
         assert isinstance(value, plain) or (type(value) in (tuple, list) and all(isinstance(v, plain) for v in value))
     assert "\n" not in str(error)
     assert len(str(error)) < 250
     assert isinstance(error, errors.StructError)
+    assert error.__cause__ is None
+    assert error.__context__ is None or error.__suppress_context__
 
 
 def test_an_error_about_a_class_with_lambdas_pickles():
@@ -685,36 +594,6 @@ def test_an_error_about_a_class_with_lambdas_pickles():
     ):
         error = raised(misuse)
         assert str(pickle.loads(pickle.dumps(error))) == str(error)
-
-
-def test_the_kinds_follow_the_standard_library():
-    for name, kind in {
-        "FrozenInstanceError": dataclasses.FrozenInstanceError,
-        "UnknownAttributeError": AttributeError,
-        "UnsetFieldError": AttributeError,
-        "MissingFieldError": TypeError,
-        "UnknownFieldError": TypeError,
-        "NotReplaceableError": TypeError,
-        "StaticValueError": TypeError,
-        "UnhashableFieldError": TypeError,
-        "NotAStructError": TypeError,
-        "BaseInstantiationError": TypeError,
-        "DefinitionError": TypeError,
-        "MutableDefaultError": ValueError,
-        "FreezeError": TypeError,
-        "PlaceError": LookupError,
-    }.items():
-        assert issubclass(getattr(errors, name), kind)
-        assert issubclass(getattr(errors, name), errors.StructError)
-        assert inspect.getdoc(getattr(errors, name))
-    assert structkit.StructError is errors.StructError
-
-
-def test_no_error_is_chained_to_machinery():
-    for misuse in RAISED.values():
-        error = raised(misuse)
-        assert error.__cause__ is None
-        assert error.__context__ is None or error.__suppress_context__
 
 
 # Nothing is left behind
@@ -747,10 +626,7 @@ def test_a_refused_class_leaves_no_subclass_and_no_source_behind():
     gc.collect()
     assert set(Struct.__subclasses__()) <= before
     added = set(linecache.cache) - sources
-    left = {
-        i for i in range(len(REFUSED_CLASSES)) for name in added if f"left_behind_{i}" in str(linecache.cache[name])
-    }
-    assert left == set()
+    assert [name for name in added if "left_behind_" in str(linecache.cache[name])] == []
 
 
 def test_a_class_can_be_defined_after_it_was_refused():
@@ -758,7 +634,7 @@ def test_a_class_can_be_defined_after_it_was_refused():
         define({"x": int, "y": int}, x=1)
     A = define({"x": int, "y": int}, y=1)
     assert jax.tree.leaves(A(5)) == [5, 1]
-    assert "children = (x, y)" in inspect.getsource(A.__init__)
+    assert "def __init__(self, x" in inspect.getsource(A.__init__)
 
 
 def test_a_refused_class_leaves_its_parent_alone():
@@ -769,35 +645,28 @@ def test_a_refused_class_leaves_its_parent_alone():
     assert Linear.__subclasses__() == []
 
 
-def test_a_refused_replace_leaves_the_original_alone():
-    for obj, changes in [
-        (Linear(1, 2), {"weight": 5, "weigth": 6}),
-        (Linear(1, 2), {"weight": 5, "activation": [1]}),
-        (Scaled(1, factor=2), {"x": 5, "scaled": 6, "factor": 1}),
-        (WithInit(1), {"weight": 5, "size": [1]}),
-        (WithInit(1), {"weight": 5, "zzz": 1}),
-        (Mutable(1), {"weight": 5, "zzz": 1}),
-    ]:
-        before, leaves, structure = vars(obj), jax.tree.leaves(obj), jax.tree.structure(obj)
-        with pytest.raises(errors.StructError):
-            obj.replace(**changes)
-        assert vars(obj) == before
-        assert jax.tree.leaves(obj) == leaves
-        assert jax.tree.structure(obj) == structure
-
-
-def test_a_refused_assignment_leaves_the_object_alone():
-    obj = Linear(1, 2)
-    for misuse in (
-        lambda: setattr(obj, "weight", 5),
-        lambda: setattr(obj, "zzz", 5),
-        lambda: delattr(obj, "weight"),
-        lambda: delattr(obj, "zzz"),
-    ):
-        with pytest.raises(errors.FrozenInstanceError):
-            misuse()
-    assert vars(obj) == {"weight": 1, "bias": 2, "activation": jax.nn.relu}
-    assert obj == Linear(1, 2)
+@pytest.mark.parametrize(
+    ("make", "misuse"),
+    [
+        (lambda: Linear(1, 2), lambda obj: obj.replace(weight=5, weigth=6)),
+        (lambda: Linear(1, 2), lambda obj: obj.replace(weight=5, activation=[1])),
+        (lambda: Scaled(1, factor=2), lambda obj: obj.replace(x=5, scaled=6, factor=1)),
+        (lambda: WithInit(1), lambda obj: obj.replace(weight=5, size=[1])),
+        (lambda: WithInit(1), lambda obj: obj.replace(weight=5, zzz=1)),
+        (lambda: Mutable(1), lambda obj: obj.replace(weight=5, zzz=1)),
+        (lambda: Linear(1, 2), lambda obj: setattr(obj, "weight", 5)),
+        (lambda: Linear(1, 2), lambda obj: setattr(obj, "zzz", 5)),
+        (lambda: Linear(1, 2), lambda obj: delattr(obj, "weight")),
+        (lambda: Linear(1, 2), lambda obj: delattr(obj, "zzz")),
+    ],
+)
+def test_a_refused_change_leaves_the_original_alone(make, misuse):
+    obj = make()
+    with pytest.raises(errors.StructError):
+        misuse(obj)
+    assert vars(obj) == vars(make())
+    assert jax.tree.leaves(obj) == jax.tree.leaves(make())
+    assert jax.tree.structure(obj) == jax.tree.structure(make())
 
 
 def test_a_refused_object_is_collected():
@@ -818,14 +687,6 @@ def test_a_refused_object_is_collected():
     del payload
     gc.collect()
     assert reference() is None
-
-
-def test_a_refused_freeze_leaves_its_argument_alone():
-    value = {"a": [1], "b": jnp.ones(3)}
-    with pytest.raises(errors.FreezeError):
-        freeze(value)
-    assert list(value) == ["a", "b"]
-    assert value["a"] == [1]
 
 
 def test_an_error_inside_jit_leaves_the_function_usable():
