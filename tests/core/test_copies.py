@@ -1,6 +1,7 @@
 """`copy`, `deepcopy`, `pickle` and `cloudpickle` give finished structs, and nothing is kept alive."""
 
 import copy
+import dataclasses
 import pickle
 import weakref
 from typing import Any
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from structkit import Struct, static
+from structkit import Struct, construct, replace, static
 from tests.models import (
     Box,
     Checked,
@@ -28,17 +29,6 @@ from tests.models import (
     run_python,
 )
 
-MADE = [Point(1), Box[int](2), Squared(3), Scaled(4), Custom(5, 6), Everything(7, 2.0), Lazy(8), Checked(9), Empty()]
-DUPLICATES = {
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-    "cloudpickle": lambda made: pickle.loads(cloudpickle.dumps(made)),
-    **{
-        f"pickle of protocol {protocol}": lambda made, protocol=protocol: pickle.loads(pickle.dumps(made, protocol))
-        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
-    },
-}
-
 
 class Mixin:
     tag = "mixin"
@@ -49,6 +39,27 @@ class Mixed(Mixin, Struct):
     n: int = static(default=1)
 
 
+@dataclasses.dataclass(frozen=True)
+class Standard:
+    x: Any
+
+
+class OfStandard(Standard, Struct):
+    n: int = static(default=1)
+
+
+class Child(Custom):
+    more: Any
+
+    def __init__(self, *values):
+        super().__init__(*values)
+        self.more = "more"
+
+
+class Inheriting(Custom):
+    pass
+
+
 class Delegating(Struct):
     inner: Any
 
@@ -56,9 +67,40 @@ class Delegating(Struct):
         return getattr(self.inner, name)
 
 
+MADE = [
+    Point(1),
+    Pair([1], 2, "name"),
+    Box[int](2),
+    Squared(3),
+    Scaled(4),
+    Custom(5, 6),
+    Child(5, 6),
+    Inheriting(5, 6),
+    Everything(7, 2.0),
+    Lazy(8),
+    Checked(9),
+    Mixed([1], 3),
+    OfStandard(1, 3),
+    Delegating(Point(1)),
+    Empty(),
+]
+DUPLICATES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "cloudpickle": lambda made: pickle.loads(cloudpickle.dumps(made)),
+    **{
+        f"pickle of protocol {protocol}": lambda made, protocol=protocol: pickle.loads(pickle.dumps(made, protocol))
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    },
+    "construct": lambda made: construct(type(made), **vars(made)),
+    "tree map": lambda made: jax.tree.map(lambda leaf: leaf, made),
+    "unflatten": lambda made: jax.tree.unflatten(*reversed(jax.tree.flatten(made))),
+}
+
+
 @pytest.mark.parametrize("duplicate", DUPLICATES.values(), ids=DUPLICATES.keys())
-@pytest.mark.parametrize("made", [*MADE, Mixed([1], 3), Delegating(Point(1)), Mutable([1], 2)], ids=repr)
-def test_a_duplicate_has_the_values_and_the_structure(made, duplicate):
+@pytest.mark.parametrize("made", [*MADE, Mutable([1], 2)], ids=repr)
+def test_a_duplicate_has_the_values_and_the_structure_and_is_frozen_as_the_original(made, duplicate):
     # Everything and Scaled would multiply again if their hooks ran.
     copied = duplicate(made)
     assert copied is not made
@@ -66,8 +108,20 @@ def test_a_duplicate_has_the_values_and_the_structure(made, duplicate):
     assert vars(copied) == vars(made)
     assert copied == made
     assert jax.tree.structure(copied) == jax.tree.structure(made)
-    if not isinstance(made, Empty | Mutable):
-        assert_frozen(copied, next(iter(vars(made))))
+    if not isinstance(made, Mutable):
+        for name in vars(made):
+            assert_frozen(made, name)
+            assert_frozen(copied, name)
+
+
+def test_a_changed_copy_is_frozen():
+    for made in (
+        Point(1).replace(x=2),
+        replace(Pair(1), x=2),
+        dataclasses.replace(Scaled(1), value=2),
+        Box(1).replace(),
+    ):
+        assert_frozen(made, next(iter(vars(made))))
 
 
 def test_a_copy_shares_its_leaves_and_a_deep_copy_does_not():
@@ -113,7 +167,7 @@ def test_a_finished_struct_is_not_kept_alive():
 
 
 def test_a_struct_pickles_by_field_name():
-    for made in (Pair([1], 2, "name"), Mixed([1], 3)):
+    for made in MADE:
         assert made.__getstate__() == vars(made)
 
 
@@ -172,7 +226,8 @@ import jax
 
 with open(os.environ["PICKLED"], "rb") as file:
     Base, WithInit, Main, base, other, main, treedef = pickle.load(file)
-print(type(base) is Base, type(other) is WithInit, type(main) is Main, jax.tree.structure((base, other, main)) == treedef)
+print(type(base) is Base, type(other) is WithInit, type(main) is Main)
+print(jax.tree.structure((base, other, main)) == treedef)
 print(base, other, main, [f.name for f in dataclasses.fields(Base)])
 print(base.double, WithInit(5).double, WithInit(5).y, base(), jax.jit(lambda m: m)(main).n)
 print(jax.tree.map(lambda leaf: leaf, base) == base == Base(1) == copy.deepcopy(base), base.replace(x=4, scale=2).y)
@@ -192,7 +247,8 @@ def test_classes_pickled_by_value_work_and_are_frozen_in_another_process(tmp_pat
     path = str(tmp_path / "classes.pickle")
     run_python(DEFINITIONS, PICKLED=path)
     assert run_python(USE, PICKLED=path).splitlines() == [
-        "True True True True",
+        "True True True",
+        "True",
         "Base(x=1, n='n!', y=2, made=[1]) WithInit(x=2, n='n!', y=6, made=[1], z=2) "
         "Main(inner=Base(x=1, n='n!', y=2, made=[1]), n=3) ['x', 'n', 'y', 'made']",
         "2 10 15 2 3",
