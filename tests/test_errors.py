@@ -19,14 +19,9 @@ import numpy as np
 import pytest
 
 import structkit
-from structkit import Static, Struct, construct, derived, errors, field, fields, static
-from tests.models import Empty
-
-
-class Linear(Struct):
-    weight: Any
-    bias: Any = 0.0
-    activation: Any = static(default=jax.nn.relu)
+from structkit import Static, Struct, construct, derived, errors, field, fields
+from tests import models
+from tests.models import Linear
 
 
 class Forgetful(Struct):
@@ -63,15 +58,6 @@ class Hasty(Struct):
         self.weight = self.bias + 1
 
 
-class Scaled(Struct):
-    x: Any
-    factor: InitVar[Any]
-    scaled: Any = derived()
-
-    def __post_init__(self, factor):
-        self.scaled = self.x * factor
-
-
 class Shape(Struct):
     side: Any
 
@@ -80,23 +66,11 @@ class Shape(Struct):
 
 
 class Mutable(Struct, frozen=False):
-    weight: Any = 1
+    weight: Any = field(default=1, converter=lambda value: value)
 
 
-class WithInit(Struct):
-    weight: Any
-    size: Static[Any] = 3
-
-    def __init__(self, weight):
-        self.weight = weight
-
-
-class WithLambdas(Struct):
-    weight: Any = field(default_factory=lambda: 1, converter=lambda value: value)
-
-
-class MutableWithLambdas(Struct, frozen=False):
-    weight: Any = static(default=lambda: 1)
+class WithLambda(Struct):
+    weight: Any = field(default_factory=lambda: 1)
 
 
 class WithoutHash:
@@ -151,11 +125,11 @@ class Refusing(Struct):
         raise TypeError("refused")
 
 
-NAMES = {**vars(structkit), "ClassVar": ClassVar, "Empty": Empty, "np": np}
+NAMES = {**vars(structkit), **vars(models), "ClassVar": ClassVar, "np": np}
 
 
 def run(source):
-    """The names after running `source`, which sees this module and the names of structkit."""
+    """The names after running `source`, which sees structkit's names, the shared classes and this module."""
     names = {**NAMES, **globals()}
     exec(source, names)
     return names
@@ -215,8 +189,8 @@ FrozenInstanceError: cannot delete field 'zzz': Linear has no field of this name
 >>> Mutable().weigth = 2
 UnknownAttributeError: Mutable has no field 'weigth' (did you mean 'weight'?); declare it in the class body: weigth:
     <type>
->>> MutableWithLambdas().zzz = 2
-UnknownAttributeError: MutableWithLambdas has no field 'zzz'; declare it in the class body: zzz: <type>
+>>> Mutable().zzz = 2
+UnknownAttributeError: Mutable has no field 'zzz'; declare it in the class body: zzz: <type>
 >>> Forgetful(["zzz"])
 UnknownAttributeError: Forgetful has no field 'zzz'; declare it in the class body: zzz: <type>
 >>> Linear(1).zzz
@@ -234,27 +208,23 @@ UnknownFieldError: replace: Linear has no field 'weigth' (did you mean 'weight'?
 >>> construct(Linear, weigth=2)
 UnknownFieldError: construct: Linear has no field 'weigth' (did you mean 'weight'?) (fields: weight, bias,
     activation)
->>> Scaled(1, 2).replace(qqq=2)
-UnknownFieldError: replace: Scaled has no field 'qqq' (fields: x, scaled)
->>> WithInit(1).replace(qqq=2)
-UnknownFieldError: replace: WithInit has no field 'qqq' (fields: weight, size)
->>> WithLambdas().replace(qqq=2)
-UnknownFieldError: replace: WithLambdas has no field 'qqq' (fields: weight)
+>>> Everything(1, 2).replace(qqq=2)
+UnknownFieldError: replace: Everything has no field 'qqq' (fields: value, doubled, label)
+>>> Custom(1).replace(qqq=2)
+UnknownFieldError: replace: Custom has no field 'qqq' (fields: total, count)
+>>> WithLambda().replace(qqq=2)
+UnknownFieldError: replace: WithLambda has no field 'qqq' (fields: weight)
 >>> Empty().replace(x=1)
 UnknownFieldError: replace: Empty has no field 'x' (fields: none)
->>> Scaled(1, 2).replace(scaled=3, factor=1)
-NotReplaceableError: replace: field 'scaled' of Scaled is not an __init__ parameter; change what it is computed
-    from, or use at(...).set(...)
->>> Scaled(1, 2).replace(x=3)
-NotReplaceableError: replace: field 'factor' of Scaled is an InitVar, which is not kept; pass it again
+>>> Everything(1, 2).replace(doubled=3, factor=1)
+NotReplaceableError: replace: field 'doubled' of Everything is not an __init__ parameter;
+    change what it is computed from, or use at(...).set(...)
+>>> Everything(1, 2).replace(value=3)
+NotReplaceableError: replace: field 'factor' of Everything is an InitVar, which is not kept; pass it again
 >>> replace(3)
 NotAStructError: replace takes a Struct, not int; inherit from structkit.Struct to make one
->>> replace({"a": 1}, a=2)
-NotAStructError: replace takes a Struct, not dict; inherit from structkit.Struct to make one
 >>> fields(3)
 NotAStructError: fields takes a Struct, not int; inherit from structkit.Struct to make one
->>> fields([Linear])
-NotAStructError: fields takes a Struct, not list; inherit from structkit.Struct to make one
 >>> fields(int)
 NotAStructError: fields takes a Struct, not the class int; inherit from structkit.Struct to make one
 >>> construct(int)
@@ -272,8 +242,8 @@ FreezeError: freeze: cannot freeze a jax array (at key 'a'): arrays belong in a 
 PlaceError: at(tree, where): tree.zzz is no field of Linear; fields: weight, bias, activation
 >>> field(default=1, default_factory=int)
 ValueError: cannot specify both default and default_factory; keep the one that is meant
->>> construct(WithLambdas, zzz=2)
-UnknownFieldError: construct: WithLambdas has no field 'zzz' (fields: weight)
+>>> construct(WithLambda, zzz=2)
+UnknownFieldError: construct: WithLambda has no field 'zzz' (fields: weight)
 >>> class A(Struct): x: int = []
 MutableDefaultError: mutable default list for field 'x' of A is not allowed: use default_factory=list
 >>> class A(Struct): x: int = 1; y: int = 2; z: int
@@ -347,8 +317,6 @@ DefinitionError: A: field 'x' is a data field in DataSide and an InitVar in Init
 >>> class A(DataSide): x: InitVar[int]
 DefinitionError: A: 'x' is a field of a parent class, not an InitVar; rename it
 >>> class A(DataSide): x: ClassVar[int]
-DefinitionError: A: 'x' is a field of a parent class, not a ClassVar; rename it
->>> class A(DataSide): x: ClassVar[int] = 3
 DefinitionError: A: 'x' is a field of a parent class, not a ClassVar; rename it
 """
 
@@ -501,7 +469,7 @@ def test_a_refused_class_leaves_its_name_and_its_parent_alone():
     assert isinstance(raised("class A(Linear): scale: int"), errors.DefinitionError)
     assert [f.name for f in fields(Linear)] == ["weight", "bias", "activation"]
     assert jax.tree.leaves(Linear(1, 2)) == [1, 2]
-    assert Linear.__subclasses__() == []
+    assert "A" not in [child.__name__ for child in Linear.__subclasses__()]
     A = run("class A(Struct): x: int; y: int = 1")["A"]
     assert jax.tree.leaves(A(5)) == [5, 1]
     assert "def __init__(self, x" in inspect.getsource(A.__init__)
@@ -512,10 +480,10 @@ def test_a_refused_class_leaves_its_name_and_its_parent_alone():
     [
         ("Linear(1, 2)", "obj.replace(weight=5, weigth=6)"),
         ("Linear(1, 2)", "obj.replace(weight=5, activation=[1])"),
-        ("Scaled(1, factor=2)", "obj.replace(x=5, scaled=6, factor=1)"),
-        ("WithInit(1)", "obj.replace(weight=5, size=[1])"),
-        ("WithInit(1)", "obj.replace(weight=5, zzz=1)"),
-        ("Mutable(1)", "obj.replace(weight=5, zzz=1)"),
+        ("Everything(1, 2)", "obj.replace(value=5, doubled=6, factor=1)"),
+        ("Custom(1)", "obj.replace(total=5, count=[1])"),
+        ("Custom(1)", "obj.replace(total=5, zzz=1)"),
+        ("Mutable(1)", "obj.replace(x=5, zzz=1)"),
         ("Linear(1, 2)", "obj.weight = 5"),
         ("Linear(1, 2)", "obj.zzz = 5"),
         ("Linear(1, 2)", "del obj.weight"),
@@ -523,7 +491,7 @@ def test_a_refused_class_leaves_its_name_and_its_parent_alone():
     ],
 )
 def test_a_refused_change_leaves_the_original_alone(made, misuse):
-    obj, same = eval(made), eval(made)
+    obj, same = eval(made, NAMES), eval(made, NAMES)
     with pytest.raises(errors.StructError):
         exec(misuse, {"obj": obj})
     assert vars(obj) == vars(same)
@@ -554,7 +522,7 @@ def test_a_refused_object_is_collected():
 def test_an_error_inside_jit_leaves_the_function_usable():
     @jax.jit
     def run(x, good):
-        return Linear(x).replace(**({"bias": 1.0} if good.shape == (1,) else {"zzz": 1.0})).bias
+        return Linear(x).replace(**{"bias" if good.shape == (1,) else "zzz": 1.0}).bias
 
     with pytest.raises(errors.UnknownFieldError):
         run(1.0, jnp.ones(2))
