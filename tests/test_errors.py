@@ -326,21 +326,14 @@ ERRORS = {
 }
 OURS = [misuse for misuse, text in ERRORS.items() if hasattr(errors, text.partition(":")[0])]
 
-# What each error of the module also is.
+# What each error of the module is for code that knows the standard library.
 KINDS = {
+    **dict.fromkeys(["UnknownAttributeError", "UnsetFieldError"], AttributeError),
+    **dict.fromkeys(["MissingFieldError", "UnknownFieldError", "NotReplaceableError", "NotAStructError"], TypeError),
+    **dict.fromkeys(["StaticValueError", "UnhashableFieldError", "FreezeError"], TypeError),
+    **dict.fromkeys(["BaseInstantiationError", "DefinitionError"], TypeError),
     "FrozenInstanceError": dataclasses.FrozenInstanceError,
-    "UnknownAttributeError": AttributeError,
-    "UnsetFieldError": AttributeError,
-    "MissingFieldError": TypeError,
-    "UnknownFieldError": TypeError,
-    "NotReplaceableError": TypeError,
-    "StaticValueError": TypeError,
-    "UnhashableFieldError": TypeError,
-    "NotAStructError": TypeError,
-    "BaseInstantiationError": TypeError,
-    "DefinitionError": TypeError,
     "MutableDefaultError": ValueError,
-    "FreezeError": TypeError,
     "PlaceError": LookupError,
 }
 

@@ -177,23 +177,6 @@ def test_repr_shows_unset_fields_during_construction():
     assert Half.seen == ["Half(x=1, y=<unset>, n=1)", "Half(x=1, y=2, n=1)"]
 
 
-def test_repr_shows_what_a_failed_constructor_left():
-    left = []
-
-    class Failing(Struct):
-        x: Any
-        n: Any = static()
-
-        def __init__(self):
-            left.append(self)
-            self.x = 1
-            raise ValueError("stop")
-
-    with pytest.raises(ValueError, match="stop"):
-        Failing()
-    assert repr(left[0]) == "Failing(x=1, n=<unset>)"
-
-
 def test_a_repr_of_the_users_that_raises_does_not_hide_the_rest():
     with pytest.raises(ValueError, match="no"):
         repr(Broken(1))

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import datetime
 import decimal
 import enum
 import fractions
@@ -112,7 +111,6 @@ GOOD = {
     "large int": lambda: 10**30,
     "bool": lambda: True,
     "float": lambda: float("1.5"),
-    "infinity": lambda: math.inf,
     "negative zero": lambda: -float("0.0"),
     "complex": lambda: 1 + complex("2j"),
     "str": lambda: "te" + "xt".lower(),
@@ -132,18 +130,14 @@ GOOD = {
     "struct class": lambda: Inner,
     "generic alias": lambda: list[int],
     "union": lambda: int | None,
-    "annotation": lambda: typing.Optional[str],
     "type variable": lambda: T,
     "module": lambda: math,
     "function": lambda: function,
     "builtin": lambda: len,
-    "slot wrapper": lambda: int.__add__,
-    "ufunc": lambda: np.add,
     "jnp function": lambda: jnp.add,
     "jitted": lambda: jax.nn.relu,
     "partial": lambda: partial,
     "bound method": lambda: instance.method,
-    "class method": lambda: dict.fromkeys,
     "callable object": lambda: instance,
     "numpy dtype": lambda: np.dtype("float32"),
     "jnp dtype": lambda: jnp.float32,
@@ -151,11 +145,9 @@ GOOD = {
     "numpy float": lambda: np.float64(1.5),
     "numpy int": lambda: np.int32(3),
     "numpy bool": lambda: np.bool_(True),
-    "numpy str": lambda: np.str_("a"),
     "datetime64": lambda: np.datetime64("2020-01-01"),
     "decimal": lambda: decimal.Decimal("1.25"),
     "fraction": lambda: fractions.Fraction(1, 2),
-    "date": lambda: datetime.date(2020, 1, 1),
     "pattern": lambda: re.compile("a+"),
     "frozen dataclass": lambda: Config(1, (2,)),
     "struct": lambda: Inner(1, n=(1, 2)),
@@ -243,6 +235,8 @@ LOOKALIKES = [
     (function, functools.partial(function)),
     (Callable().method, Callable().method),
     (np.int64(0), (0, 1), (1, (2,))),
+    (Inner(0.0), Inner(-0.0), Inner(np.float32(0))),
+    (lambda x: x, lambda x: x),
 ]
 
 
@@ -283,10 +277,6 @@ def test_the_sign_of_a_static_zero_reaches_the_program():
     assert divide(Holder(np.float64(-0.0))) == -math.inf
 
 
-def test_zeros_of_either_sign_in_a_static_struct_never_share_a_trace():
-    assert traces(Holder(Inner(0.0)), Holder(Inner(-0.0)), Holder(Inner(np.float32(0)))) == 3
-
-
 def test_statics_in_dicts_of_structs_do_not_retrace():
     traced = []
 
@@ -301,18 +291,7 @@ def test_statics_in_dicts_of_structs_do_not_retrace():
     assert traced == [1]
 
 
-def test_a_lambda_made_anew_is_another_static():
-    def make():
-        return lambda x: x
-
-    assert traces(Holder(make()), Holder(make())) == 2
-
-
 # Refused
-
-
-class NoHash:
-    __hash__ = None
 
 
 class ArrayLike:
@@ -339,106 +318,75 @@ class NeverEqual:
         return 1
 
 
-FREEZE = "use a data field, {}or static(converter=freeze)"
+FREEZE = "use a data field, or static(converter=freeze)"
+TUPLE = "use a data field, a tuple, or static(converter=freeze)"
+ARRAY = "a jax array: arrays belong in a data field: drop static"
 NAN = "it equals nothing, so every call would be traced anew; use a data field or None"
-NOT_ITSELF = "every call would be traced anew; use a data field"
+NOT_ITSELF = "that is not equal to itself: every call would be traced anew; use a data field"
+NO_HASH = "use a data field, or give its class __hash__ and __eq__"
 
-BAD = {
-    "list": ([1], "a list: " + FREEZE.format("a tuple, ")),
-    "dict": ({}, "a dict: " + FREEZE.format("")),
-    "set": ({1}, "a set: " + FREEZE.format("a frozenset, ")),
-    "bytearray": (bytearray(b"a"), "a bytearray: use a data field or bytes"),
-    "numpy array": (np.ones(3), "a numpy array: " + FREEZE.format("")),
-    "numpy scalar array": (np.array(1), "a numpy array: " + FREEZE.format("")),
-    "jax array": (jnp.ones(3), "a jax array: arrays belong in a data field: drop static"),
-    "jax scalar": (jnp.asarray(1), "a jax array: arrays belong in a data field: drop static"),
-    "jax key": (jax.random.key(0), "a jax array: arrays belong in a data field: drop static"),
-    "list in a tuple": ((1, [2]), "a tuple with a list in it: " + FREEZE.format("a tuple, ")),
-    "array deep in tuples": (
-        (1, (2, (jnp.ones(1),))),
-        "a tuple with a jax array in it: arrays belong in a data field: drop static",
-    ),
-    "list in a named tuple": (Coordinates(1, [2]), None),
-    "NaN": (math.nan, "NaN: " + NAN),
-    "numpy NaN": (np.float32("nan"), "a float32 that is not equal to itself: " + NOT_ITSELF),
-    "NaN in a tuple": ((1, math.nan), "a tuple with NaN in it: " + NAN),
-    "NaN in a frozenset": (frozenset({math.nan}), "a frozenset with NaN in it: " + NAN),
-    "complex NaN": (complex(0, math.nan), "a complex with NaN in it: " + NAN),
-    "not a time": (np.datetime64("NaT", "D"), "a datetime64 that is not equal to itself: " + NOT_ITSELF),
-    "NaN in a named tuple": (Coordinates(math.nan, 1), None),
-    "struct with NaN": (Inner(math.nan), "a Inner that is not equal to itself: " + NOT_ITSELF),
-    "struct with an array": (
-        Inner(jnp.ones(3)),
-        "an unhashable Inner: use a data field, or give its class __hash__ and __eq__",
-    ),
-    "dataclass with a list": (
-        Config([1]),
-        "an unhashable Config: use a data field, or give its class __hash__ and __eq__",
-    ),
-    "object without a hash": (
-        NoHash(),
-        "an unhashable NoHash: use a data field, or give its class __hash__ and __eq__",
-    ),
-    "object compared to an array": (ArrayLike(), "a ArrayLike whose == gives a ndarray, not a bool: use a data field"),
-    "object whose == raises": (Raising(), "a Raising whose == raises RuntimeError: use a data field"),
-    "object never equal": (NeverEqual(), "a NeverEqual that is not equal to itself: " + NOT_ITSELF),
-    "simple namespace": (
-        types.SimpleNamespace(a=1),
-        "an unhashable SimpleNamespace: use a data field, or give its class __hash__ and __eq__",
-    ),
+BAD = [
+    ([1], f"a list: {TUPLE}"),
+    ({}, f"a dict: {FREEZE}"),
+    ({1}, "a set: use a data field, a frozenset, or static(converter=freeze)"),
+    (bytearray(b"a"), "a bytearray: use a data field or bytes"),
+    (np.ones(3), f"a numpy array: {FREEZE}"),
+    (np.array(1), f"a numpy array: {FREEZE}"),
+    (jnp.ones(3), ARRAY),
+    (jnp.asarray(1), ARRAY),
+    (jax.random.key(0), ARRAY),
+    ((1, [2]), f"a tuple with a list in it: {TUPLE}"),
+    ((1, (2, (jnp.ones(1),))), "a tuple with a jax array in it: arrays belong in a data field: drop static"),
+    (Coordinates(1, [2]), f"an unhashable Coordinates: {NO_HASH}"),
+    (math.nan, f"NaN: {NAN}"),
+    (np.float32("nan"), f"a float32 {NOT_ITSELF}"),
+    ((1, math.nan), f"a tuple with NaN in it: {NAN}"),
+    (frozenset({math.nan}), f"a frozenset with NaN in it: {NAN}"),
+    (complex(0, math.nan), f"a complex with NaN in it: {NAN}"),
+    (np.datetime64("NaT", "D"), f"a datetime64 {NOT_ITSELF}"),
+    (Coordinates(math.nan, 1), f"a Coordinates with NaN in it: {NAN}"),
+    (Inner(math.nan), f"a Inner {NOT_ITSELF}"),
+    (Inner(jnp.ones(3)), f"an unhashable Inner: {NO_HASH}"),
+    (Config([1]), f"an unhashable Config: {NO_HASH}"),
+    (types.SimpleNamespace(a=1), f"an unhashable SimpleNamespace: {NO_HASH}"),
+    (ArrayLike(), "a ArrayLike whose == gives a ndarray, not a bool: use a data field"),
+    (Raising(), "a Raising whose == raises RuntimeError: use a data field"),
+    (NeverEqual(), f"a NeverEqual {NOT_ITSELF}"),
+]
+
+STORES = {
+    "generated": Holder,
+    "custom": WithInit,
+    "post init": WithPostInit,
+    "construct": lambda value: construct(Holder, n=value),
+    "replace": lambda value: replace(Holder(1), n=value),
+    "replace of custom": lambda value: WithInit(1).replace(n=value),
+    "at": lambda value: at(Holder(1), lambda holder: holder.n).set(value),
+    "assignment": lambda value: setattr(Mutable(1), "n", value),
 }
 
 
-@pytest.mark.parametrize(("value", "text"), BAD.values(), ids=BAD.keys())
-@pytest.mark.parametrize(
-    "make",
-    [
-        Holder,
-        WithInit,
-        WithPostInit,
-        lambda value: construct(Holder, n=value),
-        lambda value: replace(Holder(1), n=value),
-        lambda value: WithInit(1).replace(n=value),
-    ],
-    ids=["generated", "custom", "post init", "construct", "replace", "replace of custom"],
-)
-def test_a_value_that_is_no_static_is_refused_where_it_is_stored(make, value, text):
-    with pytest.raises(TypeError) as error:
-        make(value)
-    assert isinstance(error.value, errors.StaticValueError)
+@pytest.mark.parametrize(("value", "text"), BAD, ids=[text.partition(":")[0] for _, text in BAD])
+@pytest.mark.parametrize("store", STORES.values(), ids=STORES.keys())
+def test_a_value_that_is_no_static_is_refused_where_it_is_stored(store, value, text):
+    with pytest.raises(errors.StaticValueError) as error:
+        store(value)
     assert error.value.field == "n"
-    assert str(error.value).startswith(f"static field {error.value.struct}.n cannot hold ")
-    if text is not None:
-        assert str(error.value) == f"static field {error.value.struct}.n cannot hold {text}"
+    assert str(error.value) == f"static field {error.value.struct}.n cannot hold {text}"
 
 
-@pytest.mark.parametrize(("value", "text"), BAD.values(), ids=BAD.keys())
+@pytest.mark.parametrize(("value", "text"), BAD, ids=[text.partition(":")[0] for _, text in BAD])
 def test_a_default_that_is_no_static_is_refused_at_the_latest_when_it_is_used(value, text):
-    with pytest.raises((TypeError, ValueError)) as error:
+    with pytest.raises(errors.StructError, match=r"'n'|A\.n"):
 
         class A(Struct):
             n: Any = static(default=value)
 
         A()
 
-    assert isinstance(error.value, errors.StructError)
-    assert "'n'" in str(error.value) or "A.n" in str(error.value)
-
 
 @pytest.mark.parametrize("transform", [jax.jit, jax.grad, jax.vmap], ids=lambda f: f.__name__)
-@pytest.mark.parametrize(
-    "store",
-    [
-        Holder,
-        WithInit,
-        WithPostInit,
-        lambda x: construct(Holder, n=x),
-        lambda x: Holder(1).replace(n=x),
-        lambda x: at(Holder(1), lambda holder: holder.n).set(x),
-        lambda x: setattr(Mutable(1), "n", x),
-    ],
-    ids=["generated", "custom", "post init", "construct", "replace", "at", "assignment"],
-)
+@pytest.mark.parametrize("store", STORES.values(), ids=STORES.keys())
 def test_a_tracer_is_refused_where_it_is_stored_inside_every_transformation(transform, store):
     def run(x):
         for value, what in ((x, "a tracer"), ((1, x), "a tuple with a tracer in it")):
@@ -469,12 +417,6 @@ def test_a_refused_static_is_not_kept_and_leaves_the_object_frozen():
         leaked[0].n
     with pytest.raises(errors.FrozenInstanceError):
         leaked[0].n = 1
-
-
-def test_a_struct_of_equal_statics_is_a_dict_key():
-    table = {Inner(1): "a", Inner(True): "b", Inner(1.0): "c"}
-    assert table[Inner(1)] == "a"
-    assert {Holder((1, 2)): 1}[Holder((1, 2))] == 1
 
 
 def test_static_fields_survive_pickling_of_structure_and_object():
