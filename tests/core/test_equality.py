@@ -96,7 +96,7 @@ UNEQUAL = [
     (ones(0), ones(0, 1)),
     (ones(0), ones(0, dtype=jnp.int32)),
     (np.ones(3), np.ones(3, np.float32)),
-    (ones(2), jnp.array([1.0, np.nan], jnp.float32)),
+    (ones(2), jax.device_put(np.array([1, np.nan], np.float32))),
     (Point(1), np.ones(3)),
     (Point(1), Other(1)),
     (Point(1), Sub(1)),
@@ -198,16 +198,12 @@ def test_an_unfinished_struct_is_compared_field_by_field_up_to_the_unset_one():
         Hasty(1)
 
 
-def test_deleted_and_donated_arrays_are_equal_to_themselves_alone_and_raise_nothing():
-    gone, other = ones(3), ones(3)
-    gone.delete()
-    donated = Point(ones(3))
-    after = jax.jit(lambda p: Point(p.x + 1), donate_argnums=0)(donated)
-    assert donated.x.is_deleted()
-    for a, b in ((Point(gone), Point(other)), (donated, after)):
-        assert (a == a) is True
-        assert (a == b) is (b == a) is False
-        assert (a != b) is True
+def test_deleted_arrays_are_equal_to_themselves_alone_and_raise_nothing():
+    gone, other = Point(ones(3)), Point(ones(3))
+    gone.x.delete()
+    assert (gone == gone) is True
+    assert (gone == other) is (other == gone) is False
+    assert (gone != other) is True
 
 
 # Inside a trace
