@@ -131,6 +131,7 @@ def test_vars_can_be_written_in_a_constructor_and_loses_no_value_in_silence():
         def __init__(self, **values):
             self.__dict__.update(values)
             self.__dict__["y"] = 5
+            assert self.__dict__.setdefault("y", 6) == 5
 
     made = Idiom(x=1)
     assert vars(made) == {"x": 1, "y": 5}

@@ -54,6 +54,20 @@ def test_fields_can_be_left_out_and_taken_in_one_by_one():
     assert hash(Skipping(1, [])) == hash(Skipping(1, jnp.ones(3), "tag"))
 
 
+def test_a_struct_under_construction_has_the_hash_of_its_values_so_far():
+    hashes = []
+
+    class Hashing(Struct):
+        x: Any
+
+        def __post_init__(self):
+            hashes.append(hash(self))
+            self.x += 1
+            hashes.append(hash(self))
+
+    assert hash(Hashing(1)) == hashes[1] != hashes[0]
+
+
 def test_a_class_with_an_equality_or_a_hash_of_its_own_is_hashable():
     class Equal(Struct):
         x: Any
