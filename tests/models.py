@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import enum
 import functools
 import gc
 import os
@@ -257,3 +258,37 @@ class LoudCustom(Struct):
 
 def key_paths(tree: Any) -> list[str]:
     return [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+# B: frozen, statics and values
+
+
+class Skipping(Struct):
+    x: Any
+    note: Any = field(default="", compare=False)
+    tag: Any = static(default="", compare=False)
+
+
+class Coordinates(NamedTuple):
+    x: Any
+    y: Any
+
+
+@jax.tree_util.register_pytree_node_class
+class Ring:
+    """A pytree node of no library, compared by identity."""
+
+    def __init__(self, x, size):
+        self.x, self.size = x, size
+
+    def tree_flatten(self):
+        return (self.x,), self.size
+
+    @classmethod
+    def tree_unflatten(cls, size, children):
+        return cls(*children, size)
+
+
+class Level(enum.IntEnum):
+    ONE = 1
+    TWO = 2
