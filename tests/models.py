@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import InitVar
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
