@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tracemalloc
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,9 @@ def class_row(size: int, kind: str) -> str:
     return f"{size} fields{kind}"
 
 
-def creating(workshop: Workshop, size: int, kind: str = PLAIN) -> dict[str, Snippet]:
+def creating(
+    workshop: Workshop, size: int, kind: str = PLAIN, peers: Container[str] | None = None
+) -> dict[str, Snippet]:
     """The snippets that create a class whose field names were never seen before.
 
     structkit compiles once for each *shape* of class (how many fields, which are static, ...), and most classes of a
@@ -55,11 +57,12 @@ def creating(workshop: Workshop, size: int, kind: str = PLAIN) -> dict[str, Snip
         workshop: the peers.
         size: the number of fields.
         kind: `PLAIN`, `INHERITED` for a class with half of its fields from a base, or `NEW_SHAPE`.
+        peers: whose class; None for all.
     """
     own = size // 2 if kind == INHERITED else size
     found = {}
     for peer in workshop.peers.values():
-        if peer.is_class:
+        if peer.is_class and (peers is None or peer.name in peers):
             scope, base = workshop.scope(peer), None
             if own < size:
                 parent = Shape.of(size - own).renamed(next(_serials))

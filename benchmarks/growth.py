@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -67,19 +67,18 @@ class Series:
 
     group: str
     name: str
-    snippets: Callable[[int], dict[str, Snippet]]
+    snippets: Callable[[int, Collection[str]], dict[str, Snippet]]
 
     def measure(self, factor: float) -> Growth:
         """The exponents, measured for `factor` times the time. All sizes and peers take turns."""
         effort = _EFFORT.scaled(factor)
         racers: dict[tuple[str, int], Racer] = {}
-        slow: set[str] = set()
+        peers = set(_PEERS)
         for i, size in enumerate(SIZES[self.group]):
-            for peer, snippet in self.snippets(size).items():
-                if peer in _PEERS and peer not in slow:
-                    racer = racers[peer, size] = Racer(snippet, effort.batch)
-                    if i >= 2 and racer.sample() > LONGEST * factor:
-                        slow.add(peer)
+            for peer, snippet in self.snippets(size, peers).items():
+                racer = racers[peer, size] = Racer(snippet, effort.batch)
+                if i >= 2 and racer.sample() > LONGEST * factor:
+                    peers.remove(peer)
         measured: dict[str, dict[int, float]] = {}
         for (peer, size), timing in race(racers, effort).items():
             measured.setdefault(peer, {})[size] = timing.best
@@ -92,7 +91,7 @@ def series(workshop: Workshop) -> Iterator[Series]:
     of_fields = {**structs.OPERATIONS, "construct": structs.constructing(unpacked=True), **_public()}
     for name, recipe in of_fields.items():
         yield Series(FIELDS, name, partial(_of_fields, workshop, recipe))
-    yield Series(FIELDS, "class creation", partial(creation.creating, workshop))
+    yield Series(FIELDS, "class creation", partial(_classes, workshop))
     for name in _of_leaves():
         yield Series(LEAVES, name, partial(_nested, workshop, name))
     yield Series(CLASSES, "class creation", partial(_of_one_name, workshop))
@@ -163,15 +162,19 @@ def _of_leaves(nested: int = 1) -> dict[str, structs.Recipe]:
     }
 
 
-def _of_fields(workshop: Workshop, recipe: structs.Recipe, size: int) -> dict[str, Snippet]:
-    return structs.snippets(workshop, recipe, Shape.of(size))
+def _of_fields(workshop: Workshop, recipe: structs.Recipe, size: int, peers: Collection[str]) -> dict[str, Snippet]:
+    return structs.snippets(workshop, recipe, Shape.of(size), peers)
 
 
-def _nested(workshop: Workshop, name: str, leaves: int) -> dict[str, Snippet]:
-    return structs.snippets(workshop, _of_leaves(leaves // LEAVES_EACH)[name], Shape.of(1))
+def _classes(workshop: Workshop, size: int, peers: Collection[str]) -> dict[str, Snippet]:
+    return creation.creating(workshop, size, peers=peers)
 
 
-def _of_one_name(workshop: Workshop, size: int) -> dict[str, Snippet]:
+def _nested(workshop: Workshop, name: str, leaves: int, peers: Collection[str]) -> dict[str, Snippet]:
+    return structs.snippets(workshop, _of_leaves(leaves // LEAVES_EACH)[name], Shape.of(1), peers)
+
+
+def _of_one_name(workshop: Workshop, size: int, peers: Collection[str]) -> dict[str, Snippet]:
     """The snippets that define so many classes of one name, which no class had before, and of different fields."""
     return {
         peer.name: Snippet(
@@ -181,5 +184,5 @@ def _of_one_name(workshop: Workshop, size: int) -> dict[str, Snippet]:
             calls=1,
         )
         for peer in workshop.peers.values()
-        if peer.name in _PEERS and peer.is_class
+        if peer.name in peers and peer.is_class
     }

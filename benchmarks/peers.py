@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
@@ -268,6 +268,7 @@ class Workshop:
         self.missing: dict[str, str] = {}
         self.versions: dict[str, str] = {}
         self._scopes: dict[str, dict[str, Any]] = {}
+        self._makers: dict[tuple[str, Shape], Callable[..., Any]] = {}
         for peer in PEERS:
             try:
                 scope = {name.partition(".")[0]: _top_level(name) for name in peer.modules}
@@ -289,10 +290,13 @@ class Workshop:
                 exec(peer.source(shape), scope)
         return scope
 
-    def make(self, peer: Peer, shape: Shape, values: Sequence[object]) -> Any:
-        """An object of the peer's class, with `values`, one for each data field."""
-        words = [f"values[{i}]" for i in range(len(values))]
-        return eval(peer.construct(shape, words), {**self.scope(peer, shape), "values": values})
+    def maker(self, peer: Peer, shape: Shape) -> Callable[..., Any]:
+        """A function that makes an object of the peer's class from the values of its data fields."""
+        key = peer.name, shape
+        if key not in self._makers:
+            words = [f"values[{i}]" for i in range(len(shape.data))]
+            self._makers[key] = eval(f"lambda *values: {peer.construct(shape, words)}", self.scope(peer, shape))
+        return self._makers[key]
 
 
 def _top_level(name: str) -> types.ModuleType:

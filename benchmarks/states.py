@@ -104,7 +104,7 @@ class _States:
     def _make(self, peer: Peer, shape: Shape, *values: object) -> Any:
         if not peer.supports(shape):
             shape = Shape(shape.name, shape.data)
-        return self._workshop.make(peer, shape, values)
+        return self._workshop.maker(peer, shape)(*values)
 
     def snippets(self, code: str) -> dict[str, Snippet]:
         """The snippets that run `code` on each state `x`."""

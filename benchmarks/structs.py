@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -57,10 +57,17 @@ def workloads(workshop: Workshop) -> Iterator[Workload]:
 Recipe = Callable[[Workshop, Peer, Shape], Snippet | None]
 
 
-def snippets(workshop: Workshop, recipe: Recipe, shape: Shape) -> dict[str, Snippet]:
-    """Peer -> snippet, of the peers that have such a class and the operation."""
-    found = {peer.name: recipe(workshop, peer, shape) for peer in workshop.peers.values() if peer.supports(shape)}
-    return {name: snippet for name, snippet in found.items() if snippet is not None}
+def snippets(
+    workshop: Workshop, recipe: Recipe, shape: Shape, peers: Container[str] | None = None
+) -> dict[str, Snippet]:
+    """Peer -> snippet, of the `peers` (None for all) that have such a class and the operation."""
+    found = {}
+    for name, peer in workshop.peers.items():
+        if peer.supports(shape) and (peers is None or name in peers):
+            snippet = recipe(workshop, peer, shape)
+            if snippet is not None:
+                found[name] = snippet
+    return found
 
 
 def workload(
@@ -110,12 +117,14 @@ def on_object(
         if not of(peer) or ("{updated}" in code and peer.updated is None):
             return None
         # Only `same` is flattened: what has been read may be slower or faster to read again.
-        objects = {name: workshop.make(peer, shape, _values(workshop, peer, shape, nested)) for name in ("x", "same")}
+        make = workshop.maker(peer, shape)
+        values, same = (_values(workshop, peer, shape, nested) for _ in range(2))
+        objects = {"x": make(*values), "same": make(*same)}
         leaves, treedef = jax.tree.flatten(objects["same"])
         objects["unflattened"] = jax.tree.unflatten(treedef, leaves)
         names = {**workshop.scope(peer), **_TOOLS, **tools, **objects, "leaves": leaves, "treedef": treedef, "v": 0.5}
         if nested:
-            names["structs"] = list(_values(workshop, peer, shape, nested)[0])
+            names["structs"] = list(values[0])
         i = len(shape.data) // 2
         statement = code.format(read=peer.read, replaced=peer.replaced, updated=peer.updated, field="{field}")
         statement = statement.format(field=f"f{i}", i=i, after=i + 1)
@@ -129,8 +138,8 @@ _TOOLS = {"jax": jax, "dumps": pickle.dumps, "loads": pickle.loads, "deepcopy": 
 
 def _values(workshop: Workshop, peer: Peer, shape: Shape, nested: int) -> list[Any]:
     if nested:
-        inner = Shape.of(3)
-        return [tuple([workshop.make(peer, inner, _values(workshop, peer, inner, 0)) for _ in range(nested)])]
+        make = workshop.maker(peer, Shape.of(3))
+        return [tuple([make(0.0, 1.0, 2.0) for _ in range(nested)])]
     return [float(i) for i in range(len(shape.data))]
 
 

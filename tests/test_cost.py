@@ -279,4 +279,4 @@ def test_the_benchmark_gives_every_peer_the_same_tree(peers):
     for peer in workshop.peers.values():
         for shape in (peers.Shape.of(3), peers.Shape.of(3, 2)):
             if peer.is_pytree and peer.supports(shape):
-                assert jax.tree.leaves(workshop.make(peer, shape, [1.0, 2.0, 3.0])) == [1.0, 2.0, 3.0]
+                assert jax.tree.leaves(workshop.maker(peer, shape)(1.0, 2.0, 3.0)) == [1.0, 2.0, 3.0]
