@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import creation, results, states, structs, targets
+from benchmarks.growth import SIZES
 from benchmarks.peers import DROP_IN, OURS, PEERS, STANDARD, TUPLES
 from benchmarks.report import measured, ratio_text, value_text
 from benchmarks.results import Results
@@ -36,7 +37,10 @@ PANELS = (
     ("create a class, 6 fields", creation.CLASSES, creation.class_row(6, creation.PLAIN)),
     ("trace 10,000 constructions", states.TRACING, states.TRACE),
 )
-_BY_SIZE = tuple(structs.group(size) for size in structs.SIZES)
+_BY_SIZE = (
+    *(structs.group(size) for size in structs.SIZES),
+    *(structs.group(size, structs.STATICS) for size in structs.SIZES_WITH_STATICS),
+)
 # Title, groups and name of the rows.
 _COSTS = (
     *((f"{name}, 1 to 200 fields", _BY_SIZE, name) for name in ("==", "hash", "repr", "pickle")),
@@ -92,7 +96,7 @@ def _judged(target: targets.Target | None) -> str:
 
 def _growth(found: Sequence[Results]) -> Iterator[str]:
     """The exponents of `Struct` and of the drop-in, and what the largest size takes on the first interpreter."""
-    yield from _head(["", "in", *(f"{run.title}: Struct / drop-in" for run in found), "up to", "takes"], left=2)
+    yield from _head(["", "in", *(f"{run.title}: Struct / drop-in" for run in found), "from", "to", "takes"], left=2)
     known = [{(growth.group, growth.name): growth for growth in run.growths} for run in found]
     for group, name in dict.fromkeys(key for growths in known for key in growths):
         growths = [one.get((group, name)) for one in known]
@@ -105,8 +109,9 @@ def _growth(found: Sequence[Results]) -> Iterator[str]:
             for growth in growths
         ]
         first = next(growth for growth in growths if growth is not None)
+        sizes = SIZES.get(group, (0,))
         unit = "bytes" if name == "bytes of an object" else "s"
-        yield _line([name, group, *cells, f"{first.largest:,}", value_text(first.seconds, unit)])
+        yield _line([name, group, *cells, str(sizes[0]), f"{first.largest:,}", value_text(first.seconds, unit)])
 
 
 def _costs(found: Sequence[Results]) -> Iterator[str]:

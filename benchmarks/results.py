@@ -66,13 +66,14 @@ class Results:
 def load(path: Path) -> Results:
     """What `Results.save` wrote."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    rows = [Row(**row) for row in found.pop("rows")]
-    return Results(**found, rows=rows, growths=[Growth(**growth) for growth in found.pop("growths")])
+    found["rows"] = [Row(**row) for row in found["rows"]]
+    found["growths"] = [Growth(**growth) for growth in found["growths"]]
+    return Results(**found)
 
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.4g}")
+        return float(f"{value:.5g}")
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     return value

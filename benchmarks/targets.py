@@ -73,14 +73,14 @@ def limits(rows: Iterable[Row], *, inlines: bool) -> list[Target]:
     for ours, table in ((OURS, _of_structs(3.5 if inlines else 7.0)), (DROP_IN, _of_the_drop_in())):
         for title, group, name, measure, peers in table:
             row = known.get((group, name), Row(group, name, {}))
-            what = f"drop-in: {title}, {group}" if ours == DROP_IN else f"{title}, {group}"
+            what = "drop-in: " * (ours == DROP_IN) + (f"{title}, {group}" if title else f"{group}, {name}")
             found.extend(Target(what, peer, limit, measure(row, peer, ours)) for peer, limit in peers.items())
     imported = known.get((creation.IMPORTS, creation.IMPORT_ROW))
     seconds = imported.best[OURS] if imported is not None else None
     return [*found, Target(creation.IMPORT_ROW, "ms", IMPORT_LIMIT_MS, seconds and seconds * 1e3)]
 
 
-# Title, group and name of the row, how to compare, and the limit for each peer.
+# Title (nothing for the group's), group and name of the row, how to compare, and the limit for each peer.
 _Limits = Iterator[tuple[str, str, str, _Measure, dict[str, float]]]
 
 
@@ -99,8 +99,7 @@ def _of_structs(read: float) -> _Limits:
     for size in (3, 10, 50):
         yield "replace of one", structs.group(size), "replace", ratio, {FLAX: 0.45, EQUINOX: 0.05}
     for size, kind in creation.CLASS_ROWS:
-        name = creation.class_row(size, kind)
-        yield name, creation.CLASSES, name, ratio, {FLAX: 0.4, EQUINOX: 0.3}
+        yield "", creation.CLASSES, creation.class_row(size, kind), ratio, {FLAX: 0.4, EQUINOX: 0.3}
 
 
 def _of_the_drop_in() -> _Limits:
