@@ -42,7 +42,7 @@ _BY_SIZE = (
     *(structs.group(size, structs.STATICS) for size in structs.SIZES_WITH_STATICS),
 )
 # Title, groups and name of the rows.
-_COSTS = (
+COSTS = (
     *((f"{name}, 1 to 200 fields", _BY_SIZE, name) for name in ("==", "hash", "repr", "pickle")),
     *((f"{name}, {structs.NESTED}", (structs.NESTED,), name) for name in ("==", "hash", "repr", "pickle")),
     ("construct, with a field that `__post_init__` sets", (structs.group(3),), structs.CONSTRUCT_DERIVED),
@@ -117,7 +117,7 @@ def _growth(found: Sequence[Results]) -> Iterator[str]:
 def _costs(found: Sequence[Results]) -> Iterator[str]:
     """Ratios to a standard dataclass, where it is the faster one or the smaller one."""
     yield from _head(["structkit / stdlib dataclass", *(run.title for run in found)], left=1)
-    for title, groups, name in _COSTS:
+    for title, groups, name in COSTS:
         yield _line([title, *(_range(run, groups, name) for run in found)])
 
 
