@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from benchmarks import creation, structs
-from benchmarks.growth import FIELDS, Growth
+from benchmarks.growth import FIELDS, LEAVES, Growth
 from benchmarks.peers import DROP_IN, EQUINOX, FLAX, OURS, SLOTS, TUPLES
 from benchmarks.rows import Row, by_key
 from benchmarks.states import NESTED, ONE_WAY, TWO_WAY
@@ -123,7 +123,13 @@ def exponents(growths: Iterable[Growth]) -> Iterator[Target]:
 
 
 def exponent(growth: Growth, peer: str) -> Target:
-    """The limit of the growth of `Struct` or of the drop-in, with what was measured."""
-    limit = math.inf if (growth.group, growth.name, peer) in BY_KEYWORD else EXPONENT_LIMIT
+    """The limit of the growth of `Struct` or of the drop-in, with what was measured.
+
+    Trees that outgrow the processor's caches cost more for each leaf, raw tuples too: where those are above the limit,
+    theirs is the limit.
+    """
+    limit = max(EXPONENT_LIMIT, growth.exponents.get(TUPLES, 0.0) if growth.group == LEAVES else 0.0)
+    if (growth.group, growth.name, peer) in BY_KEYWORD:
+        limit = math.inf
     title = f"growth: {growth.name}{', drop-in' * (peer == DROP_IN)}"
     return Target(title, f"in {growth.group}", limit, growth.exponents[peer])
