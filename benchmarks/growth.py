@@ -16,8 +16,7 @@ FIELDS, LEAVES, CLASSES = "fields", "leaves", "classes of one name"
 SIZES = {
     # Large enough that what every call costs does not count.
     FIELDS: (100, 200, 400, 800),
-    # Over three decades, so that the step from the cache to the memory, which lists of bare
-    # numbers pay as well, counts as little as it should.
+    # Over three decades, so that the step from the cache to the memory counts for little.
     LEAVES: (99, 315, 999, 3_162, 9_999, 31_623, 99_999),
     CLASSES: (10, 30, 100, 300),
 }

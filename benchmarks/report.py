@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -57,10 +56,7 @@ def _growths(growths: Iterable[Growth]) -> Iterator[str]:
 
 
 def _targets(found: Sequence[Target]) -> Iterator[str]:
-    cells = [
-        [one.against, "" if math.isinf(one.limit) else f"{one.limit:.3g}", ratio_text(one.value), one.verdict]
-        for one in found
-    ]
+    cells = [[one.against, f"{one.limit:.3g}", ratio_text(one.value), one.verdict] for one in found]
     yield from _table("must reach", ["against", "at most", "is", ""], [one.name for one in found], cells)
 
 

@@ -114,12 +114,10 @@ def _of_the_drop_in() -> _Limits:
     yield structs.READ_UNFLATTENED, structs.group(6), structs.READ_UNFLATTENED, ratio, {FLAX: 3.0}
 
 
-def exponents(growths: Iterable[Growth]) -> Iterator[Target]:
+def exponents(growths: Iterable[Growth]) -> list[Target]:
     """The limits of growth with what was measured."""
-    for growth in growths:
-        for peer in (OURS, DROP_IN):
-            if peer in growth.exponents:
-                yield exponent(growth, peer)
+    found = [exponent(growth, peer) for growth in growths for peer in (OURS, DROP_IN) if peer in growth.exponents]
+    return [one for one in found if one.limit < math.inf]
 
 
 def exponent(growth: Growth, peer: str) -> Target:
