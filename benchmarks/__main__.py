@@ -19,7 +19,7 @@ from benchmarks.peers import Workshop
 from benchmarks.results import Results, environment
 from benchmarks.rows import Row
 
-IMPORT_ROUNDS = 6
+IMPORT_ROUNDS = 4
 
 
 def main() -> None:

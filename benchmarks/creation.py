@@ -29,7 +29,7 @@ CLASS_ROWS = tuple((size, kind) for size in (6, 48) for kind in (PLAIN, INHERITE
 MEMORY_SIZES = (3, 6, 48)
 BATCH = 8
 """How many classes are created in a row, as a module does."""
-_EFFORT = Effort(3.0, least=10, most=200)
+_EFFORT = Effort(2.0, least=10, most=200)
 
 _serials = itertools.count()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +21,18 @@ SIZES = {
     LEAVES: (99, 315, 999, 3_162, 9_999, 31_623, 99_999),
     CLASSES: (10, 30, 100, 300),
 }
-LONGEST = 0.5
-"""Seconds: once a call takes longer, larger sizes are left out, but for three. A quadratic cost shows early."""
+LONGEST = 0.6
+"""Seconds: a size of which one call would take longer is left out, but for three. A quadratic cost shows early."""
 
 LEAVES_EACH = 3
 """How many of the leaves are in one struct."""
 
-_PEERS = (OURS, DROP_IN, FLAX, TUPLES)
-_EFFORT = Effort(0.4, least=4)
+_PEERS = {
+    FIELDS: (OURS, DROP_IN, FLAX, TUPLES),
+    LEAVES: (OURS, DROP_IN, TUPLES),
+    CLASSES: (OURS, DROP_IN),
+}
+_EFFORT = Effort(0.4, least=3)
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,12 @@ class Series:
         """The exponents, measured for `factor` times the time. All sizes and peers take turns."""
         effort = _EFFORT.scaled(factor)
         racers: dict[tuple[str, int], Racer] = {}
-        peers = set(_PEERS)
-        for i, size in enumerate(SIZES[self.group]):
+        peers, sizes = set(_PEERS[self.group]), SIZES[self.group]
+        for i, size in enumerate(sizes):
             for peer, snippet in self.snippets(size, peers).items():
-                racer = racers[peer, size] = Racer(snippet, effort.batch)
-                if i >= 2 and racer.sample() > LONGEST * factor:
+                # By the time of the processor: a call of a tenth of a second is always interrupted on a busy machine.
+                racer = racers[peer, size] = Racer(snippet, effort.batch, time.thread_time)
+                if 2 <= i < len(sizes) - 1 and racer.seconds * sizes[i + 1] / size > LONGEST * factor:
                     peers.remove(peer)
         measured: dict[str, dict[int, float]] = {}
         for (peer, size), timing in race(racers, effort).items():
@@ -101,7 +107,7 @@ def memory(workshop: Workshop) -> Growth:
     found = {
         name: {size: creation.bytes_per_object(workshop, peer, size) for size in SIZES[FIELDS]}
         for name, peer in workshop.peers.items()
-        if name in _PEERS
+        if name in _PEERS[FIELDS]
     }
     return Growth.of(FIELDS, "bytes of an object", found)
 

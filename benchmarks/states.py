@@ -21,7 +21,7 @@ LEAVES = 400
 
 # Compiled functions on the nested state are compared by small differences: they get the most rounds, and several calls
 # in a row, as in a loop that trains.
-_TREE, _COMPILED, _DIFFERENCE = Effort(0.5), Effort(0.5), Effort(12.0, batch=3e-3)
+_TREE, _COMPILED, _DIFFERENCE = Effort(0.4), Effort(0.4), Effort(10.0, batch=3e-3)
 
 TWO_WAY, ONE_WAY = "jitted state -> state", "jitted state -> scalar"
 

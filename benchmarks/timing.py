@@ -6,7 +6,7 @@ import random
 import statistics
 import time
 import timeit
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -67,20 +67,25 @@ class Effort:
 
 
 class Racer:
-    """A snippet that is compiled, warm, and knows how many calls make a batch of so many seconds."""
+    """A snippet that is compiled, warm, and knows how many calls make a batch of so many seconds.
 
-    def __init__(self, snippet: Snippet, batch: float):
+    Attributes:
+        seconds: what one execution took at last.
+    """
+
+    def __init__(self, snippet: Snippet, batch: float, clock: Callable[[], float] = time.perf_counter):
         statement = "\n".join([snippet.code] * snippet.copies)
-        self._timer = timeit.Timer(statement, snippet.setup, globals=snippet.names)
+        self._timer = timeit.Timer(statement, snippet.setup, clock, snippet.names)
         self._calls, self._copies = snippet.calls or 1, snippet.copies
-        self._timer.timeit(self._calls)
+        self.seconds = self.sample()
         if snippet.calls is None:
-            while self._timer.timeit(self._calls) < batch:
+            while self.sample() * self._calls * self._copies < batch:
                 self._calls *= 2
 
     def sample(self) -> float:
         """The seconds of one execution, from one batch. `timeit` switches the garbage collector off meanwhile."""
-        return self._timer.timeit(self._calls) / (self._calls * self._copies)
+        self.seconds = self._timer.timeit(self._calls) / (self._calls * self._copies)
+        return self.seconds
 
 
 def race(racers: Mapping[_Key, Racer], effort: Effort) -> dict[_Key, Timing]:
