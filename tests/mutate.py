@@ -153,6 +153,8 @@ def sites(site: Site) -> Iterator[Site]:
             path = (*path, node.name)
             runs_on_import = runs_on_import and isinstance(node, ast.ClassDef)
             is_message = node.name.endswith("Error")
+        case ast.Assign(value=ast.Call(func=ast.Name(id=called))) if called in TYPING:
+            return
         case ast.Assign(targets=[ast.Name(id="__all__")]) | ast.Expr(value=ast.Constant()) | ast.JoinedStr():
             # The parts of an f-string have no positions of their own before Python 3.12.
             return
@@ -258,14 +260,15 @@ class Map:
     Attributes:
         tests: by file, then by node id.
         overhead: by file, the seconds until its first test starts.
-        contexts: by line, the node ids of the tests that run it, and the files that do while they are collected.
+        contexts: by line, the node ids of the tests that run it, and the files that do while they are collected; empty
+            for one that runs on import only.
         readers: by name, the lines of the functions that read it.
     """
 
     def __init__(self, folder: Path, results: Path, files: Iterable[str]):
         from coverage import Coverage
 
-        combined = Coverage(data_file=str(results / "combined"), config_file=False)
+        combined = Coverage(config_file=str(results / "coverage.ini"))
         combined.combine([str(results)])
         data = combined.get_data()
         self.contexts: dict[tuple[str, int], set[str]] = {}
@@ -292,9 +295,10 @@ class Map:
 
     def candidates(self, mutant: Mutant) -> list[tuple[str, dict[str, Test]]]:
         """The tests that may see a mistake, by file, the most promising files first."""
-        found = self._contexts_of((mutant.module, line) for line in mutant.lines)
-        if not found:
-            # It runs on import only, or never: take the tests that use what it binds, or else all of them.
+        lines = [(mutant.module, line) for line in mutant.lines]
+        found = self._contexts_of(lines)
+        if not found and not self.contexts.keys().isdisjoint(lines):
+            # It runs on import only: take the tests that use what it binds, or else all of them.
             found = self._contexts_of(line for name in mutant.names for line in self.readers[name]) or {*self.tests}
         chosen = [
             (file, {name: test for name, test in tests.items() if file in found or name in found})
@@ -410,7 +414,7 @@ class Judging:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.note(f"{nodeid} does not end")
-        signal.alarm(20 + int(10 * self.tests[nodeid].seconds))
+        signal.alarm(30 + int(20 * self.tests[nodeid].seconds))
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
@@ -498,45 +502,39 @@ def end(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def known_tests(folders: list[Path], results: Path) -> Map:
-    """Run every test file once under coverage; those that fail there have to pass without it."""
-    root = folders[0]
+def known_tests(root: Path, results: Path, jobs: int) -> Map:
+    """Run every test file once under coverage; the tests that fail there have to pass without it."""
     (results / "coverage.ini").write_text(
         f"[run]\nsource = {root / PACKAGE}\ndata_file = {results / '.coverage'}\nparallel = true\n"
-        "context = ${MUTATE_CONTEXT-}\ndisable_warnings = no-data-collected\n"
+        "context = ${MUTATE_CONTEXT-}\n"
     )
     (results / "sitecustomize.py").write_text("import coverage\n\ncoverage.process_startup()\n")
-    files = sorted([path.relative_to(root).as_posix() for path in (root / "tests").rglob("test_*.py")])
+    files = [path.relative_to(root).as_posix() for path in (root / "tests").rglob("test_*.py")]
+    # The long ones first, so that the processes end together.
     files.sort(key=lambda file: (root / file).stat().st_size, reverse=True)
-    # All in one folder, since nothing is mutated yet.
     again = []
-    for task, status, seconds in run_all(
-        [Task(file, measure, (file, results)) for file in files], [root] * len(folders)
-    ):
-        said = read(results, task.name)
-        if status or said is None:
+    # Nothing is mutated yet, so one folder does for all.
+    for task, status, seconds in run_all([Task(file, measure, (file, results)) for file in files], [root] * jobs):
+        if status:
             sys.exit(f"{task.name} cannot be run under coverage")
+        said = read(results, task.name)
         print(f"{task.name}: {len(said['seconds'])} tests in {seconds:.0f} s", flush=True)
         if said["failed"]:
-            chosen = [(task.name, {name: Test(60, 0) for name in said["failed"]})]
-            again.append(Task(task.name + " again", judge, (task.name + " again", chosen, results)))
-    for task, status, _ in run_all(again, folders):
+            name, chosen = f"{task.name} again", {name: Test(60, 0) for name in said["failed"]}
+            again.append(Task(name, judge, (name, [(task.name, chosen)], results)))
+    for task, status, _ in run_all(again, [root] * jobs):
         if status:
-            sys.exit(f"The suite has to pass first: {read(results, task.name)}")
+            sys.exit(f"The tests have to pass on the package itself: {read(results, task.name)}")
     return Map(root, results, files)
 
 
-def sample(count: int, seed: int, only: str | None) -> list[Mutant]:
-    """Mutants in an order that a small change of the package leaves nearly as it is."""
+def all_mutants(seed: int) -> list[Mutant]:
+    """Every mutant, in an order that a small change of the package leaves nearly as it is."""
     found = {}
     for path in sorted((ROOT / PACKAGE).rglob("*.py")):
-        module, source = path.relative_to(ROOT / PACKAGE).as_posix(), path.read_bytes()
-        for mutant in mutants_of(module, source):
-            if only is None or re.search(only, f"{module.removesuffix('.py')}:{mutant.function}"):
-                found.setdefault((module, *mutant.key), mutant)
-    ordered = sorted(found.values(), key=lambda m: hashlib.sha256(repr((seed, *m.key)).encode()).digest())
-    valid = (mutant for mutant in ordered if compiles(mutant))
-    return [*valid] if only is not None else [*itertools.islice(valid, count)]
+        for mutant in mutants_of(path.relative_to(ROOT / PACKAGE).as_posix(), path.read_bytes()):
+            found.setdefault((mutant.module, *mutant.key), mutant)
+    return sorted(found.values(), key=lambda mutant: hashlib.sha256(repr((seed, *mutant.key)).encode()).digest())
 
 
 def compiles(mutant: Mutant) -> bool:
@@ -548,11 +546,20 @@ def compiles(mutant: Mutant) -> bool:
     return True
 
 
-def entry(mutant: Mutant) -> str:
-    """A survivor as `mutants.toml` would list it."""
-    lines = [f"# {PACKAGE}/{mutant.module}:{mutant.lines.start}", "[[equivalent]]"]
-    words = {"function": mutant.function, "before": mutant.before, "after": mutant.after, "reason": ""}
-    return "\n".join([*lines, *(f"{key} = {json.dumps(text, ensure_ascii=False)}" for key, text in words.items())])
+def text_of(mutant: Mutant) -> str:
+    """A mutant as a change of lines, of which long ones are cut to what is near the change."""
+    before, after = mutant.before, mutant.after
+    start = max(0, len(os.path.commonprefix([before, after])) - 80)
+    end = min(0, 80 - len(os.path.commonprefix([before[start:][::-1], after[start:][::-1]])))
+    place = f"{PACKAGE}/{mutant.module}:{mutant.lines.start} {mutant.function}"
+    signed = ("-", before), ("+", after)
+    return "\n".join([place, *(f"{sign} {text[start : end or None]!r:.400}" for sign, text in signed)])
+
+
+def entry_of(mutant: Mutant) -> str:
+    """A mutant as an entry of `mutants.toml`."""
+    items = {"function": mutant.function, "before": mutant.before, "after": mutant.after, "reason": ""}
+    return "\n".join(["[[equivalent]]", *(f"{key} = {json.dumps(value)}" for key, value in items.items())])
 
 
 def main() -> int:
@@ -563,39 +570,51 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many at once (2)")
     parser.add_argument("--floor", type=float, default=95.0, help="the percentage that has to die (95)")
     options = parser.parse_args()
+
     judged = {
         (item["function"], item["before"], item["after"]): item["reason"]
         for item in tomllib.loads(JUDGED.read_text("utf-8")).get("equivalent", [])
     }
-    chosen = sample(options.count, options.seed, options.only)
-    alive = [mutant for mutant in chosen if mutant.key not in judged]
-    print(f"{len(chosen)} mutants, {len(chosen) - len(alive)} of them judged equivalent", flush=True)
-    os.environ |= {"JAX_PLATFORMS": "cpu", "PYTHONDONTWRITEBYTECODE": "1"}
-    # The package comes from the copies, and `tests` is a folder of theirs.
+    mutants = all_mutants(options.seed)
+    for key in judged.keys() - {mutant.key for mutant in mutants}:
+        print(f"{JUDGED.name} has an entry that fits no mutant: {key}")
+    if options.only is not None:
+        mutants = [m for m in mutants if re.search(options.only, f"{m.module.removesuffix('.py')}:{m.function}")]
+    sample = [*itertools.islice(filter(compiles, mutants), None if options.only else options.count)]
+    others = [mutant for mutant in sample if mutant.key not in judged]
+    print(f"{len(sample)} mutants, {len(sample) - len(others)} of them judged equivalent", flush=True)
+
+    # The package comes from the copies, and so does `tests`.
     sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() not in (ROOT, ROOT / "tests")]
+    os.environ["JAX_PLATFORMS"] = "cpu"
     for name in ("jax", "jax.numpy", "pytest", "hypothesis"):
         importlib.import_module(name)
-    # The modules that were imported have started no thread of Python or JAX.
-    warnings.filterwarnings("ignore", message=".*fork")
+    # No backend is up yet, and no thread of JAX runs.
+    warnings.filterwarnings("ignore", message=r".*fork\(\)")
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
-        folders = [Path(scratch, f"copy-{i}") for i in range(options.jobs)]
-        results = Path(scratch, "results")
+        results, *folders = (Path(scratch, name) for name in ("results", *map(str, range(options.jobs))))
         results.mkdir()
-        for folder in folders:
-            shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
-        tests = known_tests(folders, results)
-        tasks = [Task(str(i), judge, (str(i), tests.candidates(m), results), m) for i, m in enumerate(alive)]
+        shutil.copytree(ROOT, folders[0], ignore=LEFT_OUT)
+        tests = known_tests(folders[0], results, options.jobs)
+        # The copies keep the compiled tests, and never get a compiled mutant.
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        for folder in folders[1:]:
+            shutil.copytree(folders[0], folder)
+        tasks = [Task(str(i), judge, (str(i), tests.candidates(m), results), m) for i, m in enumerate(others)]
         survivors = []
-        for task, status, seconds in run_all(tasks, folders):
-            mutant = task.mutant
-            killer = read(results, task.name) if status else "SURVIVES"
-            survivors += [] if status else [mutant]
-            print(f"{mutant.module}:{mutant.lines.start} {mutant.function}: {killer} ({seconds:.1f} s)", flush=True)
-            print(f"  - {mutant.before}\n  + {mutant.after}", flush=True)  # TODO
+        for i, (task, status, seconds) in enumerate(run_all(tasks, folders), 1):
+            assert task.mutant is not None
+            killer = read(results, task.name) if status else "SURVIVES" if task.arguments[1] else "NO TEST RUNS IT"
+            print(f"\n{i}. {text_of(task.mutant)}\n{seconds:.1f} s: {killer}", flush=True)
+            if not status:
+                survivors.append(task.mutant)
+    if survivors:
+        print("\nSurvivors: write tests that see them, or say why nobody can.")
     for mutant in survivors:
-        print(f"\n{entry(mutant)}")
-    score = 100 * (1 - len(survivors) / len(alive)) if alive else 100.0
-    print(f"\n{len(alive) - len(survivors)} of {len(alive)} mutants died: {score:.1f} %")
+        print(f"\n{text_of(mutant)}\n{entry_of(mutant)}")
+    score = 100 - 100 * len(survivors) / max(1, len(others))
+    print(f"\n{len(others) - len(survivors)} of {len(others)} mutants die: {score:.1f} %")
     return int(score < options.floor)
 
 
