@@ -549,11 +549,10 @@ def compiles(mutant: Mutant) -> bool:
 def text_of(mutant: Mutant) -> str:
     """A mutant as a change of lines, of which long ones are cut to what is near the change."""
     before, after = mutant.before, mutant.after
-    start = max(0, len(os.path.commonprefix([before, after])) - 80)
-    end = min(0, 80 - len(os.path.commonprefix([before[start:][::-1], after[start:][::-1]])))
-    place = f"{PACKAGE}/{mutant.module}:{mutant.lines.start} {mutant.function}"
-    signed = ("-", before), ("+", after)
-    return "\n".join([place, *(f"{sign} {text[start : end or None]!r:.400}" for sign, text in signed)])
+    same = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, after))])
+    start = max(0, same - 100)
+    cut = [text[start : same + 100].replace("\n", "\n  ") for text in (before, after)]
+    return f"{PACKAGE}/{mutant.module}:{mutant.lines.start} {mutant.function}\n- {cut[0]}\n+ {cut[1]}"
 
 
 def entry_of(mutant: Mutant) -> str:
