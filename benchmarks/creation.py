@@ -20,7 +20,7 @@ from benchmarks import structs
 from benchmarks.peers import OURS, Peer, Shape, Workshop
 from benchmarks.rows import Row, Workload
 from benchmarks.timing import Effort, Snippet, Timing
-from structkit._codegen import template
+from structkit._core.initgen import template
 
 CLASSES, IMPORTS, MEMORY = "class creation", "import", "bytes of an object"
 IMPORT_ROW = "import, over import jax"
