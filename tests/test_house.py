@@ -326,7 +326,7 @@ def test_the_first_class_of_a_shape_compiles_once_and_others_nothing():
         def hook(event, arguments):
             # Parsing is told of, too.
             if watching and event == "compile" and not isinstance(arguments[0], str | bytes):
-                compiled.append(str(arguments[1]))
+                compiled.append("code")
 
         sys.addaudithook(hook)
         watching = True
@@ -355,7 +355,7 @@ def test_the_first_class_of_a_shape_compiles_once_and_others_nothing():
         print(compiled)
         """
     )
-    assert shown.splitlines() == ["['<structkit>']", "['<structkit>', '<structkit>']"]
+    assert shown.splitlines() == ["['code']", "['code', 'code']"]
 
 
 def test_the_generated_constructor_can_be_read_and_carries_a_docstring():

@@ -64,6 +64,30 @@ class _Params(NamedTuple):
     weakref_slot: bool = False
 
 
+class _Doc:
+    """A class's `__doc__` where it has none: its signature and fields, computed when read."""
+
+    def __get__(self, instance: Any, owner: Any) -> str:
+        try:
+            call = signature(owner)
+        except (TypeError, ValueError):
+            call = None
+        return class_text(owner, call)
+
+
+class _DocOfClasses:
+    """The `__doc__` of the metaclass: `pydoc` reads that of a class past the class, and finds a `_Doc` no text."""
+
+    def __get__(self, cls: Any, metaclass: Any) -> Any:
+        if cls is None:
+            return "The metaclass of `Struct`: a class statement becomes a frozen, typed pytree node."
+        doc = class_dict(cls).get("__doc__")
+        return doc.__get__(None, cls) if type(doc) is _Doc else doc
+
+    def __set__(self, cls: Any, doc: Any) -> None:
+        vars(type)["__doc__"].__set__(cls, doc)
+
+
 if TYPE_CHECKING:
     from structkit._bridges import ReplaceDescriptor
 
@@ -72,7 +96,7 @@ if TYPE_CHECKING:
 else:
 
     class StructMeta(ProtocolMeta):
-        """The metaclass of `Struct`: a class statement becomes a frozen, typed pytree node."""
+        __doc__ = _DocOfClasses()
 
         def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
             """Plan, generate, make and register one class."""
@@ -320,17 +344,6 @@ def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], e
 def _is_layout_conflict(error: BaseException | None) -> bool:
     """Whether Python said that the objects of two bases cannot be laid out in one."""
     return isinstance(error, TypeError) and ("lay-out conflict" in str(error) or "layout conflict" in str(error))
-
-
-class _Doc:
-    """A class's `__doc__` where it has none: its signature and fields, computed when read."""
-
-    def __get__(self, instance: Any, owner: Any) -> str:
-        try:
-            call = signature(owner)
-        except (TypeError, ValueError):
-            call = None
-        return class_text(owner, call)
 
 
 @dataclass_transform(eq_default=True, frozen_default=True, field_specifiers=(field, static, derived))
