@@ -253,9 +253,9 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
         first = next((base for base in plan.new_bases if name in class_dict(base)), object)
         if plan_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
             members[name] = _nearest_struct_member(plan, name)
-    replaces = next((base for base in plan.new_bases if "replace" in class_dict(base)), object)
-    if node_of(replaces) is not None and "replace" not in namespace:
-        # Made for the fields of that class.
+    replaces = next((class_dict(base) for base in plan.new_bases if "replace" in class_dict(base)), {})
+    if "__node__" in replaces and "replace" not in namespace:
+        # A dataclass of `structkit.struct`, for whose fields it was made.
         members["replace"] = ours["replace"]
     real = any(["__dict__" in class_dict(base) for base in plan.new_bases if plan_of(base) is None])
     if real and "__dict__" not in namespace:

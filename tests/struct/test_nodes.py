@@ -381,8 +381,9 @@ class TestTravelling:
         finally:
             del module.Moved
 
-    def test_classes_by_value_are_nodes_where_they_arrive(self):
-        cloudpickle = pytest.importorskip("cloudpickle", reason="cloudpickle is not installed")
+    @pytest.mark.parametrize("library", ["cloudpickle", "dill"])
+    def test_classes_by_value_are_nodes_where_they_arrive(self, library):
+        by_value = pytest.importorskip(library, reason=f"{library} is not installed")
 
         class Base(ours.PyTreeNode):
             x: Any
@@ -396,12 +397,11 @@ class TestTravelling:
             y: Any = 2
             name: str = ours.field(pytree_node=False, default="leaf")
 
-        data = cloudpickle.dumps([Base(1), Plain(1), Leaf(1)])
+        data = by_value.dumps([Base(1), Plain(1), Leaf(1)])
         shown = run_python(
             f"""
-            import pickle
-            found = pickle.loads({data!r})
-            import jax
+            import jax, {library}
+            found = {library}.loads({data!r})
             print(jax.tree.leaves(found), vars(jax.tree.map(lambda leaf: leaf + 1, found[2])), found[1].twice().x)
             """
         )
