@@ -54,7 +54,7 @@ run-coverage: $(call installed,ecosystem)
 
 packages: ## Run real packages built on flax.struct with structkit.struct in its place
 run-packages: $(call installed,packages)
-	@$(BIN)/python -m pytest -n auto tests/packages
+	@$(BIN)/python -m pytest -n auto --dist worksteal tests/packages
 
 oldest: ## Run the test suite with the oldest supported versions of what structkit needs
 run-oldest: $(call installed,oldest)
