@@ -1,11 +1,10 @@
 """Chex: its assertions see the leaves, the structure and the paths of structs."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import pytest
 from _trees import KINDS, make
-
-chex = pytest.importorskip("chex", reason="chex is not installed")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,13 +4,11 @@ import pickle
 import subprocess
 import sys
 
+import cloudpickle
 import jax
 import jax.numpy as jnp
-import pytest
 
 from structkit import Struct, static, struct
-
-cloudpickle = pytest.importorskip("cloudpickle", reason="cloudpickle is not installed")
 
 
 def test_local_classes_travel_to_another_process():

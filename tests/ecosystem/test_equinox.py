@@ -2,14 +2,13 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
 from _trees import KINDS, Linear, loss, make
 
 from structkit import Struct, at, static
-
-eqx = pytest.importorskip("equinox", reason="equinox is not installed")
 
 
 class Tagged(Struct):

@@ -2,10 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+import optax
 import pytest
 from _trees import KINDS, Linear, Model, Params, loss, make
-
-optax = pytest.importorskip("optax", reason="optax is not installed")
 
 
 @pytest.mark.parametrize("kind", KINDS)

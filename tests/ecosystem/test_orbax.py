@@ -3,10 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from _trees import KINDS, make
-
-ocp = pytest.importorskip("orbax.checkpoint", reason="orbax-checkpoint is not installed")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,11 +3,9 @@
 import dataclasses
 from typing import Literal
 
-import pytest
+import tyro
 
 from structkit import Struct, field, static, struct
-
-tyro = pytest.importorskip("tyro", reason="tyro is not installed")
 
 
 class Optimizer(Struct):
