@@ -253,7 +253,7 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
         first = next((base for base in plan.new_bases if name in class_dict(base)), object)
         if plan_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
             members[name] = _nearest_struct_member(plan, name)
-    replaces = next((class_dict(base) for base in plan.new_bases if "replace" in class_dict(base)), {})
+    replaces: Any = next((class_dict(base) for base in plan.new_bases if "replace" in class_dict(base)), {})
     if "__node__" in replaces and "replace" not in namespace:
         # A dataclass of `structkit.struct`, for whose fields it was made.
         members["replace"] = ours["replace"]
