@@ -44,6 +44,7 @@ class Field(_StandardField):
     """
 
     if TYPE_CHECKING:
+        name: str
         type: Any
         default: Any
         default_factory: Any

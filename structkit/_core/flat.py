@@ -113,7 +113,8 @@ def any_unset(values: Iterable[Any]) -> bool:
 
 def items(half: Any) -> tuple[Any, ...]:
     """The items of half of a flat form, unset ones included, without the error for reading them."""
-    return tuple((list if isinstance(half, list) else tuple).__iter__(half))
+    kind: Any = list if isinstance(half, list) else tuple
+    return tuple(kind.__iter__(half))
 
 
 def sealed(half: Any) -> tuple[Any, ...]:
