@@ -69,12 +69,14 @@ def _tag_of(value: Any) -> Any:
     _refuse_hidden_data(value)
     if cls.__eq__ is object.__eq__ and cls.__hash__ is not None:
         return None
+    # Its items first: they say better what is wrong.
+    items = tuple(map(_tag_of, value)) if isinstance(value, tuple) else ()
     _check_hashable(value)
     _check_equality(value)
     if isinstance(value, np.generic):
         return cls, value.tobytes()
     if isinstance(value, tuple):
-        return cls, *map(_tag_of, value)
+        return cls, *items
     if dataclasses.is_dataclass(cls):
         # A struct or a dataclass, whose own `==` says nothing of types, nor of fields that do not compare.
         held = [(getattr(value, f.name, None), f.compare) for f in dataclasses.fields(cls)]
