@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import types
 from abc import ABCMeta
 from collections.abc import Callable
@@ -118,7 +119,7 @@ else:
                 if clearer is None:
                     raise
                 raise clearer from error
-            _restore_members(cls, body, members)
+            _restore_members(cls, plan, body, members)
             attributes.correct_getters(plan)
             publish(cls)
             register(cls, plan.frozen)
@@ -319,14 +320,18 @@ def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -
     return body
 
 
-def _restore_members(cls: Any, body: dict[str, Any], members: dict[str, Any]) -> None:
+def _restore_members(cls: Any, plan: ClassPlan, body: dict[str, Any], members: dict[str, Any]) -> None:
     """Put our methods back: an `__init_subclass__` may have made the class a dataclass of another framework's kind."""
     present = class_dict(cls)
     for name in _OURS:
         if name in present and name not in body:
             type.__delattr__(cls, name)
     for name, member in members.items():
-        if present.get(name) is not member:
+        found = present.get(name)
+        if name == "__init__" and found is not member and inspect.unwrap(found).__code__.co_filename != "<string>":
+            # Not what the standard library generates: a hook that checks or logs, as a decorator would.
+            plan.simple = False
+        elif found is not member:
             type.__setattr__(cls, name, member)
 
 

@@ -337,7 +337,7 @@ BAD = [
     (jax.random.key(0), ARRAY),
     ((1, [2]), f"a tuple with a list in it: {TUPLE}"),
     ((1, (2, (jnp.ones(1),))), "a tuple with a jax array in it: arrays belong in a data field: drop static"),
-    (Coordinates(1, [2]), f"an unhashable Coordinates: {NO_HASH}"),
+    (Coordinates(1, [2]), f"a Coordinates with a list in it: {TUPLE}"),
     (math.nan, f"NaN: {NAN}"),
     (np.float32("nan"), f"a float32 {NOT_ITSELF}"),
     ((1, math.nan), f"a tuple with NaN in it: {NAN}"),
