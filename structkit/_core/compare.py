@@ -44,7 +44,10 @@ def equal(self: Any, other: Any) -> Any:
     """Whether both are of one class, with equal statics and leaves: a bool, or a traced boolean inside a trace."""
     if type(self) is not type(other):
         return NotImplemented
-    verdict = _equal_structs(self, other)
+    waiting: list[tuple[Any, Any]] = []
+    verdict: Any = _compare_level(self, other, waiting)
+    if verdict and waiting:
+        verdict = _equal_in_turn(waiting)
     # A caller inside a trace may write `~(a == b)`, which needs an array also where the answer is known.
     return jnp.asarray(False) if verdict is False and _has_tracer(self, other) else verdict
 
@@ -64,14 +67,6 @@ def compared(self: Any, plan: ClassPlan) -> tuple[Any, Any]:
     names = [name for name in plan.static_names if plan.fields[name].compare]
     aux = pack_statics(plan.name, tuple(names), tuple([getattr(self, name) for name in names]))
     return tuple([getattr(self, name) for name in plan.data_names if plan.fields[name].compare]), aux
-
-
-def _equal_structs(a: Any, b: Any) -> Any:
-    """What `==` says of two structs of one class, but always a bool where the answer is known."""
-    waiting: list[tuple[Any, Any]] = []
-    if not _compare_level(a, b, waiting):
-        return False
-    return _equal_in_turn(waiting) if waiting else True
 
 
 def _compare_level(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
@@ -291,11 +286,12 @@ def hash_struct(self: Any) -> int:
     Raises:
         UnhashableFieldError: a field's value is unhashable, such as an array.
     """
-    children, aux = _hashed(self)
+    children, aux = self.__flat__ if self.__struct__.hashes_all else _hashed(self)
     for child in children:
         if type(child) not in SCALARS:
             return _hash_nested(self)
-    return hash((children, aux))
+    # A list, in a constructor.
+    return hash((children if type(children) is tuple else items(children), aux))
 
 
 def _hashed(self: Any) -> tuple[tuple[Any, ...], Any]:
@@ -303,8 +299,7 @@ def _hashed(self: Any) -> tuple[tuple[Any, ...], Any]:
     plan: ClassPlan = self.__struct__
     if plan.hashes_all:
         children, aux = self.__flat__
-        # A list, in a constructor.
-        return children if type(children) is tuple else items(children), aux
+        return items(children), aux
     names = [name for name, f in plan.fields.items() if (f.compare if f.hash is None else f.hash)]
     statics = tuple([getattr(self, name) for name in plan.static_names if name in names])
     return tuple([getattr(self, name) for name in plan.data_names if name in names]), statics
