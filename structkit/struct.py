@@ -310,7 +310,6 @@ def flatten_with_keys(self):
 
 
 def unflatten(aux, children):
-    values = {{}}
     {unflatten}
     return self
 
@@ -349,12 +348,10 @@ def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) 
     filename = f"{_TITLE}{cls.__module__}.{cls.__qualname__} {next(_count)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     news = [class_dict(base).get("__new__") for base in class_mro(cls)]
-    dicts = [class_dict(base).get("__dict__") for base in class_mro(cls)]
     scope: dict[str, Any] = {
         "__name__": cls.__module__,
         "cls": cls,
         "new": next(new for new in news if isinstance(new, types.BuiltinFunctionType)),
-        "set_dict": next((member.__set__ for member in dicts if isinstance(member, types.GetSetDescriptorType)), None),
         "set_field": object.__setattr__,
         "equal_values": equal_values,
         **{f"key_{name}": GetAttrKey(name) for name in data},
@@ -372,17 +369,18 @@ def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) 
 def _unflatten(
     cls: Any, fields: dict[str, Field], data: list[str], statics: list[str], descriptors: tuple[str, ...]
 ) -> list[str]:
-    """The lines of `unflatten` that put `values` into an object."""
+    """The lines of `unflatten` that make an object of `children` and `aux`."""
     halves = ((data, "children"), (statics, "aux"))
-    lines = [f"{_tuple('values[{0!r}]', names)} = {half}" for names, half in halves if names]
+    values = [f"{_tuple('values[{0!r}]', names)} = {half}" for names, half in halves if names]
     if issubclass(cls, _CONTAINERS):
         # What it holds besides its fields only the constructor knows: the outputs of transformers' models are such.
         later = [name for name, f in fields.items() if not f.init]
-        lines += [f"{name}_later = values.pop({name!r})" for name in later]
-        return [*lines, "self = cls(**values)", *[f"set_field(self, {name!r}, {name}_later)" for name in later]]
-    lines += ["self = new(cls)", *[f"set_field(self, {name!r}, values.pop({name!r}))" for name in descriptors]]
-    # The dict as a whole: an object that has had its `__dict__` read is slow to read on Python 3.11 and 3.12.
-    return [*lines, "set_dict(self, values)"] if len(descriptors) < len(fields) else lines
+        values += [f"{name}_later = values.pop({name!r})" for name in later]
+        set_later = [f"set_field(self, {name!r}, {name}_later)" for name in later]
+        return ["values = {}", *values, "self = cls(**values)", *set_later]
+    place = "self.__dict__" if cls.__dictoffset__ else "{}"
+    slots = [f"set_field(self, {name!r}, values.pop({name!r}))" for name in descriptors]
+    return ["self = new(cls)", f"values = {place}", *values, *slots]
 
 
 _CONTAINERS = (dict, list, set, bytearray)

@@ -186,11 +186,10 @@ class TestTrees:
             == inspect.cleandoc(
                 """
             def unflatten(aux, children):
-                values = {}
+                self = new(cls)
+                values = self.__dict__
                 (values['x'], values['y']) = children
                 (values['name'],) = aux
-                self = new(cls)
-                set_dict(self, values)
                 return self
             """
             )
