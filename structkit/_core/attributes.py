@@ -155,9 +155,12 @@ def correct_getters(plan: ClassPlan) -> None:
     """
     for base in plan.mro:
         base_plan: ClassPlan | None = class_dict(base).get("__struct__")
-        moved = [] if base_plan is None else _moved(base_plan, plan)
+        if base_plan is None:
+            continue
+        moved = _moved(base_plan, plan)
         for name in moved:
-            type.__setattr__(base, name, _property(name, _searching_getter(name), plan.fields[name].doc))
+            getter = _searching_getter(f"{base.__qualname__}.{name}", name)
+            type.__setattr__(base, name, _property(name, getter, base_plan.fields[name].doc))
         if not moved and not plan.new_bases:
             # The one parent has the same layout, and has mended its own bases.
             return
@@ -171,11 +174,16 @@ def _moved(base: ClassPlan, plan: ClassPlan) -> list[str]:
     return [name for name, f in base.fields.items() if places[name] != (f.static, base.index[name])]
 
 
-def _searching_getter(name: str) -> Callable[[Any], Any]:
+def _searching_getter(qualname: str, name: str) -> Callable[[Any], Any]:
     def getter(self: Any) -> Any:
         plan: ClassPlan = self.__struct__
-        return self.__flat__[plan.fields[name].static][plan.index[name]]
+        half, i = int(plan.fields[name].static), plan.index[name]
+        try:
+            return self.__flat__[half][i]
+        except AttributeError as error:
+            raise _unset(self, half, i, error) from None
 
+    getter.__name__, getter.__qualname__ = name, qualname
     return getter
 
 
