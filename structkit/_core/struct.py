@@ -118,7 +118,7 @@ else:
                 if clearer is None:
                     raise
                 raise clearer from error
-            _restore_members(cls, body, members)
+            _restore_members(cls, plan, body, members)
             attributes.correct_getters(plan)
             publish(cls)
             register(cls, plan.frozen)
@@ -161,6 +161,7 @@ else:
                 # A decorator that checks or logs: changed copies have to go through it as well.
                 plan.simple = False
             elif name == "__post_init__":
+                plan.post_init = value
                 rebind_post_init(class_dict(cls).get("__init__"), value)
 
         def __delattr__(cls, name: str) -> None:
@@ -319,9 +320,13 @@ def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -
     return body
 
 
-def _restore_members(cls: Any, body: dict[str, Any], members: dict[str, Any]) -> None:
+def _restore_members(cls: Any, plan: ClassPlan, body: dict[str, Any], members: dict[str, Any]) -> None:
     """Put our methods back: an `__init_subclass__` may have made the class a dataclass of another framework's kind."""
     present = class_dict(cls)
+    if present["__dataclass_fields__"] is members["__dataclass_fields__"] and present.get("__init__") is not None:
+        # It has not: another `__init__` is one that it has put around ours, to check or to log.
+        plan.simple = plan.simple and present["__init__"] is members["__init__"]
+        members = {**members, "__init__": present["__init__"]}
     for name in _OURS:
         if name in present and name not in body:
             type.__delattr__(cls, name)
