@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from structkit._core.flat import Draft, Flat, field_values
-from structkit._core.lifecycle import assign, is_bare
+from structkit._core.lifecycle import Open, assign, is_bare
 from structkit._core.plan import ClassPlan, class_dict, class_mro
 from structkit.errors import FrozenInstanceError, UnknownAttributeError, UnsetFieldError
 
@@ -37,7 +37,7 @@ def guarded_setattr(self: Any, name: str, value: Any) -> None:
 def _assign_with_care(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
     children = getattr(self, "__flat__", (None,))[0]
     # Not into an object that is filled from outside, for which only `object.__setattr__` will do.
-    writable = not plan.frozen or type(children) is Draft or type(children) is list
+    writable = not plan.frozen or (isinstance(children, list) and type(children) is not Open)
     if name in plan.fields:
         if not writable:
             raise FrozenInstanceError(plan.name, name)
