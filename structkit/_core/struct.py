@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 import types
 from abc import ABCMeta
 from collections.abc import Callable
@@ -332,11 +331,7 @@ def _restore_members(cls: Any, plan: ClassPlan, body: dict[str, Any], members: d
         if name in present and name not in body:
             type.__delattr__(cls, name)
     for name, member in members.items():
-        found = present.get(name)
-        if name == "__init__" and found is not member and inspect.unwrap(found).__code__.co_filename != "<string>":
-            # Not what the standard library generates: a hook that checks or logs, as a decorator would.
-            plan.simple = False
-        elif found is not member:
+        if present.get(name) is not member:
             type.__setattr__(cls, name, member)
 
 
