@@ -244,16 +244,15 @@ def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]
 def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
     """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
     members: dict[str, Any] = {}
-    ours = class_dict(Struct)
-    if plan.callable:
-        ours = {**ours, **_CALLABLE}
-        if "__eq__" not in namespace and _written(plan, "__eq__") is object.__eq__:
-            # JAX is given such an object as a function, and keeps programs by it.
-            members.update({name: method for name, method in _CALLABLE.items() if name not in namespace})
+    ours = {**class_dict(Struct), **(_CALLABLE if plan.callable else {})}
+    bodies = [namespace, members, *map(class_dict, plan.mro)]
     for name in _OURS if plan.new_bases else ():
         first = next((base for base in plan.new_bases if name in class_dict(base)), object)
         if plan_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
             members[name] = _nearest_struct_member(plan, name)
+    if plan.callable and _found(bodies, "__eq__") is compare.equal:
+        # JAX is given such an object as a function, and keeps programs by it.
+        members.update({name: method for name, method in _CALLABLE.items() if name not in namespace})
     replaces: Any = next((class_dict(base) for base in plan.new_bases if "replace" in class_dict(base)), {})
     if "__node__" in replaces and "replace" not in namespace:
         # A dataclass of `structkit.struct`, for whose fields it was made.
@@ -271,7 +270,11 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
             members.update(
                 {name: ours[name] if wanted else _written(plan, name) for name in names if name not in namespace}
             )
-    if not plan.frozen and plan.options.get("eq", True) and "__hash__" not in namespace:
+    if plan.options.get("eq") is False and members.get("__hash__") is object.__hash__:
+        if _found(bodies, "__eq__") is not object.__eq__:
+            # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
+            members["__hash__"] = None
+    if not plan.frozen and _found(bodies, "__hash__") in _HASHES:
         members["__hash__"] = None
     if plan.options.get("order"):
         members.update(compare.orderings(plan, namespace))
@@ -279,7 +282,12 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 _BY_OPTION = {"eq": ("__eq__", "__ne__", "__hash__"), "repr": ("__repr__",)}
+_HASHES = (compare.hash_struct, compare.hash_callable)
 _CALLABLE = {"__eq__": compare.equal_callables, "__hash__": compare.hash_callable}
+
+
+def _found(bodies: list[Any], name: str) -> Any:
+    return next(body[name] for body in bodies if name in body)
 
 
 def _written(plan: ClassPlan, name: str) -> Any:

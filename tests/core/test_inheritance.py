@@ -534,6 +534,20 @@ def test_a_frozen_dataclass_is_a_base_on_either_side(struct_first):
     assert_frozen(Bare(1), "a")
 
 
+@pytest.mark.parametrize("struct_first", [True, False])
+def test_a_callable_struct_with_a_frozen_dataclass_as_base_is_a_function_of_all_its_fields(struct_first):
+    @dataclasses.dataclass(frozen=True)
+    class Base:
+        x: float
+
+    class A(*((Struct, Base) if struct_first else (Base, Struct))):
+        def __call__(self, y):
+            return y / self.x
+
+    positive, negative = A(0.0), A(-0.0)
+    assert (float(jax.jit(positive)(1.0)), float(jax.jit(negative)(1.0))) == (float("inf"), -float("inf"))
+
+
 def test_hooks_of_a_frozen_dataclass_base_run():
     @dataclasses.dataclass(frozen=True)
     class Base:
