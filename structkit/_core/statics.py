@@ -84,6 +84,14 @@ def _tag_of(value: Any) -> Any:
     return cls
 
 
+def exact_tag(value: Any) -> Any:
+    """The tag of a value that need not be fit for a static field: None where it is not."""
+    try:
+        return _tag_of(value)
+    except _Unfit:
+        return None
+
+
 def _of_its_own(item: Any) -> Any:
     """Something that is equal for the same value only, where `==` of its owner does not look at it."""
     try:
