@@ -103,19 +103,35 @@ def _of_its_own(item: Any) -> Any:
 def _refuse_hidden_data(value: Any) -> None:
     """Refuse a method of an object that holds data: no transformation would see the data."""
     function = value
-    while not isinstance(function, types.MethodType):
-        # Through `functools.partial` and what `jax.jit` and others wrap.
-        function = getattr(function, "func", None) or getattr(function, "__wrapped__", None)
+    # Through `functools.partial` and what `jax.jit` and others wrap; a mock would go on for ever.
+    for _ in range(_DEEPEST_WRAPPER):
+        method = isinstance(function, types.MethodType)
+        owner = function.__self__ if method else function
+        if (method or (function is not value and callable(function))) and not isinstance(owner, type) and _holds_data(owner):
+            what = f"{type(owner).__name__}.{function.__name__}, a method" if method else "a function made"
+            raise _Unfit(
+                value,
+                f"{what} of an object that holds data",
+                "JAX would not see the data in it; keep the function alone, or call the method where it is needed",
+            )
+        if method:
+            return
+        function = _wrapped(function)
         if function is None:
             return
-    owner = function.__self__
-    if isinstance(owner, type) or not _holds_data(owner):
-        return
-    raise _Unfit(
-        value,
-        f"{type(owner).__name__}.{function.__name__}, a method of an object that holds data",
-        "JAX would not see the data in it; keep the function alone, or call the method where it is needed",
-    )
+
+
+_DEEPEST_WRAPPER = 100
+
+
+def _wrapped(function: Any) -> Any:
+    for name in ("func", "__wrapped__"):
+        try:
+            return getattr(function, name)
+        except Exception:
+            # Code of the value's class may raise anything.
+            continue
+    return None
 
 
 def _holds_data(owner: Any) -> bool:
@@ -123,6 +139,8 @@ def _holds_data(owner: Any) -> bool:
     if plan is not None:
         # Not by its leaves: it may be under construction.
         return bool(plan.data_names)
+    if isinstance(owner, jax.Array):
+        return True
     return not jax.tree_util.all_leaves([owner]) and bool(jax.tree.leaves(owner))
 
 
