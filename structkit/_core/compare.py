@@ -19,7 +19,7 @@ import numpy as np
 
 from structkit._core.flat import Flat, items
 from structkit._core.plan import ClassPlan, class_dict
-from structkit._core.statics import SCALARS, pack_statics
+from structkit._core.statics import SCALARS, exact_tag, pack_statics
 from structkit.errors import DefinitionError, UnhashableFieldError
 
 _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray, np.generic)
@@ -236,12 +236,23 @@ def equal_callables(self: Any, other: Any) -> Any:
     """
     if type(self) is not type(other):
         return NotImplemented
-    waiting = [(self, other)]
+    if self is other:
+        return True
+    waiting: list[tuple[Any, Any]] = []
+    # Not `_compute_the_same`, which asks for an `__eq__` of the user's: that is what may be calling.
+    if not _same_level(self, other, waiting):
+        return False
     while waiting:
         a, b = waiting.pop()
         if a is not b and not (type(a) is type(b) and _compute_the_same(a, b, waiting)):
             return False
     return True
+
+
+def _same_level(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
+    (children, aux), (other_children, other_aux) = a.__flat__, b.__flat__
+    waiting.extend(zip(children, other_children))
+    return bool(aux == other_aux)
 
 
 def _compute_the_same(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
@@ -250,9 +261,7 @@ def _compute_the_same(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
     if isinstance(a, Flat):
         if _class_attribute(kind, "__eq__") not in (equal, equal_callables):
             return _equal_opaque(a, b)
-        (children, aux), (other_children, other_aux) = a.__flat__, b.__flat__
-        waiting.extend(zip(children, other_children))
-        return bool(aux == other_aux)
+        return _same_level(a, b, waiting)
     if kind in SCALARS:
         # By what they print: 0.0 and -0.0 are equal, and a NaN is not equal to itself.
         return repr(a) == repr(b) if kind in (float, complex) else a == b
@@ -260,12 +269,17 @@ def _compute_the_same(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
         return False
     if isinstance(a, _ARRAYS):
         return _same_array(a, b)
-    leaves, treedef = jax.tree.flatten(a, is_leaf=_is_struct)
+    # Into objects of `structkit.struct` too, for whose `==` 0.0 is -0.0.
+    leaves, treedef = jax.tree.flatten(a, is_leaf=_is_flat)
     if len(leaves) == 1 and leaves[0] is a:
-        return _equal_opaque(a, b)
-    other_leaves, other_treedef = jax.tree.flatten(b, is_leaf=_is_struct)
+        return _equal_opaque(a, b) and bool(exact_tag(a) == exact_tag(b))
+    other_leaves, other_treedef = jax.tree.flatten(b, is_leaf=_is_flat)
     waiting.extend(zip(leaves, other_leaves))
     return bool(treedef == other_treedef)
+
+
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, Flat)
 
 
 def _same_array(a: Any, b: Any) -> bool:
@@ -354,7 +368,10 @@ def _hash_tree(value: Any) -> int:
 def hash_callable(self: Any) -> int:
     """The hash of a struct that can be called: arrays by identity, so that JAX's caches compare none on the host."""
     children, aux = self.__flat__
-    return hash((tuple(map(_identity, items(children))), items(aux)))
+    try:
+        return hash((tuple(map(_identity, items(children))), items(aux)))
+    except RecursionError:
+        raise UnhashableFieldError(self.__struct__.name, "", type(self).__name__, True) from None
 
 
 def _identity(value: Any) -> Any:
@@ -364,7 +381,9 @@ def _identity(value: Any) -> Any:
     if isinstance(value, Flat):
         children, aux = value.__flat__
         return type(value), tuple(map(_identity, items(children))), items(aux)
-    leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
+    if isinstance(value, np.generic):
+        return type(value), value.tobytes()
+    leaves, treedef = jax.tree.flatten(value, is_leaf=_is_flat)
     if len(leaves) == 1 and leaves[0] is value:
         return id(value) if isinstance(value, _ARRAYS) or type(value).__hash__ is None else value
     return treedef, tuple(map(_identity, leaves))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 import math
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -86,6 +85,14 @@ def _tag_of(value: Any) -> Any:
     return cls
 
 
+def exact_tag(value: Any) -> Any:
+    """The tag of a value that need not be fit for a static field: None where it is not."""
+    try:
+        return _tag_of(value)
+    except _Unfit:
+        return None
+
+
 def _of_its_own(item: Any) -> Any:
     """Something that is equal for the same value only, where `==` of its owner does not look at it."""
     try:
@@ -97,22 +104,37 @@ def _of_its_own(item: Any) -> Any:
 def _refuse_hidden_data(value: Any) -> None:
     """Refuse a method of an object that holds data: no transformation would see the data."""
     function = value
-    # Through `functools.partial` and what `jax.jit` and others wrap; not for ever, since anything may stand there.
+    # Through `functools.partial` and what `jax.jit` and others wrap; not for ever, as a mock would go on.
     for _ in range(8):
-        if isinstance(function, types.MethodType):
-            break
-        inner = inspect.getattr_static(function, "__wrapped__", None) is not None
-        function = function.func if isinstance(function, functools.partial) else inner and function.__wrapped__
-    if not isinstance(function, types.MethodType):
-        return
-    owner = function.__self__
-    if isinstance(owner, type) or not _holds_data(owner):
-        return
-    raise _Unfit(
-        value,
-        f"{type(owner).__name__}.{function.__name__}, a method of an object that holds data",
-        "JAX would not see the data in it; keep the function alone, or call the method where it is needed",
-    )
+        method = isinstance(function, types.MethodType)
+        owner = function.__self__ if method else function
+        if (method or function is not value) and not isinstance(owner, type) and _holds_data(owner):
+            what = f"{type(owner).__name__}.{function.__name__}, a method" if method else "a function made"
+            raise _Unfit(value, f"{what} of an object that holds data", _HIDDEN)
+        if isinstance(function, functools.partial):
+            for given in (*function.args, *function.keywords.values()):
+                if isinstance(given, jax.Array):
+                    raise _Unfit(value, f"a partial with {_described_array(given)} in it", _HIDDEN)
+            function = function.func
+        else:
+            function = None if method else _wrapped(function)
+        if function is None:
+            return
+
+
+_HIDDEN = "JAX would not see the data in it; keep the function alone, or call it where the data is"
+
+
+def _described_array(value: Any) -> str:
+    return "a tracer" if isinstance(value, jax.core.Tracer) else "a jax array"
+
+
+def _wrapped(function: Any) -> Any:
+    try:
+        return getattr(function, "__wrapped__", None)
+    except Exception:
+        # Code of the value's class may raise anything.
+        return None
 
 
 def _holds_data(owner: Any) -> bool:
@@ -120,6 +142,8 @@ def _holds_data(owner: Any) -> bool:
     if plan is not None:
         # Not by its leaves: it may be under construction.
         return bool(plan.data_names)
+    if isinstance(owner, jax.Array):
+        return True
     return not jax.tree_util.all_leaves([owner]) and bool(jax.tree.leaves(owner))
 
 
