@@ -88,13 +88,6 @@ def test_at_reaches_data_and_static_places(where, expected):
 
 
 def test_at_runs_no_code_of_the_class_and_checks_nothing():
-    assert at(Point(1), lambda p: p.x).set("refused").x == "refused"
-    assert at(Point(1), lambda p: p.name).set([1]).name == [1]
-    with pytest.raises(PlaceError, match=r"tree.nam is no field of Point \(did you mean 'name'\?\)"):
-        at(Point(1), lambda p: p.nam)
-
-
-def test_at_keeps_the_items_of_a_dict():
     @struct.dataclass
     class A(dict):
         x: Any
@@ -104,6 +97,10 @@ def test_at_keeps_the_items_of_a_dict():
             self["x"] = self.x
 
     assert at(A(1), lambda a: a.x).set(3)["x"] == 3 and at(A(1), lambda a: a.name).set("b").name == "b"
+    assert at(Point(1), lambda p: p.x).set("refused").x == "refused"
+    assert at(Point(1), lambda p: p.name).set([1]).name == [1]
+    with pytest.raises(PlaceError, match=r"tree.nam is no field of Point \(did you mean 'name'\?\)"):
+        at(Point(1), lambda p: p.nam)
 
 
 def test_printing_and_summing_up():
