@@ -144,8 +144,7 @@ class TestTrees:
             fixed: int = dataclasses.field(init=False, default=7)
 
             def __post_init__(self):
-                object.__setattr__(self, "double", 2 * self.x)
-                object.__setattr__(self, "label", f"<{self.x}>")
+                vars(self).update(double=2 * self.x, label=f"<{self.x}>")
 
         mapped = jax.tree.map(lambda leaf: leaf * 10, A(1))
         assert vars(mapped) == {"x": 10, "double": 20, "label": "<1>", "fixed": 70} and A(1).replace(x=3).double == 6
