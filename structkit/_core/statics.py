@@ -11,6 +11,8 @@ its messages about structures that differ.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 import math
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -95,11 +97,14 @@ def _of_its_own(item: Any) -> Any:
 def _refuse_hidden_data(value: Any) -> None:
     """Refuse a method of an object that holds data: no transformation would see the data."""
     function = value
-    while not isinstance(function, types.MethodType):
-        # Through `functools.partial` and what `jax.jit` and others wrap.
-        function = getattr(function, "func", None) or getattr(function, "__wrapped__", None)
-        if function is None:
-            return
+    # Through `functools.partial` and what `jax.jit` and others wrap; not for ever, since anything may stand there.
+    for _ in range(8):
+        if isinstance(function, types.MethodType):
+            break
+        inner = inspect.getattr_static(function, "__wrapped__", None) is not None
+        function = function.func if isinstance(function, functools.partial) else inner and function.__wrapped__
+    if not isinstance(function, types.MethodType):
+        return
     owner = function.__self__
     if isinstance(owner, type) or not _holds_data(owner):
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 import types
 from abc import ABCMeta
 from collections.abc import Callable
@@ -162,6 +161,7 @@ else:
                 # A decorator that checks or logs: changed copies have to go through it as well.
                 plan.simple = False
             elif name == "__post_init__":
+                plan.post_init = value
                 rebind_post_init(class_dict(cls).get("__init__"), value)
 
         def __delattr__(cls, name: str) -> None:
@@ -236,8 +236,8 @@ def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]
                 if body.get("__struct__") is None:
                     found[name] = wrap(body[name])
                 break
-    if plan.checks and plan.post_init is None:
-        found["__post_init__"] = lifecycle.checks_alone
+    if plan.post_init is None and (plan.checks or not plan.fields):
+        found["__post_init__"] = lifecycle.no_post_init(plan)
     return found
 
 
@@ -323,15 +323,15 @@ def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -
 def _restore_members(cls: Any, plan: ClassPlan, body: dict[str, Any], members: dict[str, Any]) -> None:
     """Put our methods back: an `__init_subclass__` may have made the class a dataclass of another framework's kind."""
     present = class_dict(cls)
+    if present["__dataclass_fields__"] is members["__dataclass_fields__"] and present.get("__init__") is not None:
+        # It has not: another `__init__` is one that it has put around ours, to check or to log.
+        plan.simple = plan.simple and present["__init__"] is members["__init__"]
+        members = {**members, "__init__": present["__init__"]}
     for name in _OURS:
         if name in present and name not in body:
             type.__delattr__(cls, name)
     for name, member in members.items():
-        found = present.get(name)
-        if name == "__init__" and found is not member and inspect.unwrap(found).__code__.co_filename != "<string>":
-            # Not what the standard library generates: a hook that checks or logs, as a decorator would.
-            plan.simple = False
-        elif found is not member:
+        if present.get(name) is not member:
             type.__setattr__(cls, name, member)
 
 
@@ -458,13 +458,20 @@ class Struct(flat.Flat, metaclass=StructMeta):
         return state if len(state) == len(plan.fields) or lifecycle.is_bare(self) else flat.raw_values(self)
 
     def __setstate__(self: Any, state: dict[str, Any]) -> None:
-        if not lifecycle.is_bare(self):
-            raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
         plan: ClassPlan = self.__struct__
         if type(state) is not dict or state.keys() != plan.fields.keys():
             # Fields came or went since the pickle was made.
             state = replace.completed(plan.name, plan.fields, dict(**state), f"unpickling {plan.name}")
-        flat.store(self, flat.by_names(plan, state))
+        children, aux = flat.by_names(plan, state)
+        if not lifecycle.is_bare(self):
+            held = type(self.__flat__[0])
+            if issubclass(held, flat.Draft):
+                # A user's own, which calls this one, may go on to assign.
+                children = children if held is lifecycle.Open else held(flat.items(children))
+            elif compare.equal(flat.with_flat(self, children, aux), self) is not True:
+                # The same values are what a `__new__` of the user's has filled in already.
+                raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
+        flat.store(self, (children, aux))
 
 
 if not TYPE_CHECKING:

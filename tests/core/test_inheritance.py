@@ -280,6 +280,26 @@ def test_super_reads_the_field_itself_where_a_field_before_it_turned_static():
     assert vars(Plain(1, 2)) == {"x": 1, "y": 2, "n": 3}
 
 
+def test_a_base_reads_as_before_where_a_child_has_moved_its_field():
+    class A(Struct):
+        x: Any = field(doc="of A")
+
+    class B(Point, A):
+        x: Any = field(doc="of B")
+
+    class C(Struct):
+        y: Any
+
+    class D(C, A):
+        pass
+
+    assert (D(1, 2).y, D(1, 2).x, A(3).x) == (2, 1, 3)
+    assert (A.x.__doc__, B.x.__doc__, A.x.fget.__qualname__) == ("of A", "of B", f"{A.__qualname__}.x")
+    for bare in (object.__new__(A), object.__new__(D)):
+        with pytest.raises(errors.UnsetFieldError, match="x is read before it is set"):
+            bare.x
+
+
 def test_an_inconsistent_order_of_bases_is_pythons_own_error():
     with pytest.raises(TypeError, match="consistent method resolution"):
         types.new_class("A", (Struct, Point))

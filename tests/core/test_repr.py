@@ -66,7 +66,7 @@ class Silent(Struct, repr=False):
         (Point([1, (2, 3), {"a": {4}}]), "Point(x=[1, (2, 3), {'a': {4}}])"),
         (Point(Pair(1, 2, 3)), "Point(x=Pair(x=1, y=2, name=3))"),
         (Point(jnp.ones((784, 128), jnp.float32)), "Point(x=f32[784,128])"),
-        (Point(jnp.int32(1)), "Point(x=i32[])"),
+        (Point(jnp.int32(1)), "Point(x=i32(1))"),
         (Point(jnp.ones(2, jnp.bfloat16)), "Point(x=bf16[2])"),
         (Point(jnp.ones(2, bool)), "Point(x=bool[2])"),
         (Point(jnp.ones(2, jnp.uint8)), "Point(x=u8[2])"),
