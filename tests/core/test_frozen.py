@@ -226,6 +226,11 @@ def leak_and_explode(self, log):
     explode()
 
 
+def leak_and_interrupt(self, log):
+    leak(self, log)
+    raise KeyboardInterrupt
+
+
 def leak_and_convert(self, log):
     leak(self, log)
     self.y = 2
@@ -267,6 +272,7 @@ class FailsInCheck(Struct):
 FAILING = {
     "init": FailsInInit,
     "init of the parent": FailsInParent,
+    "interrupt": failing(__init__=leak_and_interrupt),
     "post init": FailsInPostInit,
     "post init of the parent": FailsInPostInitOfParent,
     "check": FailsInCheck,
@@ -281,7 +287,7 @@ FAILING = {
 
 def failed(cls):
     log = []
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises((ValueError, TypeError, KeyboardInterrupt)):
         cls(log)
     assert len(log) == 1
     return log.pop()
