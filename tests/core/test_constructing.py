@@ -1,10 +1,7 @@
 """The generated constructor, its converters, and `construct`."""
 
 import copy
-import dataclasses
-import inspect
-import types
-from dataclasses import KW_ONLY, InitVar
+from dataclasses import InitVar
 from typing import Any
 
 import pytest
@@ -22,48 +19,6 @@ class Recorder:
     def __call__(self, value):
         self.log.append((self.name, value))
         return value * 2
-
-
-# The generated constructor
-
-
-def test_arguments_come_in_the_order_of_the_body_and_then_by_keyword():
-    class A(Struct):
-        a: int
-        scale: InitVar[int]
-        b: int = derived()
-        _: KW_ONLY
-        c: int
-        d: int = 4
-
-        def __post_init__(self, scale):
-            self.b = self.a * scale
-
-    class B(A):
-        e: int
-        f: int = field(default=6, kw_only=True)
-
-    assert list(inspect.signature(B).parameters) == ["a", "scale", "e", "c", "d", "f"]
-    assert vars(A(2, 3, c=3)) == {"a": 2, "b": 6, "c": 3, "d": 4}
-    assert vars(B(2, 3, 5, c=3)) == {"a": 2, "b": 6, "c": 3, "d": 4, "e": 5, "f": 6}
-    assert A(scale=3, c=3, a=2) == A(2, 3, c=3)
-    with pytest.raises(TypeError):
-        A(1, 2, 3)
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs"), [((1,), {}), ((1, 2), {"z": 1}), ((), {}), ((1, 2, 3), {}), ((1,), {"x": 1}), ((1,), {"q": 1})]
-)
-def test_a_frozen_dataclass_of_the_same_shape_fails_and_works_alike(args, kwargs):
-    body = {"__annotations__": {"x": int, "y": int, "_": KW_ONLY, "z": int}, "y": 2, "z": 3}
-    outcomes = []
-    for decorator, bases in ((dataclasses.dataclass(frozen=True), ()), (lambda cls: cls, (Struct,))):
-        cls = decorator(types.new_class("A", bases, {}, lambda namespace: namespace.update(body)))
-        try:
-            outcomes.append(dataclasses.astuple(cls(*args, **kwargs)))
-        except TypeError as error:
-            outcomes.append(str(error))
-    assert outcomes[0] == outcomes[1]
 
 
 def test_a_default_factory_makes_a_new_value_for_each_object_and_only_where_none_is_given():

@@ -1,6 +1,5 @@
 """Structs under every transformation of JAX: what goes in as a struct comes out as one."""
 
-import dataclasses
 import functools
 import pickle
 from collections.abc import Callable
@@ -13,8 +12,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from structkit import Struct, at, construct, replace, static
-from tests.models import Custom, Everything, Left, Loud, LoudCustom, Pair, Right, Scaled, Squared
+from structkit import Struct, construct, static
+from tests.models import Custom, Everything, Left, Loud, LoudCustom, Pair, Right, Scaled, Skipping, Squared
 
 f32 = functools.partial(jnp.asarray, dtype=jnp.float32)
 DEVICE = jax.devices()[0]
@@ -277,12 +276,6 @@ MISMATCHES = {
 }
 
 
-class Twin(Struct):
-    x: Any
-    y: Any = None
-    name: str = static(default="pair")
-
-
 class Child(Pair):
     pass
 
@@ -292,14 +285,14 @@ class Child(Pair):
     "other",
     [
         # Trap 1: two classes with as many fields.
-        pytest.param(lambda s: Twin(s.x, s.y), id="another class"),
+        pytest.param(lambda s: Skipping(s.x, s.y), id="another class"),
         pytest.param(lambda s: Child(s.x, s.y), id="a subclass"),
         pytest.param(lambda s: s.replace(name="other"), id="another static"),
         pytest.param(lambda s: s.replace(y={}), id="another child"),
     ],
 )
 def test_another_structure_is_refused(other, error, misuse):
-    with pytest.raises(error, match=r"Twin|Child|other|prefix|structure|args.0..y"):
+    with pytest.raises(error, match=r"Skipping|Child|other|prefix|structure|args.0..y"):
         misuse(pair(), other)
 
 
@@ -397,19 +390,6 @@ def test_other_transformations_take_a_callable_struct_with_array_fields():
     assert "mul" in str(jax.make_jaxpr(layer)(x))
 
 
-def test_a_tracer_field_is_replaced_updated_and_compared_inside_jit():
-    @jax.jit
-    def f(s):
-        s = s.replace(x=s.x + 1)
-        s = dataclasses.replace(s, y=s.y * 2)
-        s = at(s, lambda t: t.x).apply(lambda p: p * 10)
-        return replace(s, name="done"), s == s
-
-    done, same = f(pair())
-    assert_same(done, pair(20.0, 4.0, name="done"))
-    assert bool(same) is True
-
-
 # Layers and prefixes
 
 
@@ -465,21 +445,6 @@ def test_a_donated_struct_is_used_up_and_the_result_lives():
     assert_same(result, pair(2 * np.ones(4), np.zeros(4)))
     with pytest.raises(RuntimeError, match="deleted"):
         s.x + 1
-
-
-def test_a_training_loop_with_a_donated_state_compiles_once():
-    def step(m, x):
-        value, gradient = jax.value_and_grad(loss)(m, x)
-        return jax.tree.map(lambda p, g: p - 0.01 * g, m, gradient), value
-
-    function, traces = counting(step)
-    jitted = jax.jit(function, donate_argnums=0)
-    m, values = model(), []
-    for _ in range(5):
-        m, value = jitted(m, inputs())
-        values.append(float(value))
-    assert values == sorted(values, reverse=True) and values[0] > values[-1]
-    assert len(traces) == 1
 
 
 # Leaves and modes

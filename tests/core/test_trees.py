@@ -15,7 +15,6 @@ from structkit import Struct, derived, static
 from tests.models import (
     Box,
     Empty,
-    Everything,
     Left,
     Linear,
     Loud,
@@ -37,18 +36,6 @@ class OnlyStatics(Struct):
     b: str = static(default="b")
 
 
-class Mixed(Struct):
-    s: Any = static()
-    x: Any
-    t: Any = static(default=True)
-    y: Any = 2
-
-
-class Wider(Mixed):
-    z: Any = 4
-    x: Any = 5
-
-
 def define_again():
     class Again(Struct):
         x: Any
@@ -60,17 +47,6 @@ def a_tree():
     return {"k": [Model([Pair(1, 2), Pair(3)]), (Point(4),)], "none": None}
 
 
-# Children and keys
-
-
-def test_children_are_the_data_fields_in_declaration_order_and_inherited_ones_come_first():
-    assert jax.tree.leaves(Mixed("s", y=2, x=1)) == [1, 2]
-    assert key_paths(Mixed("s", y=2, x=1)) == [".x", ".y"]
-    assert jax.tree.leaves(Wider("s")) == [5, 2, 4]
-    assert key_paths(Wider("s")) == [".x", ".y", ".z"]
-    assert key_paths(Everything(1.0, 2.0)) == [".value", ".doubled"]
-
-
 def test_key_paths_are_attribute_keys_at_every_depth():
     paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(a_tree())]
     assert paths[0] == (DictKey("k"), SequenceKey(0), GetAttrKey("layers"), SequenceKey(0), GetAttrKey("x"))
@@ -80,12 +56,6 @@ def test_key_paths_are_attribute_keys_at_every_depth():
         "['k'][0].layers[1].x",
         "['k'][1][0].x",
     ]
-
-
-def test_flattening_one_level_gives_the_children_themselves():
-    inner = Point(1)
-    ((key, child), _), _ = jax.tree_util.default_registry.flatten_one_level_with_keys(Pair(inner))
-    assert key == GetAttrKey("x") and child is inner
 
 
 # Mapping
