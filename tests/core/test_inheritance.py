@@ -141,9 +141,6 @@ def test_methods_of_all_kinds_work_and_zero_argument_super_in_them():
         def plus(value):
             return value + 1
 
-        def __call__(self):
-            return self.x
-
         def __iter__(self):
             return iter(self.value())
 
@@ -162,36 +159,13 @@ def test_methods_of_all_kinds_work_and_zero_argument_super_in_them():
         def make(cls):
             return super().make()
 
-        def __call__(self):
-            return super().__call__() + 1
-
     b = B.make()
-    assert (b.value(), b.double, b(), list(b), len(b), bool(b)) == ((5, 2, "A"), 5, 3, [5, 2, "A"], 0, False)
+    assert (b.value(), b.double, list(b), len(b), bool(b)) == ((5, 2, "A"), 5, [5, 2, "A"], 0, False)
     assert b == B(2)
     assert jax.tree.leaves([b]) == [2]
 
 
 # Several parents
-
-
-def test_multiple_inheritance_takes_the_fields_of_both_sides_and_those_of_a_diamond_once():
-    class Top(Struct):
-        t: int = field(default=0, kw_only=True)
-
-    class Left(Top):
-        a: int
-        n: Static[int]
-
-    class Right(Top):
-        b: int
-        m: Static[str]
-
-    class Both(Left, Right):
-        c: int = field(kw_only=True)
-
-    both = Both(2, "m", 3, 4, c=5)
-    assert vars(both) == {"t": 0, "b": 2, "m": "m", "a": 3, "n": 4, "c": 5}
-    assert jax.tree.map(lambda leaf: -leaf, both) == Both(-2, "m", -3, 4, c=-5)
 
 
 @pytest.mark.parametrize(
@@ -247,10 +221,7 @@ def test_super_reads_the_field_itself_where_a_field_before_it_turned_static():
         def from_a(self):
             return super().x, super().y, super().n
 
-    class Child(A):
-        pass
-
-    for cls in (A, Child):
+    for cls in (A, type(A)("Child", (A,), {})):
         assert cls(1, 2).from_a() == cls(1, 2).from_plain() == (1, 2, 3)
     assert vars(Plain(1, 2)) == {"x": 1, "y": 2, "n": 3}
 
@@ -329,9 +300,6 @@ def test_classes_with_type_parameters_work(module):
             item: T
             n: Static[int] = 1
 
-            def first(self) -> T:
-                return super().__getattribute__("item")
-
         class Pair[A, B: int](Box[A]):
             other: B | None = None
 
@@ -340,7 +308,6 @@ def test_classes_with_type_parameters_work(module):
         """
     )
     assert made.Box[int](5) == made.Box(5)
-    assert made.Box(5).first() == 5
     assert [parameter.__name__ for parameter in made.Pair.__type_params__] == ["A", "B"]
     assert vars(made.Pair[int, bool](1, 2, True)) == {"item": 1, "n": 2, "other": True}
     assert jax.tree.leaves(made.IntPair(1, 2, 3)) == [1, 3]
@@ -424,7 +391,7 @@ def test_protocols_are_bases_on_either_side(library, struct_first):
 
 
 @pytest.mark.parametrize("library", [typing, typing_extensions])
-def test_a_protocol_keeps_a_custom_init_and_gets_no_say_in_a_generated_one(library):
+def test_a_generic_protocol_keeps_a_custom_init_that_calls_its_own(library):
     class Named(library.Protocol[T]):
         def name(self) -> T: ...
 
@@ -435,15 +402,10 @@ def test_a_protocol_keeps_a_custom_init_and_gets_no_say_in_a_generated_one(libra
             super().__init__()
             self.x = 2 * x
 
-    class B(Struct, Named[str]):
-        def name(self):
-            return "b"
-
-    class C(A):
+    class B(A):
         pass
 
-    assert A(1).x == C(1).x == 2
-    assert B().name() == "b"
+    assert A(1).x == B(1).x == 2
 
 
 # Frozen dataclasses
