@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from structkit import Static, Struct, construct, derived, field, static
+from structkit import Static, Struct, construct, derived, errors, field, static
 from tests.models import Loud
 
 
@@ -89,7 +89,7 @@ def test_copies_run_no_hook(duplicate):
     assert Loud.marks == []
 
 
-def test_construct_fills_defaults_and_takes_anything_as_data():
+def test_construct_fills_defaults_takes_anything_as_data_and_checks_names_and_statics():
     class A(Struct):
         x: Any
         scale: InitVar[int] = 1
@@ -100,3 +100,7 @@ def test_construct_fills_defaults_and_takes_anything_as_data():
     for value in (1, None, object()):
         assert vars(construct(A, x=value)) == {"x": value, "y": 2, "z": [], "n": 4}
     assert construct(A, x=1).z is not construct(A, x=1).z
+    with pytest.raises(errors.StaticValueError):
+        construct(A, x=1, n=[1])
+    with pytest.raises(errors.UnknownFieldError, match="A has no field 'scale'"):
+        construct(A, x=1, scale=2)

@@ -89,7 +89,7 @@ def test_a_custom_init_may_use_the_unfinished_object_in_jax():
     assert_frozen(made[0])
 
 
-def test_what_a_custom_init_leaves_is_filled_with_defaults():
+def test_what_a_custom_init_leaves_is_filled_with_defaults_or_named():
     class A(Struct):
         x: int
         n: Static[int]
@@ -103,6 +103,8 @@ def test_what_a_custom_init_leaves_is_filled_with_defaults():
 
     assert vars(A(x=5, n=6)) == {"x": 5, "n": 6, "y": 1, "z": [], "m": ()}
     assert A(x=5, n=6).z is not A(x=5, n=6).z
+    with pytest.raises(errors.MissingFieldError, match="left fields 'x', 'n' of A unset"):
+        A(y=1)
 
 
 def test_a_decorated_init_with_any_parameters_works():
