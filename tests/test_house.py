@@ -4,17 +4,12 @@ import ast
 import doctest
 import importlib
 import inspect
-import itertools
 import pathlib
-import sys
 import types
-from typing import Any
 
-import jax
 import pytest
 
 import structkit
-from structkit import Struct, static
 from tests.models import run_python
 
 FOLDER = pathlib.Path(structkit.__file__).parent
@@ -236,29 +231,3 @@ def test_the_first_class_of_a_shape_compiles_once_and_others_nothing():
         """
     )
     assert shown.splitlines() == ["['code']", "['code', 'code']"]
-
-
-def test_a_class_statement_passes_few_files():
-    folder, trail = str(FOLDER), []
-
-    def profiler(frame: types.FrameType, event: str, argument: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(folder):
-            trail.append(frame.f_code.co_filename)
-
-    previous = sys.getprofile()
-    sys.setprofile(profiler)
-    try:
-
-        class Layer(Struct):
-            weight: Any
-            bias: Any
-            activation: Any = static(default=jax.nn.relu)
-
-            def __call__(self, x):
-                return self.activation(x @ self.weight + self.bias)
-
-    finally:
-        sys.setprofile(previous)
-    # `static(...)` in the body is `specifiers.py`, and lazy annotations are asked of `_bridges.py`.
-    assert len({*trail} - {f"{folder}/_core/specifiers.py", f"{folder}/_bridges.py"}) <= 8
-    assert sum(a != b for a, b in itertools.pairwise(trail)) <= 20

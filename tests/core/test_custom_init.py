@@ -270,10 +270,6 @@ class BehaviourCustom(Behaviour, Custom):
     pass
 
 
-class CustomBehaviour(Custom, Behaviour):
-    pass
-
-
 @pytest.mark.parametrize(
     ("cls", "args", "expected"),
     [
@@ -287,7 +283,6 @@ class CustomBehaviour(Custom, Behaviour):
         (CustomOfFailing, (3,), {"x": 3, "n": 1}),
         (DoublingGenerated, (1,), {"x": 2, "n": 1}),
         (BehaviourCustom, (1,), {"x": 10, "n": 1}),
-        (CustomBehaviour, (1,), {"x": 10, "n": 1}),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -306,10 +301,6 @@ def test_an_init_that_is_called_for_an_object_of_a_subclass_finishes_it(parent):
     parent.__init__(made, 1)
     assert made == type(made)(1)
     assert_frozen(made)
-
-
-def test_an_inherited_custom_init_keeps_its_signature():
-    assert inspect.signature(BehaviourCustom) == inspect.signature(Custom)
 
 
 def test_cooperative_inits_run_along_the_method_resolution_order_and_reach_a_plain_class_behind():

@@ -7,14 +7,14 @@ import typing
 import weakref
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, InitVar
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
 import pytest
 import typing_extensions
 
 from structkit import Static, Struct, construct, errors, field, is_struct, static
-from tests.models import Box, Point, assert_frozen, names, static_names
+from tests.models import Point, assert_frozen, names, static_names
 
 T = TypeVar("T")
 
@@ -277,17 +277,6 @@ def test_bases_with_a_layout_of_their_own_are_refused(stranger, struct_first):
 
 
 # Generic classes
-
-
-def test_generic_structs_are_bases_with_and_without_parameters():
-    class Named(Box[T], Generic[T]):
-        name: Static[str] = "box"
-
-    class IntBox(Named[int]):
-        extra: int = 0
-
-    assert vars(IntBox(1)) == {"item": 1, "name": "box", "extra": 0}
-    assert Named[str]("s") == Named("s")
 
 
 @pytest.mark.skipif(not hasattr(typing, "TypeAliasType"), reason="type parameters came with Python 3.12")

@@ -12,19 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 
 from structkit import Struct, derived, static
-from tests.models import (
-    Box,
-    Empty,
-    Left,
-    Linear,
-    Loud,
-    LoudCustom,
-    Model,
-    Pair,
-    Point,
-    Right,
-    key_paths,
-)
+from tests.models import Box, Empty, Left, Linear, Loud, LoudCustom, Model, Pair, Point, Right, key_paths
 
 
 class Child(Left):
