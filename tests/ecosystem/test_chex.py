@@ -33,13 +33,3 @@ def test_a_struct_is_a_field_of_a_chex_dataclass_and_the_reverse():
     doubled = jax.tree.map(lambda leaf: 2 * leaf, holder)
     assert doubled.model.scale == 2
     assert jax.tree.leaves(make().replace(scale=holder))[-1].shape == ()
-
-
-def test_a_function_of_a_struct_is_traced_once():
-    @jax.jit
-    @chex.assert_max_traces(n=1)
-    def f(model):
-        return model.scale
-
-    for _ in range(3):
-        f(make())
