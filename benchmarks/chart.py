@@ -4,66 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from benchmarks import creation, states, structs
-from benchmarks.peers import OURS, PEERS, SLOTS, TUPLES
+from benchmarks.docs import PANELS
+from benchmarks.peers import DROP_IN, OURS, PEERS, SLOTS, TUPLES
+from benchmarks.report import unit_of
+from benchmarks.results import Results
+from benchmarks.rows import by_key
 
-# Title, group and name of the row; in the order of the picture, row by row.
-PANELS = (
-    ("flatten, nested state", states.NESTED, "flatten"),
-    ("unflatten, nested state", states.NESTED, "unflatten"),
-    ("tree.map, nested state", states.NESTED, "tree.map"),
-    ("jitted state → state", states.NESTED, "jitted state -> state"),
-    ("jitted state → scalar", states.NESTED, "jitted state -> scalar"),
-    ("value_and_grad step", states.NESTED, "value_and_grad step"),
-    ("unflatten, 6 fields", structs.group(6), "unflatten"),
-    ("construct, 6 fields", structs.group(6), "construct"),
-    ("replace one of 10 fields", structs.group(10), "replace"),
-    ("read an attribute", structs.group(6), "attribute read"),
-    ("create a class, 6 fields", creation.CLASSES, creation.class_row(6, creation.PLAIN)),
-    ("trace 10,000 constructions", states.TRACING, f"trace a function that builds {states.TRACED:,} structs"),
-)
 _COLUMNS = 3
 _OURS, _THEIRS, _LIMIT, _INK, _FAINT = "#d1495b", "#8fa3b8", "#d9dee4", "#22303c", "#7b8894"
+_COLOURS = {OURS: _OURS, DROP_IN: "#e8a0ab", TUPLES: _LIMIT, SLOTS: _LIMIT}
 # A bar this many times as long as the next one is cut, and says so.
 _CUT = 3.0
 
 
-def draw(results: dict[str, Any], path: Path) -> None:
-    """Write the picture.
-
-    Args:
-        results: what `report.load` gives.
-        path: a PNG file.
-    """
-    rows = {(row["group"], row["name"]): row["times"] for row in results["rows"]}
-    panels = [(title, rows[group, name]) for title, group, name in PANELS if (group, name) in rows]
+def draw(results: Results, path: Path) -> None:
+    """Write the picture, a PNG file."""
+    rows = by_key(results.rows)
+    panels = [(title, rows[group, name].best) for title, group, name in PANELS if (group, name) in rows]
     lines = -(-len(panels) // _COLUMNS)
     height = 2.75 * lines + 1.3
     layout = ConstrainedLayoutEngine(w_pad=0.18, h_pad=0.14, rect=(0, 0, 1, 1 - 0.9 / height))
     figure = Figure(figsize=(15, height), layout=layout, facecolor="white")
     figure.text(0.012, 1 - 0.38 / height, "Time of structs in JAX", fontsize=19, weight="bold", color=_INK, va="center")
-    known = results["environment"]
+    known = results.environment
     where = f"Python {known['python']} ({known['build']} build), JAX {known['jax']}, {known['processor']}"
     how = "fastest of many interleaved rounds in one process; shorter is better; raw tuples and plain slots are limits"
     figure.text(0.012, 1 - 0.76 / height, f"{where}: {how}", fontsize=10.5, color=_FAINT, va="center")
-    for i, (title, times) in enumerate(panels):
-        _panel(figure.add_subplot(lines, _COLUMNS, i + 1), title, times)
+    for i, (title, best) in enumerate(panels):
+        _panel(figure.add_subplot(lines, _COLUMNS, i + 1), title, best)
     figure.savefig(path, dpi=110)
 
 
-def _panel(axes: Axes, title: str, times: dict[str, dict[str, float]]) -> None:
-    names = [peer.name for peer in PEERS if peer.name in times]
-    seconds = [times[name]["best"] for name in names]
-    unit, scale = _unit(times[OURS]["best"])
-    values = [value / scale for value in seconds]
+def _panel(axes: Axes, title: str, best: dict[str, float]) -> None:
+    names = [peer.name for peer in PEERS if peer.name in best]
+    scale, unit = unit_of(best[OURS])
+    values = [best[name] / scale for name in names]
     end = _end(values)
-    colours = [_OURS if name == OURS else _LIMIT if name in (TUPLES, SLOTS) else _THEIRS for name in names]
+    colours = [_COLOURS.get(name, _THEIRS) for name in names]
     places = range(len(names))
     axes.barh(places, [min(value, end) for value in values], color=colours, height=0.72)
     for place, name, value in zip(places, names, values):
@@ -92,10 +74,3 @@ def _end(values: Sequence[float]) -> float:
         if longer > _CUT * shorter:
             return shorter * 1.35
     return ordered[-1]
-
-
-def _unit(seconds: float) -> tuple[str, float]:
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
-            return unit, scale
-    return "ns", 1e-9

@@ -10,15 +10,17 @@ import subprocess
 import sys
 import tracemalloc
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import OURS, Peer, Shape, Workshop, renamed
+from benchmarks import structs
+from benchmarks.peers import OURS, Peer, Shape, Workshop
 from benchmarks.rows import Row, Workload
 from benchmarks.timing import Effort, Snippet, Timing
-from structkit import _codegen
+from structkit._core.initgen import template
 
 CLASSES, IMPORTS, MEMORY = "class creation", "import", "bytes of an object"
 IMPORT_ROW = "import, over import jax"
@@ -27,32 +29,25 @@ CLASS_ROWS = tuple((size, kind) for size in (6, 48) for kind in (PLAIN, INHERITE
 MEMORY_SIZES = (3, 6, 48)
 BATCH = 8
 """How many classes are created in a row, as a module does."""
-_EFFORT = Effort(3.0, least=10, most=200)
+_EFFORT = Effort(2.0, least=10, most=200)
 
 _serials = itertools.count()
 
 
 def workloads(workshop: Workshop) -> Iterator[Workload]:
-    """The workloads that create classes.
-
-    Args:
-        workshop: the peers.
-    """
+    """The workloads that create classes."""
     for size, kind in CLASS_ROWS:
         yield Workload(CLASSES, class_row(size, kind), partial(creating, workshop, size, kind), _EFFORT)
 
 
 def class_row(size: int, kind: str) -> str:
-    """What tables call the row.
-
-    Args:
-        size: the number of fields.
-        kind: one of `PLAIN`, `INHERITED`, `NEW_SHAPE`.
-    """
+    """What tables call the row of classes with so many fields; one of `PLAIN`, `INHERITED`, `NEW_SHAPE`."""
     return f"{size} fields{kind}"
 
 
-def creating(workshop: Workshop, size: int, kind: str = PLAIN) -> dict[str, Snippet]:
+def creating(
+    workshop: Workshop, size: int, kind: str = PLAIN, peers: Container[str] | None = None
+) -> dict[str, Snippet]:
     """The snippets that create a class whose field names were never seen before.
 
     structkit compiles once for each *shape* of class (how many fields, which are static, ...), and most classes of a
@@ -62,31 +57,41 @@ def creating(workshop: Workshop, size: int, kind: str = PLAIN) -> dict[str, Snip
         workshop: the peers.
         size: the number of fields.
         kind: `PLAIN`, `INHERITED` for a class with half of its fields from a base, or `NEW_SHAPE`.
+        peers: whose class; None for all.
     """
-    inherited = kind == INHERITED
-    forget = "forget(); " if kind == NEW_SHAPE else ""
+    own = size // 2 if kind == INHERITED else size
     found = {}
     for peer in workshop.peers.values():
-        if peer.is_class:
-            scope = workshop.scope(peer)
-            own = size // 2 if inherited else size
-            base = renamed(Shape.of(size - own), next(_serials)) if inherited else None
-            if base is not None:
-                workshop.scope(peer, base)
-            codes = _codes(peer, Shape.of(own), base.name if base is not None else None)
+        if peer.is_class and (peers is None or peer.name in peers):
+            scope, base = workshop.scope(peer), None
+            if own < size:
+                parent = Shape.of(size - own).renamed(next(_serials))
+                workshop.scope(peer, parent)
+                base = parent.name
             # The class bodies are compiled beforehand, as those of a module that has been imported before.
+            codes = _new_classes(peer, Shape.of(own), base)
             found[peer.name] = Snippet(
-                f"{forget}exec(next(ready), scope)",
-                {"codes": codes, "scope": scope, "islice": itertools.islice, "forget": _codegen.template.cache_clear},
+                "forget(); exec(next(ready), scope)" if kind == NEW_SHAPE else "exec(next(ready), scope)",
+                {"codes": codes, "scope": scope, "islice": itertools.islice, "forget": template.cache_clear},
                 setup=f"ready = iter([*islice(codes, {BATCH})])",
                 calls=BATCH,
             )
     return found
 
 
-def _codes(peer: Peer, shape: Shape, base: str | None) -> Iterator[types.CodeType]:
+def of_one_name(peer: Peer, count: int) -> list[types.CodeType]:
+    """So many class statements, compiled, of one name that no class had before, and of different fields."""
+    name = f"Same{next(_serials)}"
+    return [_compiled(peer, replace(Shape.of(3).renamed(next(_serials)), name=name)) for _ in range(count)]
+
+
+def _new_classes(peer: Peer, shape: Shape, base: str | None) -> Iterator[types.CodeType]:
     for serial in _serials:
-        yield compile(peer.source(renamed(shape, serial, base)), "<benchmark>", "exec")
+        yield _compiled(peer, shape.renamed(serial, base))
+
+
+def _compiled(peer: Peer, shape: Shape) -> types.CodeType:
+    return compile(peer.source(shape), "<benchmark>", "exec")
 
 
 _IMPORT = """
@@ -99,19 +104,13 @@ print(time.perf_counter() - start)
 
 
 def imports(workshop: Workshop, rounds: int) -> Row:
-    """The row of import times over `import jax`, each in a new interpreter; the peers get a third of the rounds.
-
-    Args:
-        workshop: the peers.
-        rounds: how many interpreters to start for structkit.
-    """
+    """The row of import times over `import jax`, in so many new interpreters each; a third of them for the peers."""
     samples: dict[str, list[float]] = {}
     for i in range(rounds):
         for peer in workshop.peers.values():
             if peer.package is not None and (peer.name == OURS or i % 3 == 0):
                 samples.setdefault(peer.name, []).append(_import_seconds(peer.modules))
-    times = {name: Timing.of(found) for name, found in samples.items()}
-    return Row(IMPORTS, IMPORT_ROW, times)
+    return Row.of(IMPORTS, IMPORT_ROW, {name: Timing.of(found) for name, found in samples.items()})
 
 
 def _import_seconds(modules: tuple[str, ...]) -> float:
@@ -121,16 +120,13 @@ def _import_seconds(modules: tuple[str, ...]) -> float:
     return float(subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout)
 
 
-def memory(workshop: Workshop) -> Iterator[Row]:
-    """The rows of bytes per object. What the fields hold is shared and not counted.
-
-    Args:
-        workshop: the peers.
-    """
+def memory(workshop: Workshop) -> list[Row]:
+    """The rows of bytes per object. What the fields hold is shared and not counted."""
+    found = []
     for size in MEMORY_SIZES:
         bytes_ = {peer.name: bytes_per_object(workshop, peer, size) for peer in workshop.peers.values()}
-        times = {name: Timing.of([value]) for name, value in bytes_.items()}
-        yield Row(MEMORY, f"{size} fields", times, unit="bytes")
+        found.append(Row(MEMORY, structs.group(size), bytes_, "bytes"))
+    return found
 
 
 _ALLOCATE = """
@@ -141,13 +137,7 @@ def allocate(kept):
 
 
 def bytes_per_object(workshop: Workshop, peer: Peer, size: int) -> float:
-    """The bytes that an object takes, as `tracemalloc` counts them.
-
-    Args:
-        workshop: the peers.
-        peer: whose object.
-        size: the number of fields.
-    """
+    """The bytes that an object with so many fields takes, as `tracemalloc` counts them."""
     shape = Shape.of(size)
     names: dict[str, Any] = {**workshop.scope(peer, shape), **_values(size)}
     exec(_ALLOCATE.format(construct=peer.construct(shape, list(_values(size)))), names)

@@ -1,81 +1,158 @@
-"""The tables of `docs/performance.md`, from the results files: nothing in them is written by hand."""
+"""The figures of `docs/performance.md`, from the results files: none of them is written by hand.
+
+They stand in tables between two marks, each written by the function of that name; the text around them has none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks import report
-from benchmarks.chart import PANELS
-from benchmarks.peers import OURS, PEERS
+from benchmarks import creation, results, states, structs, targets
+from benchmarks.growth import SIZES
+from benchmarks.peers import DROP_IN, OURS, PEERS, STANDARD, TUPLES
+from benchmarks.report import measured, ratio_text, value_text
+from benchmarks.results import Results
+from benchmarks.rows import by_key
 
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+FOLDER = Path(__file__).parent
+PAGE = FOLDER.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- begin: {} (python -m benchmarks --docs) -->", "<!-- end: {} -->"
 
+# Title, group and name of the row; in the order of the picture, row by row.
+PANELS = (
+    ("flatten, nested state", states.NESTED, "flatten"),
+    ("unflatten, nested state", states.NESTED, "unflatten"),
+    ("tree.map, nested state", states.NESTED, "tree.map"),
+    ("jitted state → state", states.NESTED, states.TWO_WAY),
+    ("jitted state → scalar", states.NESTED, states.ONE_WAY),
+    ("value_and_grad step", states.NESTED, "value_and_grad step"),
+    ("unflatten, 6 fields", structs.group(6), "unflatten"),
+    ("construct, 6 fields", structs.group(6), "construct"),
+    ("replace one of 10 fields", structs.group(10), "replace"),
+    ("at(...).set / tree_at, nested state", states.NESTED, structs.UPDATE),
+    ("read an attribute", structs.group(6), structs.READ),
+    ("==, 6 fields", structs.group(6), "=="),
+    ("repr, 6 fields", structs.group(6), "repr"),
+    ("create a class, 6 fields", creation.CLASSES, creation.class_row(6, creation.PLAIN)),
+    ("trace 10,000 constructions", states.TRACING, states.TRACE),
+)
+_BY_SIZE = (
+    *(structs.group(size) for size in structs.SIZES),
+    *(structs.group(size, structs.STATICS) for size in structs.SIZES_WITH_STATICS),
+)
+# Title, groups and name of the rows.
+COSTS = (
+    *((f"{name}, 1 to 200 fields", _BY_SIZE, name) for name in ("==", "hash", "repr", "pickle")),
+    *((f"{name}, {structs.NESTED}", (structs.NESTED,), name) for name in ("==", "hash", "repr", "pickle")),
+    ("construct, with a field that `__post_init__` sets", (structs.group(3),), structs.CONSTRUCT_DERIVED),
+    *((f"bytes of an object, {name}", (creation.MEMORY,), name) for name in map(structs.group, creation.MEMORY_SIZES)),
+)
 
-def write(folder: Path) -> Path:
-    """The page, whose marked sections are written anew.
 
-    Args:
-        folder: where the results files are, `results*.json`: one for each interpreter.
-    """
-    runs = sorted((report.load(path) for path in folder.glob("results*.json")), key=_version)
-    text = PAGE.read_text(encoding="utf-8")
-    for name, lines in (("limits", _limits(runs)), ("times", _times(runs)), ("runs", _runs(runs))):
-        before, rest = text.split(BEGIN.format(name))
-        _, after = rest.split(END.format(name))
-        text = "\n".join([before + BEGIN.format(name), *lines, END.format(name) + after])
-    PAGE.write_text(text, encoding="utf-8")
+def write() -> Path:
+    """The page, whose marked sections are written anew."""
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), runs()), encoding="utf-8")
     return PAGE
 
 
-def _version(run: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(int(part) for part in run["environment"]["python"].split(".")[:2])
+def runs() -> list[Results]:
+    """What the results files have, `results*.json`: one for each interpreter, the oldest first."""
+    return sorted(map(results.load, FOLDER.glob("results*.json")), key=lambda run: run.version)
 
 
-def _title(run: dict[str, Any]) -> str:
-    known = run["environment"]
-    return f"{known['python']}, JAX {known['jax']}"
+def filled(text: str, found: Sequence[Results]) -> str:
+    """The text, with the lines between each pair of marks made from the results."""
+    for name, section in SECTIONS.items():
+        before, rest = text.split(BEGIN.format(name))
+        _, after = rest.split(END.format(name))
+        text = "\n".join([before + BEGIN.format(name), *section(found), END.format(name) + after])
+    return text
 
 
-def _runs(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
-    for run in runs:
-        known = run["environment"]
+def _environments(found: Sequence[Results]) -> Iterator[str]:
+    for run in found:
+        known = run.environment
         versions = ", ".join(f"{peer.name} {known[peer.name]}" for peer in PEERS if peer.name in known)
         yield f"- Python {known['python']} ({known['build']} build), JAX {known['jax']}, {versions};"
-        yield f"  {known['processor']}, {known['cores']} cores, {known['system']}; {run['seconds']:.0f} s."
+        yield f"  {known['processor']}, {known['cores']} cores, {known['system']}; {run.seconds:.0f} s."
 
 
-def _limits(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _limits(found: Sequence[Results]) -> Iterator[str]:
     """What must be reached, a column for each interpreter; what is not reached in bold."""
-    yield from _head(["", "against", "at most", *map(_title, runs)], left=2)
-    values = [{(one["name"], one["against"]): one for one in run["targets"]} for run in runs]
-    for key in dict.fromkeys(key for found in values for key in found):
-        limit = {f"{found[key]['limit']:g}" for found in values if key in found}
-        yield _line([*key, " / ".join(sorted(limit)), *(_judged(found.get(key)) for found in values)])
+    yield from _head(["", "against", "at most", *(run.title for run in found)], left=2)
+    values = [{(one.name, one.against): one for one in run.limits()} for run in found]
+    for key in dict.fromkeys(key for known in values for key in known):
+        limit = {f"{known[key].limit:g}" for known in values if key in known}
+        yield _line([*key, " / ".join(sorted(limit)), *(_judged(known.get(key)) for known in values)])
 
 
-def _judged(target: dict[str, Any] | None) -> str:
-    if target is None or target["value"] is None:
+def _judged(target: targets.Target | None) -> str:
+    if target is None or target.value is None:
         return ""
-    text = report.ratio_text(target["value"])
-    return text if target["verdict"] == "reached" else f"**{text}**"
+    text = ratio_text(target.value)
+    return text if target.verdict == "reached" else f"**{text}**"
 
 
-def _times(runs: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _growth(found: Sequence[Results]) -> Iterator[str]:
+    """The exponents of `Struct` and of the drop-in, and what the largest size takes on the first interpreter."""
+    yield from _head(["", "in", *(f"{run.title}: Struct / drop-in" for run in found), "from", "to", "takes"], left=2)
+    known = [{(growth.group, growth.name): growth for growth in run.growths} for run in found]
+    for group, name in dict.fromkeys(key for growths in known for key in growths):
+        growths = [one.get((group, name)) for one in known]
+        cells = [
+            " / ".join(
+                _judged(targets.exponent(growth, peer))
+                for peer in (OURS, DROP_IN)
+                if growth is not None and peer in growth.exponents
+            )
+            for growth in growths
+        ]
+        first = next(growth for growth in growths if growth is not None)
+        sizes = SIZES.get(group, (0,))
+        unit = "bytes" if name == "bytes of an object" else "s"
+        yield _line([name, group, *cells, str(sizes[0]), f"{first.largest:,}", value_text(first.seconds, unit)])
+
+
+def _costs(found: Sequence[Results]) -> Iterator[str]:
+    """Ratios to a standard dataclass, where it is the faster one or the smaller one."""
+    yield from _head(["structkit / stdlib dataclass", *(run.title for run in found)], left=1)
+    for title, groups, name in COSTS:
+        yield _line([title, *(_range(run, groups, name) for run in found)])
+
+
+def _range(run: Results, groups: Sequence[str], name: str) -> str:
+    rows = by_key(run.rows)
+    ratios = [rows[group, name].over(STANDARD) for group in groups if (group, name) in rows]
+    known = [ratio for ratio in ratios if ratio is not None]
+    return " to ".join(dict.fromkeys([f"{min(known):.1f}", f"{max(known):.1f}"])) if known else ""
+
+
+def _unflatten(found: Sequence[Results]) -> Iterator[str]:
+    """What unflattening takes beyond what it takes for raw tuples, for few fields and for many."""
+    sizes = (6, 48)
+    yield from _head(["", *(f"{run.title}, {structs.group(size)}" for run in found for size in sizes)], left=1)
+    rows = [by_key(run.rows).get((structs.group(size), "unflatten")) for run in found for size in sizes]
+    for peer in measured([row for row in rows if row is not None]):
+        known = [row.best if row is not None and peer in row.best else None for row in rows]
+        takes = [best[peer] - (best[TUPLES] if peer != TUPLES else 0.0) if best else None for best in known]
+        title = f"{peer} (all of it)" if peer == TUPLES else peer
+        yield _line([title, *("" if value is None else value_text(value) for value in takes)])
+
+
+def _times(found: Sequence[Results]) -> Iterator[str]:
     """The times behind the chart, of every peer, on each interpreter."""
-    for run in runs:
-        rows = {(row["group"], row["name"]): row["times"] for row in run["rows"]}
-        peers = [peer.name for peer in PEERS if any(peer.name in times for times in rows.values())]
+    for run in found:
+        rows = by_key(run.rows)
+        peers = measured(run.rows)
         yield ""
-        yield f"Python {_title(run)}:"
+        yield f"Python {run.title}:"
         yield ""
-        yield from _head(["", *(f"**{peer}**" if peer == OURS else peer for peer in peers)], left=1)
+        yield from _head(["", f"**{OURS}**", *peers[1:]], left=1)
         for title, group, name in PANELS:
-            times = rows.get((group, name), {})
-            cells = [report.time_text(times[peer]["best"]) if peer in times else "" for peer in peers]
-            yield _line([title, *(f"**{cell}**" if peer == OURS else cell for peer, cell in zip(peers, cells))])
+            best = rows[group, name].best if (group, name) in rows else {}
+            first, *cells = [value_text(best[peer]) if peer in best else "" for peer in peers]
+            yield _line([title, f"**{first}**" if first else "", *cells])
     yield ""
 
 
@@ -85,4 +162,14 @@ def _head(titles: Sequence[str], left: int) -> Iterator[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |".replace("|  |", "| |")
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
+
+
+SECTIONS: dict[str, Callable[[Sequence[Results]], Iterator[str]]] = {
+    "limits": _limits,
+    "growth": _growth,
+    "costs": _costs,
+    "unflatten": _unflatten,
+    "times": _times,
+    "runs": _environments,
+}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
@@ -20,6 +20,8 @@ MODULE = "benchmarks.generated"
 STATIC_VALUES = ("'relu'", "2")
 """The values of the static fields, as source text."""
 
+PLAIN, DEFAULTS, CUSTOM, HOOK, DERIVED = "", "_defaults", "_custom", "_hook", "_derived"
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -29,42 +31,32 @@ class Shape:
         name: the class's name.
         data: the names of its data fields.
         statics: the names of its static fields.
-        defaults: whether every field has a default.
-        custom_init: whether the class writes its own `__init__`.
-        post_init: whether it has a `__post_init__`, which does nothing.
+        kind: what is special: `DEFAULTS` for all fields, its own `__init__` (`CUSTOM`), a `__post_init__` that does
+            nothing (`HOOK`) or sets the last data field, which the constructor does not take (`DERIVED`).
         base: the class's base, or None.
     """
 
     name: str
     data: tuple[str, ...]
     statics: tuple[str, ...] = ()
-    defaults: bool = False
-    custom_init: bool = False
-    post_init: bool = False
+    kind: str = PLAIN
     base: str | None = None
 
     @classmethod
-    def of(
-        cls,
-        data: int,
-        statics: int = 0,
-        *,
-        defaults: bool = False,
-        custom_init: bool = False,
-        post_init: bool = False,
-    ) -> Shape:
-        """The shape with so many fields.
-
-        Args:
-            data: the number of data fields.
-            statics: the number of static fields, at most two.
-            defaults: whether every field has a default.
-            custom_init: whether the class writes its own `__init__`.
-            post_init: whether it has a `__post_init__`.
-        """
-        name = f"C{data}_{statics}{'_defaults' * defaults}{'_custom' * custom_init}{'_hook' * post_init}"
+    def of(cls, data: int, statics: int = 0, kind: str = PLAIN) -> Shape:
+        """The shape with so many fields, at most two of them static."""
         fields = tuple(f"f{i}" for i in range(data))
-        return cls(name, fields, tuple(f"s{i}" for i in range(statics)), defaults, custom_init, post_init)
+        return cls(f"C{data}_{statics}{kind}", fields, tuple(f"s{i}" for i in range(statics)), kind)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The data fields that the constructor takes."""
+        return self.data[:-1] if self.kind == DERIVED else self.data
+
+    def renamed(self, serial: int, base: str | None = None) -> Shape:
+        """The shape under names that no class had before, where `serial` is a number that none had."""
+        data, statics = (tuple(f"w{serial}_{field}" for field in fields) for fields in (self.data, self.statics))
+        return replace(self, name=f"New{serial}", data=data, statics=statics, base=base)
 
 
 @dataclass(frozen=True)
@@ -73,15 +65,18 @@ class Peer:
 
     Attributes:
         name: what tables call it.
-        package: the distribution, for its version; None for what comes with Python or JAX.
+        package: the distribution, for its version; None for what comes with another one, with Python or JAX.
         modules: the modules that its code names.
         header: the beginning of a class statement: {name}, {base}.
+        registration: a decorator that makes JAX know the class. It takes no fields that the constructor does not.
         root: the base of a class that has no other.
         data_field: the declaration of a data field: {field}, {assigned} (` = 0.0` or nothing).
         static_field: of a static one: {field}, {default} (`default='relu'` or nothing), {assigned}; None if the library
             has no static fields.
+        derived_field: of a data field that the constructor does not take: {field}; None if it has none.
         assign: how a custom `__init__` sets a field: {field}, {value}.
-        replaced: a copy of `x` with one field changed: {field}, {i}, {after}.
+        replaced: a copy of `x` with one field changed to `v`: {field}, {i}, {after}.
+        updated: a copy of `x` with a place at any depth changed to `v`: {field}; None if the library has no such thing.
         read: a field of `x`: {field}, {i}.
         constructed: an object: {name}, {positional} (the values, each with a comma).
         is_pytree: whether JAX knows its objects.
@@ -92,44 +87,41 @@ class Peer:
     package: str | None
     modules: tuple[str, ...]
     header: str
+    registration: str = ""
     root: str = "object"
     data_field: str = "{field}: float{assigned}"
     static_field: str | None = None
+    derived_field: str | None = None
     assign: str = "self.{field} = {value}"
     replaced: str = "x.replace({field}=v)"
+    updated: str | None = None
     read: str = "x.{field}"
     constructed: str = "{name}({positional})"
     is_pytree: bool = True
     is_class: bool = True
 
     def source(self, shape: Shape) -> str:
-        """The class statement, as source text.
-
-        Args:
-            shape: what the class has.
-        """
-        lines = [self.header.format(name=shape.name, base=shape.base or self.root)]
-        for field in shape.data:
-            lines.append(self.data_field.format(field=field, assigned=" = 0.0" if shape.defaults else ""))
+        """The class statement, as source text."""
+        registration = self.registration if shape.kind != DERIVED else ""
+        lines = [registration + self.header.format(name=shape.name, base=shape.base or self.root)]
+        has_defaults = shape.kind == DEFAULTS
+        for field in shape.given:
+            lines.append(self.data_field.format(field=field, assigned=" = 0.0" * has_defaults))
         for field, value in zip(shape.statics, STATIC_VALUES):
-            default, assigned = (f"default={value}", f" = {value}") if shape.defaults else ("", "")
-            if self.static_field is not None:
-                lines.append(self.static_field.format(field=field, default=default, assigned=assigned))
-        if shape.custom_init:
+            default, assigned = (f"default={value}", f" = {value}") if has_defaults else ("", "")
+            lines.append(str(self.static_field).format(field=field, default=default, assigned=assigned))
+        if shape.kind == CUSTOM:
             lines.append(f"def __init__(self, {', '.join(shape.data)}):")
             lines.extend("    " + self.assign.format(field=field, value=field) for field in shape.data)
-        if shape.post_init:
+        elif shape.kind == HOOK:
             lines.append("def __post_init__(self): pass")
+        elif shape.kind == DERIVED:
+            lines.append(str(self.derived_field).format(field=shape.data[-1]))
+            lines.append(f"def __post_init__(self): {self.assign.format(field=shape.data[-1], value='0.0')}")
         return "\n    ".join(lines) + "\n"
 
     def construct(self, shape: Shape, values: Sequence[str], *, keyword: bool = False) -> str:
-        """An expression that makes an object.
-
-        Args:
-            shape: what the class has.
-            values: expressions, one for each data field.
-            keyword: whether to pass them by name.
-        """
+        """An expression that makes an object of `values`, one expression for each data field; by name if `keyword`."""
         kept = [*values, *(STATIC_VALUES[: len(shape.statics)] if self.takes_statics else ())]
         if keyword:
             kept = [f"{field}={value}" for field, value in zip((*shape.data, *shape.statics), kept)]
@@ -140,13 +132,18 @@ class Peer:
         """Whether a constructor is given the values of the static fields."""
         return self.static_field is not None
 
-    def supports(self, shape: Shape) -> bool:
-        """Whether the library can make such a class. A tuple stands in without the statics.
+    @property
+    def is_ours(self) -> bool:
+        """Whether structkit's functions know its objects."""
+        return self.name in (OURS, DROP_IN)
 
-        Args:
-            shape: what the class has.
-        """
-        return not shape.statics or self.takes_statics or not self.is_class
+    def supports(self, shape: Shape) -> bool:
+        """Whether the library can make such a class. A tuple stands in where nothing but the statics is special."""
+        if shape.kind == DERIVED and self.derived_field is None:
+            return False
+        if not self.is_class:
+            return shape.kind == PLAIN
+        return not shape.statics or self.takes_statics
 
 
 @dataclass(frozen=True)
@@ -159,24 +156,23 @@ class Slotted(Peer):
         return True
 
     def source(self, shape: Shape) -> str:
-        """The class statement, as source text.
-
-        Args:
-            shape: what the class has.
-        """
+        """The class statement, as source text."""
         fields = (*shape.data, *shape.statics)
-        defaults = ["0.0"] * len(shape.data) + list(STATIC_VALUES[: len(shape.statics)])
-        parameters = [f"{f}={value}" for f, value in zip(fields, defaults)] if shape.defaults else fields
+        values = ["0.0"] * len(shape.data) + list(STATIC_VALUES[: len(shape.statics)])
+        parameters = [f"{f}={value}" for f, value in zip(fields, values)] if shape.kind == DEFAULTS else fields
         lines = [self.header.format(name=shape.name, base=shape.base or self.root), f"    __slots__ = {fields!r}"]
         lines.append(f"    def __init__(self, {', '.join(parameters)}):")
         lines.extend(f"        self.{field} = {field}" for field in fields)
         return "\n".join(lines) + "\n"
 
 
-OURS = "structkit"
-FLAX, EQUINOX, TUPLES, SLOTS = "flax.struct", "equinox", "raw tuples", "plain slots"
+OURS, DROP_IN = "structkit", "structkit.struct"
+FLAX, EQUINOX, STANDARD, TUPLES, SLOTS = "flax.struct", "equinox", "stdlib dataclass", "raw tuples", "plain slots"
 
 _FROZEN_ASSIGN = "object.__setattr__(self, '{field}', {value})"
+_STANDARD_REPLACE = "dataclasses.replace(x, {field}=v)"
+
+_AT = "structkit.at(x, lambda t: t.{field}).set(v)"
 
 PEERS: tuple[Peer, ...] = (
     Peer(
@@ -186,6 +182,17 @@ PEERS: tuple[Peer, ...] = (
         header="class {name}({base}):",
         root="structkit.Struct",
         static_field="{field}: object = structkit.static({default})",
+        derived_field="{field}: float = structkit.derived()",
+        updated=_AT,
+    ),
+    Peer(
+        name=DROP_IN,
+        package=None,
+        modules=("structkit.struct",),
+        header="@structkit.struct.dataclass\nclass {name}({base}):",
+        static_field="{field}: object = structkit.struct.field(pytree_node=False, {default})",
+        assign=_FROZEN_ASSIGN,
+        updated=_AT,
     ),
     Peer(
         name=FLAX,
@@ -198,11 +205,12 @@ PEERS: tuple[Peer, ...] = (
     Peer(
         name=EQUINOX,
         package="equinox",
-        modules=("equinox",),
+        modules=("equinox", "dataclasses"),
         header="class {name}({base}):",
         root="equinox.Module",
         static_field="{field}: object = equinox.field(static=True, {default})",
-        replaced="equinox.tree_at(lambda t: t.{field}, x, v)",
+        replaced=_STANDARD_REPLACE,
+        updated="equinox.tree_at(lambda t: t.{field}, x, v)",
     ),
     Peer(
         name="chex",
@@ -219,16 +227,18 @@ PEERS: tuple[Peer, ...] = (
         header="@jax_dataclasses.pytree_dataclass\nclass {name}({base}):",
         static_field="{field}: jax_dataclasses.Static[object]{assigned}",
         assign=_FROZEN_ASSIGN,
-        replaced="dataclasses.replace(x, {field}=v)",
+        replaced=_STANDARD_REPLACE,
     ),
     Peer(
-        name="stdlib dataclass",
+        name=STANDARD,
         package=None,
         modules=("dataclasses", "jax"),
-        header="@jax.tree_util.register_dataclass\n@dataclasses.dataclass(frozen=True)\nclass {name}({base}):",
+        registration="@jax.tree_util.register_dataclass\n",
+        header="@dataclasses.dataclass(frozen=True)\nclass {name}({base}):",
         static_field="{field}: object = dataclasses.field(metadata={{'static': True}}, {default})",
+        derived_field="{field}: float = dataclasses.field(init=False)",
         assign=_FROZEN_ASSIGN,
-        replaced="dataclasses.replace(x, {field}=v)",
+        replaced=_STANDARD_REPLACE,
     ),
     Peer(
         name=TUPLES,
@@ -258,6 +268,7 @@ class Workshop:
         self.missing: dict[str, str] = {}
         self.versions: dict[str, str] = {}
         self._scopes: dict[str, dict[str, Any]] = {}
+        self._makers: dict[tuple[str, Shape], Callable[..., Any]] = {}
         for peer in PEERS:
             try:
                 scope = {name.partition(".")[0]: _top_level(name) for name in peer.modules}
@@ -269,31 +280,23 @@ class Workshop:
             self.peers[peer.name], self._scopes[peer.name] = peer, vars(module)
             self._scopes[peer.name].update(scope)
             if peer.package is not None:
-                self.versions[peer.name] = _version(peer)
+                self.versions[peer.name] = _version(peer.package, scope)
 
     def scope(self, peer: Peer, *shapes: Shape) -> dict[str, Any]:
-        """The globals of the peer's code, with the classes of these shapes in them.
-
-        Args:
-            peer: whose classes.
-            shapes: what they have. A class that exists already is kept.
-        """
+        """The globals of the peer's code, with the classes of these shapes in them. A class is made only once."""
         scope = self._scopes[peer.name]
         for shape in shapes:
             if peer.is_class and shape.name not in scope:
                 exec(peer.source(shape), scope)
         return scope
 
-    def make(self, peer: Peer, shape: Shape, values: Sequence[object]) -> Any:
-        """An object.
-
-        Args:
-            peer: whose class.
-            shape: what the class has.
-            values: one for each data field.
-        """
-        words = [f"values[{i}]" for i in range(len(values))]
-        return eval(peer.construct(shape, words), {**self.scope(peer, shape), "values": values})
+    def maker(self, peer: Peer, shape: Shape) -> Callable[..., Any]:
+        """A function that makes an object of the peer's class from the values of its data fields."""
+        key = peer.name, shape
+        if key not in self._makers:
+            words = [f"values[{i}]" for i in range(len(shape.data))]
+            self._makers[key] = eval(f"lambda *values: {peer.construct(shape, words)}", self.scope(peer, shape))
+        return self._makers[key]
 
 
 def _top_level(name: str) -> types.ModuleType:
@@ -301,26 +304,7 @@ def _top_level(name: str) -> types.ModuleType:
     return sys.modules[name.partition(".")[0]]
 
 
-def _version(peer: Peer) -> str:
-    try:
-        return metadata.version(str(peer.package))
-    except metadata.PackageNotFoundError:
-        # Run from a checkout that is not installed.
-        return str(getattr(sys.modules[peer.modules[0]], "__version__", "unknown"))
-
-
-def renamed(shape: Shape, serial: int, base: str | None = None) -> Shape:
-    """The shape under names that no class had before.
-
-    Args:
-        shape: what the class has.
-        serial: a number that makes the names new.
-        base: the class's base.
-    """
-    return replace(
-        shape,
-        name=f"New{serial}",
-        data=tuple(f"w{serial}_{field}" for field in shape.data),
-        statics=tuple(f"w{serial}_{field}" for field in shape.statics),
-        base=base,
-    )
+def _version(package: str, scope: dict[str, Any]) -> str:
+    # structkit's from the checkout that is measured, which may not be the one that is installed.
+    module = scope.get(package)
+    return str(getattr(module, "__version__", None) or metadata.version(package))

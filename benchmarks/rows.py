@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.timing import Effort, Snippet, Timing, race
+from benchmarks.peers import OURS
+from benchmarks.timing import Effort, Racer, Snippet, Timing, race
 
 
 @dataclass(frozen=True)
@@ -15,14 +16,30 @@ class Row:
     Attributes:
         group: on what it ran, such as `6 fields`.
         name: what was done, such as `unflatten`.
-        times: peer -> timing. Bytes are kept as if they were seconds.
+        best: peer -> seconds of the fastest round, or bytes.
         unit: `s` or `bytes`.
+        rounds: how many rounds there were.
+        spread: how far structkit's median round lies above its fastest, as a fraction of the fastest.
     """
 
     group: str
     name: str
-    times: dict[str, Timing]
+    best: dict[str, float]
     unit: str = "s"
+    rounds: int = 1
+    spread: float = 0.0
+
+    @classmethod
+    def of(cls, group: str, name: str, times: Mapping[str, Timing]) -> Row:
+        """The row with these timings, by peer."""
+        ours = times[OURS]
+        best = {peer: timing.best for peer, timing in times.items()}
+        return cls(group, name, best, "s", ours.rounds, ours.median / ours.best - 1)
+
+    def over(self, peer: str, ours: str = OURS) -> float | None:
+        """The time of `ours` over the peer's, or None where one of them was not measured."""
+        one, other = self.best.get(ours), self.best.get(peer)
+        return one / other if one is not None and other is not None else None
 
 
 @dataclass(frozen=True)
@@ -41,35 +58,19 @@ class Workload:
     group: str
     name: str
     snippets: Callable[[], dict[str, Snippet]] = field(repr=False)
-    effort: Effort = field(default_factory=lambda: Effort(0.08))
+    effort: Effort
     settings: int = 1
 
     def measure(self, factor: float) -> Row:
-        """The row.
-
-        Args:
-            factor: what to multiply the measuring time with.
-        """
+        """The row, measured for `factor` times the time."""
         effort = self.effort.scaled(factor / self.settings)
-        races = [race(self.snippets(), effort) for _ in range(self.settings)]
-        return Row(self.group, self.name, {peer: Timing.merged([one[peer] for one in races]) for peer in races[0]})
+        races = [self._race(effort) for _ in range(self.settings)]
+        return Row.of(self.group, self.name, {peer: Timing.merged([one[peer] for one in races]) for peer in races[0]})
+
+    def _race(self, effort: Effort) -> dict[str, Timing]:
+        return race({peer: Racer(snippet, effort.batch) for peer, snippet in self.snippets().items()}, effort)
 
 
-class Rows:
-    """Rows by group and name."""
-
-    def __init__(self, rows: Iterable[Row]):
-        self.all = list(rows)
-        self._by_key = {(row.group, row.name): row for row in self.all}
-
-    def best(self, group: str, name: str, peer: str) -> float | None:
-        """The seconds of the fastest round, or None where the peer has none.
-
-        Args:
-            group: on what the workload ran.
-            name: what was done.
-            peer: whose time.
-        """
-        row = self._by_key.get((group, name))
-        timing = row.times.get(peer) if row is not None else None
-        return timing.best if timing is not None else None
+def by_key(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
+    """The rows by group and name."""
+    return {(row.group, row.name): row for row in rows}

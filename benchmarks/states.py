@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from benchmarks import structs
 from benchmarks.peers import Peer, Shape, Workshop
 from benchmarks.rows import Workload
 from benchmarks.timing import Effort, Snippet
@@ -20,49 +21,35 @@ LEAVES = 400
 
 # Compiled functions on the nested state are compared by small differences: they get the most rounds, and several calls
 # in a row, as in a loop that trains.
-_TREE, _COMPILED, _DIFFERENCE = Effort(0.5), Effort(0.5), Effort(12.0, batch=3e-3)
+_TREE, _COMPILED, _DIFFERENCE = Effort(0.4), Effort(0.4), Effort(10.0, batch=3e-3)
+
+TWO_WAY, ONE_WAY = "jitted state -> state", "jitted state -> scalar"
 
 SETTINGS = 4
 """How many times the states are made anew for these."""
 
-# (class's shape, values of its data fields) -> object
+# (class's shape, values of its data fields) -> object. A state is built with it, and of leaves that `leaf()` gives.
 _Make = Callable[..., Any]
 
 
 def workloads(workshop: Workshop) -> Iterator[Workload]:
-    """The workloads on states.
-
-    Args:
-        workshop: the peers.
-    """
+    """The workloads on states."""
     nested = _States(workshop, nested_state)
     flat = _States(workshop, flat_state)
     transformer = _States(workshop, transformer_state)
     for group, states in ((NESTED, nested), (FLAT, flat), (TRANSFORMER, transformer)):
-        for name, code in TREE_OPERATIONS.items():
-            yield Workload(group, name, partial(states.snippets, code), _TREE)
+        for name in ("flatten", "flatten with path", "unflatten", "tree.map"):
+            yield Workload(group, name, partial(states.snippets, structs.CODES[name]), _TREE)
         effort, settings = (_DIFFERENCE, SETTINGS) if group == NESTED else (_COMPILED, 1)
-        yield Workload(group, "jitted state -> state", partial(states.compiled, _same), effort, settings)
-        yield Workload(group, "jitted state -> scalar", partial(states.compiled, _scalar), effort, settings)
+        yield Workload(group, TWO_WAY, partial(states.compiled, _same), effort, settings)
+        yield Workload(group, ONE_WAY, partial(states.compiled, _scalar), effort, settings)
     yield Workload(NESTED, "value_and_grad step", nested.steps, _COMPILED)
-    yield Workload(TRACING, f"trace a function that builds {TRACED:,} structs", partial(tracing, workshop), Effort(1.5))
-
-
-TREE_OPERATIONS = {
-    "flatten": "jax.tree.flatten(x)",
-    "flatten with path": "jax.tree_util.tree_flatten_with_path(x)",
-    "unflatten": "treedef.unflatten(leaves)",
-    "tree.map": "jax.tree.map(identity, x)",
-}
+    yield Workload(NESTED, structs.UPDATE, nested.updates, _TREE)
+    yield Workload(TRACING, TRACE, partial(tracing, workshop), Effort(1.5))
 
 
 def nested_state(make: _Make, leaf: Callable[[], Any]) -> Any:
-    """A training state of 151 structs with 247 scalar leaves: parameters and two moments of 16 blocks of two layers.
-
-    Args:
-        make: makes an object of a class.
-        leaf: makes a leaf.
-    """
+    """A training state of 151 structs with 247 scalar leaves: parameters and two moments of 16 blocks of two layers."""
 
     def linear() -> Any:
         return make(Shape("Linear", ("weight", "bias"), ("activation",)), leaf(), leaf())
@@ -75,22 +62,12 @@ def nested_state(make: _Make, leaf: Callable[[], Any]) -> Any:
 
 
 def flat_state(make: _Make, leaf: Callable[[], Any]) -> Any:
-    """One struct of 300 scalar leaves.
-
-    Args:
-        make: makes an object of a class.
-        leaf: makes a leaf.
-    """
+    """One struct of 300 scalar leaves."""
     return make(Shape.of(300), *[leaf() for _ in range(300)])
 
 
 def transformer_state(make: _Make, leaf: Callable[[], Any]) -> Any:
-    """A tree of 162 structs in the shape of a transformer's parameters, with 32 blocks and 388 leaves.
-
-    Args:
-        make: makes an object of a class.
-        leaf: makes a leaf.
-    """
+    """A tree of 162 structs in the shape of a transformer's parameters, with 32 blocks and 388 leaves."""
 
     def norm() -> Any:
         return make(Shape("Norm", ("scale", "bias"), ("epsilon",)), leaf(), leaf())
@@ -127,7 +104,7 @@ class _States:
     def _make(self, peer: Peer, shape: Shape, *values: object) -> Any:
         if not peer.supports(shape):
             shape = Shape(shape.name, shape.data)
-        return self._workshop.make(peer, shape, values)
+        return self._workshop.maker(peer, shape)(*values)
 
     def snippets(self, code: str) -> dict[str, Snippet]:
         """The snippets that run `code` on each state `x`."""
@@ -146,6 +123,16 @@ class _States:
         """The snippets that take a step of gradient descent on each state and wait for it."""
         code = "f(x)[1].block_until_ready()"
         return {name: Snippet(code, {"f": _compiled(_step), "x": x}) for name, x in self.states().items()}
+
+    def updates(self) -> dict[str, Snippet]:
+        """The snippets that change one place in the depth of the nested state."""
+        found = {}
+        for name, x in self.states().items():
+            peer = self._workshop.peers[name]
+            if peer.updated is not None:
+                code = peer.updated.format(field="params.blocks[7].one.weight")
+                found[name] = Snippet(code, {**self._workshop.scope(peer), "x": x, "v": 0.5})
+        return found
 
 
 def _compiled(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -171,6 +158,7 @@ def _step(state: Any) -> tuple[Any, jax.Array]:
 
 
 TRACED = 10_000
+TRACE = f"trace a function that builds {TRACED:,} structs"
 _BUILD = """
 def fresh():
     def build(leaf):
@@ -183,11 +171,7 @@ def fresh():
 
 
 def tracing(workshop: Workshop) -> dict[str, Snippet]:
-    """The snippets that trace a function that builds many structs of three fields and reads one field of each.
-
-    Args:
-        workshop: the peers.
-    """
+    """The snippets that trace a function that builds many structs of three fields and reads one field of each."""
     shape = Shape.of(3)
     found = {}
     for peer in workshop.peers.values():

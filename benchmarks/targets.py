@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from benchmarks import creation, structs
-from benchmarks.growth import Growth
-from benchmarks.peers import EQUINOX, FLAX, OURS, SLOTS, TUPLES
-from benchmarks.rows import Rows
-from benchmarks.states import NESTED
+from benchmarks.growth import FIELDS, LEAVES, Growth
+from benchmarks.peers import DROP_IN, EQUINOX, FLAX, OURS, SLOTS, TUPLES
+from benchmarks.rows import Row, by_key
+from benchmarks.states import NESTED, ONE_WAY, TWO_WAY
 
 EXPONENT_LIMIT = 1.05
+# For each keyword, CPython looks through all parameters: every function with hundreds of them pays for it.
+BY_KEYWORD = {(FIELDS, "construct by keyword", OURS)} | {
+    (FIELDS, name, DROP_IN) for name in ("construct by keyword", "replace", "replace(...)", "construct(...)")
+}
 IMPORT_LIMIT_MS = 10.0
-# CPython inlines property getters since 3.12.
-READ_LIMIT = 3.5 if sys.version_info >= (3, 12) else 7.0
 
 
 @dataclass(frozen=True)
@@ -42,91 +44,90 @@ class Target:
         return "reached" if self.value <= self.limit else "NOT reached"
 
 
-def ratio(rows: Rows, group: str, name: str, peer: str) -> float | None:
-    """Our time over the peer's.
-
-    Args:
-        rows: what was measured.
-        group: the row's group.
-        name: the row's name.
-        peer: the other peer.
-    """
-    ours, theirs = rows.best(group, name, OURS), rows.best(group, name, peer)
-    return ours / theirs if ours is not None and theirs is not None else None
+# The row, the peer that is compared with, and which of structkit's -> the value.
+_Measure = Callable[[Row, str, str], float | None]
 
 
-def over_tuples(rows: Rows, group: str, name: str, peer: str) -> float | None:
-    """Our time beyond that of raw tuples over the peer's beyond it.
+def ratio(row: Row, peer: str, ours: str) -> float | None:
+    """Our time over the peer's."""
+    return row.over(peer, ours)
 
-    Args:
-        rows: what was measured.
-        group: the row's group.
-        name: the row's name.
-        peer: the other peer.
-    """
-    ours, theirs, limit = (rows.best(group, name, one) for one in (OURS, peer, TUPLES))
-    if ours is None or theirs is None or limit is None or theirs <= limit:
+
+def over_tuples(row: Row, peer: str, ours: str) -> float | None:
+    """Our time beyond that of raw tuples over the peer's beyond it."""
+    one, other, tuples = (row.best.get(name) for name in (ours, peer, TUPLES))
+    if one is None or other is None or tuples is None or other <= tuples:
         return None
-    return (ours - limit) / (theirs - limit)
+    return (one - tuples) / (other - tuples)
 
 
-_Measure = Callable[[Rows, str, str, str], float | None]
-
-
-def targets(rows: Rows, growths: list[Growth]) -> list[Target]:
-    """The limits with what was measured.
+def limits(rows: Iterable[Row], *, inlines: bool) -> list[Target]:
+    """The limits of times with what was measured.
 
     Args:
         rows: the rows of all workloads.
-        growths: the fitted exponents.
+        inlines: whether the interpreter inlines property getters, as CPython does since 3.12.
     """
-    limited = [
-        Target(f"{title}, {group}" if title else f"{group}, {name}", peer, limit, measure(rows, group, name, peer))
-        for title, group, name, measure, limits in _ratios()
-        for peer, limit in limits.items()
-    ]
-    seconds = rows.best(creation.IMPORTS, creation.IMPORT_ROW, OURS)
-    imported = Target(creation.IMPORT_ROW, "ms", IMPORT_LIMIT_MS, seconds and seconds * 1e3)
-    return [*limited, imported, *_exponents(growths)]
+    known = by_key(rows)
+    found: list[Target] = []
+    for ours, table in ((OURS, _of_structs(3.5 if inlines else 7.0)), (DROP_IN, _of_the_drop_in())):
+        for title, group, name, measure, peers in table:
+            row = known.get((group, name), Row(group, name, {}))
+            what = "drop-in: " * (ours == DROP_IN) + (f"{title}, {group}" if title else f"{group}, {name}")
+            found.extend(Target(what, peer, limit, measure(row, peer, ours)) for peer, limit in peers.items())
+    imported = known.get((creation.IMPORTS, creation.IMPORT_ROW))
+    seconds = imported.best[OURS] if imported is not None else None
+    return [*found, Target(creation.IMPORT_ROW, "ms", IMPORT_LIMIT_MS, seconds and seconds * 1e3)]
 
 
-def _ratios() -> Iterator[tuple[str, str, str, _Measure, dict[str, float]]]:
-    """Title, group and name of the row, how to compare, and the limit for each peer."""
+# Title (nothing for the group's), group and name of the row, how to compare, and the limit for each peer.
+_Limits = Iterator[tuple[str, str, str, _Measure, dict[str, float]]]
+
+
+def _of_structs(read: float) -> _Limits:
     for size, flax, equinox in ((6, 0.35, 0.5), (48, 0.08, 0.25)):
         yield "unflatten", structs.group(size), "unflatten", ratio, {FLAX: flax, EQUINOX: equinox}
     yield "unflatten", NESTED, "unflatten", ratio, {FLAX: 0.36}
     yield "tree.map", NESTED, "tree.map", ratio, {FLAX: 0.6, EQUINOX: 0.4}
-    two_way = "jitted state -> state"
-    yield f"{two_way}, time over raw tuples'", NESTED, two_way, over_tuples, {FLAX: 0.42, EQUINOX: 0.28}
-    one_way = "jitted state -> scalar"
-    yield f"{one_way}, whole call", NESTED, one_way, ratio, {FLAX: 1.08, EQUINOX: 0.45}
+    yield f"{TWO_WAY}, time over raw tuples'", NESTED, TWO_WAY, over_tuples, {FLAX: 0.42, EQUINOX: 0.28}
+    yield f"{ONE_WAY}, whole call", NESTED, ONE_WAY, ratio, {FLAX: 1.08, EQUINOX: 0.45}
     for size, flax in ((3, 0.8), (6, 0.6)):
         yield "construct", structs.group(size), "construct", ratio, {FLAX: flax, EQUINOX: 0.03, SLOTS: 2.3}
-    custom = "construct, custom __init__"
-    yield custom, structs.group(3), custom, ratio, {EQUINOX: 0.2}
-    yield "attribute read", structs.group(6), "attribute read", ratio, {EQUINOX: 0.2, SLOTS: READ_LIMIT}
-    yield structs.READ_IN_LOOP, structs.group(6), structs.READ_IN_LOOP, ratio, {EQUINOX: 0.2, SLOTS: READ_LIMIT}
+    yield structs.CONSTRUCT_CUSTOM, structs.group(3), structs.CONSTRUCT_CUSTOM, ratio, {EQUINOX: 0.2}
+    for name in (structs.READ, structs.READ_IN_LOOP):
+        yield name, structs.group(6), name, ratio, {EQUINOX: 0.2, SLOTS: read}
     for size in (3, 10, 50):
         yield "replace of one", structs.group(size), "replace", ratio, {FLAX: 0.45, EQUINOX: 0.05}
     for size, kind in creation.CLASS_ROWS:
         yield "", creation.CLASSES, creation.class_row(size, kind), ratio, {FLAX: 0.4, EQUINOX: 0.3}
 
 
-def _exponents(growths: list[Growth]) -> Iterator[Target]:
-    for growth in growths:
-        yield Target(f"growth: {growth.name}", f"in {growth.group}", EXPONENT_LIMIT, growth.exponents.get(OURS))
+def _of_the_drop_in() -> _Limits:
+    yield f"{TWO_WAY}, time over raw tuples'", NESTED, TWO_WAY, over_tuples, {FLAX: 0.7}
+    yield f"{ONE_WAY}, whole call", NESTED, ONE_WAY, ratio, {FLAX: 1.25}
+    yield "unflatten", structs.group(48), "unflatten", ratio, {FLAX: 0.12}
+    for size in (3, 6):
+        yield "construct", structs.group(size), "construct", ratio, {FLAX: 1.05}
+    for size in (3, 10, 50):
+        yield "replace of one", structs.group(size), "replace", ratio, {FLAX: 0.7}
+    yield structs.READ, structs.group(6), structs.READ, ratio, {FLAX: 1.05}
+    yield structs.READ_UNFLATTENED, structs.group(6), structs.READ_UNFLATTENED, ratio, {FLAX: 3.0}
 
 
-def near_constant(rows: Rows) -> dict[str, float]:
-    """What 48 fields cost over what 6 cost, for what should hardly grow: 8 would be linear.
+def exponents(growths: Iterable[Growth]) -> list[Target]:
+    """The limits of growth with what was measured."""
+    found = [exponent(growth, peer) for growth in growths for peer in (OURS, DROP_IN) if peer in growth.exponents]
+    return [one for one in found if one.limit < math.inf]
 
-    Args:
-        rows: the rows of all workloads.
+
+def exponent(growth: Growth, peer: str) -> Target:
+    """The limit of the growth of `Struct` or of the drop-in, with what was measured.
+
+    Trees that outgrow the processor's caches cost more for each leaf, raw tuples too: where those are above the limit,
+    theirs is the limit.
     """
-    found = {}
-    for name in ("unflatten", "construct"):
-        for peer in (OURS, FLAX, EQUINOX, TUPLES):
-            few, many = (rows.best(structs.group(size), name, peer) for size in (6, 48))
-            if few is not None and many is not None:
-                found[f"{name}, {peer}"] = many / few
-    return found
+    limit = max(EXPONENT_LIMIT, growth.exponents.get(TUPLES, 0.0) if growth.group == LEAVES else 0.0)
+    if (growth.group, growth.name, peer) in BY_KEYWORD:
+        limit = math.inf
+    title = f"growth: {growth.name}{', drop-in' * (peer == DROP_IN)}"
+    return Target(title, f"in {growth.group}", limit, growth.exponents[peer])

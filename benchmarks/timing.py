@@ -6,9 +6,11 @@ import random
 import statistics
 import time
 import timeit
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,7 @@ class Snippet:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per execution of a snippet.
-
-    Attributes:
-        best: of the fastest round.
-        median: of the median round.
-        rounds: how many there were.
-    """
+    """Seconds per execution of a snippet: of the fastest round, of the median round, and the number of rounds."""
 
     best: float
     median: float
@@ -46,29 +42,14 @@ class Timing:
 
     @classmethod
     def of(cls, samples: Sequence[float]) -> Timing:
-        """The timing with these samples.
-
-        Args:
-            samples: seconds, one for each round.
-        """
+        """The timing with these samples, one for each round."""
         return cls(min(samples), statistics.median(samples), len(samples))
 
     @classmethod
     def merged(cls, timings: Sequence[Timing]) -> Timing:
-        """The timing of several races together; the median is that of their medians.
-
-        Args:
-            timings: one for each race.
-        """
-        medians = [timing.median for timing in timings]
-        return cls(
-            min(timing.best for timing in timings), statistics.median(medians), sum(timing.rounds for timing in timings)
-        )
-
-    @property
-    def spread(self) -> float:
-        """How far the median round lies above the fastest, as a fraction of the fastest."""
-        return self.median / self.best - 1
+        """The timing of several races together; the median is that of their medians."""
+        median = statistics.median(timing.median for timing in timings)
+        return cls(min(timing.best for timing in timings), median, sum(timing.rounds for timing in timings))
 
 
 @dataclass(frozen=True)
@@ -81,25 +62,38 @@ class Effort:
     batch: float = 1e-4
 
     def scaled(self, factor: float) -> Effort:
-        """The same with another time.
-
-        Args:
-            factor: what to multiply the time with.
-        """
+        """The same with `factor` times the time."""
         return Effort(self.seconds * factor, max(2, round(self.least * min(1.0, factor))), self.most, self.batch)
 
 
-def race(snippets: Mapping[str, Snippet], effort: Effort) -> dict[str, Timing]:
-    """The timing of each snippet, by its key. They take turns, in another order in each round.
+class Racer:
+    """A snippet that is compiled, warm, and knows how many calls make a batch of so many seconds.
+
+    Attributes:
+        seconds: what one execution took at last.
+    """
+
+    def __init__(self, snippet: Snippet, batch: float, clock: Callable[[], float] = time.perf_counter):
+        statement = "\n".join([snippet.code] * snippet.copies)
+        self._timer = timeit.Timer(statement, snippet.setup, clock, snippet.names)
+        self._calls, self._copies = snippet.calls or 1, snippet.copies
+        self.seconds = self.sample()
+        if snippet.calls is None:
+            while self.sample() * self._calls * self._copies < batch:
+                self._calls *= 2
+
+    def sample(self) -> float:
+        """The seconds of one execution, from one batch. `timeit` switches the garbage collector off meanwhile."""
+        self.seconds = self._timer.timeit(self._calls) / (self._calls * self._copies)
+        return self.seconds
+
+
+def race(racers: Mapping[_Key, Racer], effort: Effort) -> dict[_Key, Timing]:
+    """The timing of each racer, by its key. They take turns, in another order in each round.
 
     Not in one order: what ran before leaves its mark on the caches and the allocator.
-
-    Args:
-        snippets: key -> snippet.
-        effort: how long to measure.
     """
-    racers = {key: _Racer(snippet, effort.batch) for key, snippet in snippets.items()}
-    samples: dict[str, list[float]] = {key: [] for key in racers}
+    samples: dict[_Key, list[float]] = {key: [] for key in racers}
     order, shuffle = list(racers), random.Random(0).shuffle
     rounds, end = 0, time.perf_counter() + effort.seconds
     while rounds < effort.least or (rounds < effort.most and time.perf_counter() < end):
@@ -108,20 +102,3 @@ def race(snippets: Mapping[str, Snippet], effort: Effort) -> dict[str, Timing]:
             samples[key].append(racers[key].sample())
         rounds += 1
     return {key: Timing.of(times) for key, times in samples.items()}
-
-
-class _Racer:
-    """A snippet that is compiled, warm, and knows how many calls make a batch."""
-
-    def __init__(self, snippet: Snippet, batch: float):
-        statement = "\n".join([snippet.code] * snippet.copies)
-        self._timer = timeit.Timer(statement, snippet.setup, globals=snippet.names)
-        self._calls, self._copies = snippet.calls or 1, snippet.copies
-        self._timer.timeit(self._calls)
-        if snippet.calls is None:
-            while self._timer.timeit(self._calls) < batch:
-                self._calls *= 2
-
-    def sample(self) -> float:
-        # `timeit` switches the garbage collector off while it measures.
-        return self._timer.timeit(self._calls) / (self._calls * self._copies)

@@ -2,15 +2,18 @@
 
 import typing
 
-from structkit import _flax as _flax, errors
-from structkit._annotations import Static
-from structkit._fields import Field, derived, field, static
-from structkit._statics import FrozenArray, FrozenDict, freeze
-from structkit._struct import Struct, StructMeta, fields, is_struct
+from structkit import errors
+from structkit._core.annotations import Static
+from structkit._core.fields import Field
+from structkit._core.pretty import pformat
+from structkit._core.replace import construct, replace
+from structkit._core.specifiers import derived, field, static
+from structkit._core.statics import FrozenArray, FrozenDict, freeze
+from structkit._core.struct import Struct, StructMeta, fields, is_struct
+from structkit._interop import flax as _flax  # noqa: F401  # it hears of each class
+from structkit._trees.at import Ref, at
+from structkit._trees.summary import summary
 from structkit.errors import StructError
-from structkit.pretty import pformat
-from structkit.summary import summary
-from structkit.update import Ref, at, construct, replace
 
 if typing.TYPE_CHECKING:
     from structkit import struct

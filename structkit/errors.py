@@ -151,14 +151,17 @@ class UnhashableFieldError(StructError, TypeError):
     struct: str
     field: str
     type_name: str
+    too_deep: bool
 
-    def __init__(self, struct: str, field: str, type_name: str):
-        self.struct, self.field, self.type_name = struct, field, type_name
+    def __init__(self, struct: str, field: str, type_name: str, too_deep: bool = False):
+        self.struct, self.field, self.type_name, self.too_deep = struct, field, type_name, too_deep
 
     def __str__(self) -> str:
+        why = "is nested too deeply to hash" if self.too_deep else "has no hash"
         return (
-            f"unhashable field {self.field!r} of {self.struct}: {self.type_name} has no hash; "
-            f"declare it with field(hash=False), or hash the fields you need"
+            f"unhashable field {self.field!r} of {self.struct}: {self.type_name} {why}; "
+            f"pass it as an ordinary argument where JAX wanted a static one, declare the field with field(hash=False), "
+            f"or hash the fields you need"
         )
 
 
@@ -244,14 +247,9 @@ class PlaceError(StructError, LookupError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The words `" (did you mean 'weight'?)"` for a misspelt name, or `""` when nothing is close.
-
-    Args:
-        name: the name that was not found.
-        known: the names that exist.
-    """
+    """The words `" (did you mean 'weight'?)"` for a misspelt name, or `""` when nothing is close."""
     # Not at `import structkit`: only an error needs it.
     import difflib
 
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(str(name), list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,9 +1,9 @@
 """The names and the behaviour of `flax.struct`: `dataclass`, `field` and `PyTreeNode`.
 
-`from structkit import struct` in the place of `from flax import struct` is all that a code base needs. The classes are
-structs: `structkit.at`, `summary` and the others work on them. They follow the standard library's dataclasses,
-as flax's do, wherever `Struct` is stricter: static values are not checked, `object.__setattr__` always works, and
-attributes that are no fields can be set in the ways in which flax allows it.
+`from structkit import struct` in the place of `from flax import struct` is all that a code base needs. The standard
+library makes the dataclass, in place, and this module adds what flax adds, `replace` and a mark, and a pytree node
+whose functions are written for the class. So whatever holds for a dataclass holds for these classes; they are no
+`Struct`s, but `structkit.at`, `fields`, `replace`, `construct` and the others work on them.
 
 Example:
     >>> import jax
@@ -19,68 +19,66 @@ Example:
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+import itertools
+import linecache
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
+import jax
+import numpy as np
+from jax.tree_util import GetAttrKey
 from typing_extensions import dataclass_transform
 
-from structkit._fields import Field
-from structkit._node import ALWAYS_DECORATED, BODY, MARKER, ROOTS, FlaxDialect, Node, NodeMeta, check_options
-from structkit._remake import remade
-from structkit._struct import StructMeta, plan_again
+from structkit._core.annotations import STATIC, annotation_kinds
+from structkit._core.compare import equal_values, not_equal
+from structkit._core.fields import MISSING, Field, adopt
+from structkit._core.plan import class_dict, class_mro
+from structkit._core.registry import DataclassNode, register_dataclass_node
+from structkit._core.struct import StructMeta
 from structkit.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from structkit._bridges import ReplaceDescriptor
 
 __all__ = ["PyTreeNode", "dataclass", "field"]
 
 _T = TypeVar("_T")
 _C = TypeVar("_C", bound=type[Any])
 
+# Set on each decorated class, as flax does it: code that looks for it finds it.
+_MARKER = "_flax_dataclass"
 
+_OPTIONS = frozenset(
+    ("init", "repr", "eq", "order", "unsafe_hash", "frozen", "match_args", "kw_only", "slots", "weakref_slot")
+)
+
+
+# fmt: off
 @overload
-def field(
-    pytree_node: bool = True,
-    *,
-    default: _T,
-    init: bool = True,
-    repr: bool = ...,
-    hash: bool | None = ...,
-    compare: bool = ...,
-    kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
-) -> _T: ...
+def field(pytree_node: bool = True, *, default: _T, init: bool = True, repr: bool = ..., hash: bool | None = ...,
+          compare: bool = ..., kw_only: bool = ..., doc: str | None = ...,
+          metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def field(
-    pytree_node: bool = True,
-    *,
-    default_factory: Callable[[], _T],
-    init: bool = True,
-    repr: bool = ...,
-    hash: bool | None = ...,
-    compare: bool = ...,
-    kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
-) -> _T: ...
+def field(pytree_node: bool = True, *, default_factory: Callable[[], _T], init: bool = True, repr: bool = ...,
+          hash: bool | None = ..., compare: bool = ..., kw_only: bool = ..., doc: str | None = ...,
+          metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
+def field(pytree_node: bool = True, *, init: bool = True, repr: bool = ..., hash: bool | None = ...,
+          compare: bool = ..., kw_only: bool = ..., doc: str | None = ...,
+          metadata: Mapping[str, Any] | None = ...) -> Any: ...
+# fmt: on
 def field(
-    pytree_node: bool = True,
-    *,
-    init: bool = True,
-    repr: bool = ...,
-    hash: bool | None = ...,
-    compare: bool = ...,
-    kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
-) -> Any: ...
-def field(pytree_node: bool = True, *, metadata: Mapping[str, Any] | None = None, **options: Any) -> Any:
+    pytree_node: bool = True, *, metadata: Mapping[str, Any] | None = None, doc: str | None = None, **options: Any
+) -> Any:
     """A field with options, to be written as the default in a class body.
 
     Args:
         pytree_node: False keeps the value in the tree structure, unchecked, instead of among the children.
         metadata: a mapping for your own use; `pytree_node` is added to it.
+        doc: one line of documentation.
         **options: those of `dataclasses.field`.
 
     Example:
@@ -92,11 +90,73 @@ def field(pytree_node: bool = True, *, metadata: Mapping[str, Any] | None = None
         >>> Model(1.0)
         Model(weight=1.0, name='linear')
     """
-    return Field(static=not pytree_node, metadata={**(metadata or {}), "pytree_node": pytree_node}, **options)
+    made = adopt(dataclasses.field(metadata={**(metadata or {}), "pytree_node": pytree_node}, **options))
+    made.doc = doc
+    return made
+
+
+# fmt: off
+@overload
+def dataclass(clz: _C, /) -> _C: ...
+@overload
+def dataclass(clz: None = None, /, *, init: bool = True, repr: bool = True, eq: bool = True, order: bool = False,
+              unsafe_hash: bool = False, frozen: bool = True, match_args: bool = True, kw_only: bool = False,
+              slots: bool = False, weakref_slot: bool = False) -> Callable[[_C], _C]: ...
+# fmt: on
+@dataclass_transform(frozen_default=True, field_specifiers=(field, dataclasses.field))
+def dataclass(clz: Any = None, /, **options: Any) -> Any:
+    """The class as a frozen dataclass and a pytree node; with options only, a decorator that makes it one.
+
+    It stays the same class, as with `dataclasses.dataclass` (with `slots=True` that makes a new one). A class that is
+    decorated already is returned as it is.
+
+    Args:
+        clz: the class to decorate.
+        **options: those of `dataclasses.dataclass`; `frozen` is True by default.
+
+    Raises:
+        DefinitionError: the class cannot become a dataclass of this kind; the message says why and what to do.
+
+    Example:
+        >>> import jax
+        >>> from structkit import struct
+        >>> @struct.dataclass
+        ... class State:
+        ...     position: float
+        ...     steps: int = struct.field(pytree_node=False, default=0)
+        >>> jax.tree.map(lambda leaf: leaf + 1, State(1.0))
+        State(position=2.0, steps=0)
+    """
+    if clz is None:
+        return functools.partial(dataclass, **options)
+    if not isinstance(clz, type):
+        raise TypeError(f"dataclass() decorates a class, not {type(clz).__name__}")
+    if _MARKER in class_dict(clz):
+        return clz
+    _refuse_unfit(clz)
+    kinds = annotation_kinds(dict(class_dict(clz)))
+    statics = [name for name, (_, kind) in kinds.items() if kind == STATIC]
+    own = {name for name in ("__eq__", "__ne__", "__setstate__") if name in class_dict(clz)}
+    cls = _standard_dataclass(clz, kinds, {"frozen": True, **options})
+    fields = {f.name: _adopted(cls, f, f.name in statics) for f in dataclasses.fields(cls)}
+    members, node = _generate(cls, fields, _descriptors(cls, fields))
+    if options.get("eq", True) and "__eq__" not in own:
+        cls.__eq__ = members["__eq__"]
+        if "__ne__" not in own:
+            cls.__ne__ = not_equal
+    if "__setstate__" in class_dict(cls) and "__setstate__" not in own:
+        cls.__setstate__ = _takes_dicts(cls.__setstate__)
+    if _wants_replace(cls):
+        simple = all(f.init and f.name in fields for f in cls.__dataclass_fields__.values())
+        cls.replace = members["replace"] if simple else _replace
+    cls.__node__ = node
+    setattr(cls, _MARKER, True)
+    register_dataclass_node(node, late=not kinds)
+    return cls
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field, dataclasses.field))
-class PyTreeNode(Node):
+class PyTreeNode:
     """A base class that makes each of its subclasses a frozen dataclass and a pytree node, like `dataclass`.
 
     The options of `dataclasses.dataclass` are class keywords.
@@ -112,6 +172,9 @@ class PyTreeNode(Node):
     """
 
     if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+        replace: ClassVar[ReplaceDescriptor]
+        """A copy with some fields changed, made by the constructor, as `dataclasses.replace` does it."""
 
         def __init_subclass__(
             cls,
@@ -132,11 +195,18 @@ class PyTreeNode(Node):
     else:
 
         def __init_subclass__(cls, **keywords: Any) -> None:
-            # A hook of the user's may pass options on (`super().__init_subclass__(kw_only=True)`).
-            late = {key: keywords.pop(key) for key in FlaxDialect.options if key in keywords}
-            if late:
-                type.__setattr__(cls, "__late_options__", late)
+            if isinstance(cls, StructMeta):
+                # A `Struct` that inherits from a node stays one: JAX keeps the first registration of a class.
+                return super().__init_subclass__(**keywords)
+            options = {key: keywords.pop(key) for key in _OPTIONS.intersection(keywords)}
             super().__init_subclass__(**keywords)
+            if options.get("slots"):
+                raise DefinitionError(
+                    cls.__name__,
+                    "slots=True needs a new class, which a base class cannot make",
+                    "write @struct.dataclass(slots=True) instead of inheriting from PyTreeNode",
+                )
+            dataclass(cls, **options)
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             if type(self) is PyTreeNode:
@@ -144,77 +214,236 @@ class PyTreeNode(Node):
             super().__init__(*args, **kwargs)
 
 
-ROOTS.add(PyTreeNode)
-for _root in (Node, PyTreeNode):
-    # Classes with `match_args=False` must not find one here.
-    type.__delattr__(_root, "__match_args__")
-ALWAYS_DECORATED.append(PyTreeNode)
+def _refuse_unfit(cls: type[Any]) -> None:
+    name, parameters = cls.__name__, class_dict(cls).get("__dataclass_params__")
+    if isinstance(cls, StructMeta):
+        raise DefinitionError(name, "is a Struct already", "drop the decorator; options are class keywords")
+    if issubclass(cls, enum.Enum):
+        raise DefinitionError(name, "is an Enum, whose members are constants", "drop the decorator: it can be static")
+    if issubclass(cls, tuple):
+        raise DefinitionError(name, "is a tuple, which JAX knows already", "drop the decorator, or NamedTuple")
+    if parameters is not None and parameters.frozen:
+        raise DefinitionError(name, "is a frozen dataclass already", "drop dataclasses.dataclass, or this decorator")
 
 
-@overload
-def dataclass(clz: _C, /) -> _C: ...
-@overload
-def dataclass(
-    clz: None = None,
-    /,
-    *,
-    init: bool = True,
-    repr: bool = True,
-    eq: bool = True,
-    order: bool = False,
-    unsafe_hash: bool = False,
-    frozen: bool = True,
-    match_args: bool = True,
-    kw_only: bool = False,
-    slots: bool = False,
-    weakref_slot: bool = False,
-) -> Callable[[_C], _C]: ...
-@dataclass_transform(frozen_default=True, field_specifiers=(field, dataclasses.field))
-def dataclass(clz: Any = None, **options: Any) -> Any:
-    """The class as a frozen dataclass and a pytree node; with options only, a decorator that makes it one.
+def _standard_dataclass(cls: type[Any], names: Iterable[str], options: dict[str, Any]) -> Any:
+    """The class as a dataclass of the standard library, arrays among its defaults included.
 
-    A class without a struct among its bases is made anew, as `dataclasses.dataclass(slots=True)` does it. A class that
-    is decorated already is returned as it is. A subclass of a `dict`, of another class with a C layout, or of one with
-    slots, becomes a dataclass and a pytree node as with flax, but no struct.
+    The standard library takes what has no hash for mutable. So it is shown a stand-in for each array, and what it has
+    made is given the array afterwards.
 
     Args:
-        clz: the class to decorate.
-        **options: those of `dataclasses.dataclass`; `frozen` is True by default.
-
-    Raises:
-        DefinitionError: the class cannot become a struct; the message says why and what to do.
-
-    Example:
-        >>> import jax
-        >>> from structkit import struct
-        >>> @struct.dataclass
-        ... class State:
-        ...     position: float
-        ...     steps: int = struct.field(pytree_node=False, default=0)
-        >>> jax.tree.map(lambda leaf: leaf + 1, State(1.0))
-        State(position=2.0, steps=0)
+        cls: the class, still plain.
+        names: the names that its body annotates.
+        options: those of `dataclasses.dataclass`.
     """
-    unknown = next((key for key in options if key not in FlaxDialect.options), None)
-    if unknown is not None:
-        raise TypeError(f"dataclass() got an unexpected keyword argument {unknown!r}")
-    if clz is None:
-        return functools.partial(dataclass, **options)
-    if not isinstance(clz, type):
-        raise TypeError(f"dataclass() decorates a class, not {type(clz).__name__}")
-    if MARKER in clz.__dict__:
-        return clz
-    if isinstance(clz, NodeMeta):
-        return _decorated(clz, options)
-    if isinstance(clz, StructMeta):
-        raise DefinitionError(clz.__name__, "is a Struct already", "drop the decorator; options are class keywords")
-    return remade(clz, options)
+    stand_ins: list[_StandIn] = []
+    for name in names:
+        value = getattr(cls, name, MISSING)
+        declared = isinstance(value, dataclasses.Field)
+        default: Any = value.default if declared else value
+        if isinstance(default, jax.Array | np.ndarray) and type(default).__hash__ is None:
+            stand_ins.append(_StandIn(default))
+            if declared:
+                value.default = stand_ins[-1]
+            else:
+                setattr(cls, name, stand_ins[-1])
+    written = class_dict(cls).get("__init__")
+    made: Any = dataclasses.dataclass(**options)(cls)
+    if not stand_ins:
+        return made
+    for f in made.__dataclass_fields__.values():
+        f.default = _real(f.default)
+    for name, value in [*class_dict(made).items()]:
+        if isinstance(value, _StandIn):
+            setattr(made, name, value.array)
+    init: Any = class_dict(made).get("__init__")
+    if init is not written:
+        init.__defaults__ = init.__defaults__ and tuple(map(_real, init.__defaults__))
+        init.__kwdefaults__ = {name: _real(value) for name, value in (init.__kwdefaults__ or {}).items()}
+        for cell in init.__closure__ or ():
+            # Defaults of fields that `__init__` does not take.
+            cell.cell_contents = _real(cell.cell_contents)
+    return made
 
 
-def _decorated(cls: Any, options: dict[str, Any]) -> Any:
-    """The same class, planned again: its class statement made it a node already, without the decorator's options."""
-    namespace = {**cls.__dict__[BODY], MARKER: True}
-    check_options(cls.__name__, options, namespace)
-    plan_again(cls, namespace, options)
-    type.__setattr__(cls, MARKER, True)
-    type.__delattr__(cls, BODY)
-    return cls
+class _StandIn:
+    def __init__(self, array: Any):
+        self.array = array
+
+
+def _real(value: Any) -> Any:
+    return value.array if isinstance(value, _StandIn) else value
+
+
+def _adopted(cls: type[Any], f: Any, annotated: bool) -> Field:
+    """What a field of the standard library says, as a `Field`; `annotated` with `Static[...]`, it is static."""
+    made = adopt(f)
+    if made.converter is not None or callable(f.metadata.get("converter")):
+        raise DefinitionError(
+            cls.__name__, f"field {f.name!r} has a converter, which a dataclass does not call", "inherit from Struct"
+        )
+    if annotated and made.explicit_static is None:
+        # Where subclasses, and other libraries, find it.
+        f.metadata = types.MappingProxyType({**f.metadata, "pytree_node": False})
+        made = adopt(f)
+    return made.named(f.name, f.type, is_initvar=False)
+
+
+def _descriptors(cls: type[Any], names: Iterable[str]) -> tuple[str, ...]:
+    """The fields whose values are not in the object's `__dict__`: slots, and defaults that are descriptors."""
+    bodies = [class_dict(base) for base in class_mro(cls)]
+    found = {name: next((body[name] for body in bodies if name in body), None) for name in names}
+    return tuple([name for name, value in found.items() if hasattr(type(value), "__set__")])
+
+
+_TITLE = "<structkit.struct "
+_count = itertools.count(1)
+
+_TEMPLATE = """\
+def flatten(self):
+    return {children}, {aux}
+
+
+def flatten_with_keys(self):
+    return {pairs}, {aux}
+
+
+def unflatten(aux, children):
+    {unflatten}
+    return self
+
+
+def __eq__(self, other):
+    if self.__class__ is not other.__class__:
+        return NotImplemented
+    return equal_values({mine}, {others})
+
+
+def replace(self, /, **changes):
+    return type(self)(**{{{arguments}**changes}})
+"""
+
+
+def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) -> tuple[dict[str, Any], DataclassNode]:
+    """The functions that are written for a class, in one piece of source, and its record.
+
+    Args:
+        cls: a dataclass.
+        fields: its fields by name.
+        descriptors: the names of those that are kept in slots or by descriptors.
+    """
+    data = [name for name, f in fields.items() if not f.static]
+    statics = [name for name, f in fields.items() if f.static]
+    compared = [name for name, f in fields.items() if f.compare]
+    source = _TEMPLATE.format(
+        children=_tuple("self.{0}", data),
+        aux=_tuple("self.{0}", statics),
+        pairs=_tuple("(key_{0}, self.{0})", data),
+        unflatten="\n    ".join(_unflatten(cls, fields, data, statics, descriptors)),
+        mine=_tuple("self.{0}", compared),
+        others=_tuple("other.{0}", compared),
+        arguments="".join([f"{name!r}: self.{name}, " for name, f in fields.items() if f.init]),
+    )
+    filename = f"{_TITLE}{cls.__module__}.{cls.__qualname__} {next(_count)}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    news = [class_dict(base).get("__new__") for base in class_mro(cls)]
+    scope: dict[str, Any] = {
+        "__name__": cls.__module__,
+        "cls": cls,
+        "new": next(new for new in news if isinstance(new, types.BuiltinFunctionType)),
+        "set_field": object.__setattr__,
+        "equal_values": equal_values,
+        **{f"key_{name}": GetAttrKey(name) for name in data},
+    }
+    exec(compile(source, filename, "exec"), scope)
+    for name in ("__eq__", "replace"):
+        # Without the class in their globals: where it is carried by value, it must not be met again inside itself.
+        names = {key: scope[key] for key in ("__name__", "equal_values")}
+        scope[name] = types.FunctionType(scope[name].__code__, names)
+        scope[name].__qualname__ = f"{cls.__qualname__}.{name}"
+    scope["replace"].__doc__ = _replace.__doc__
+    return scope, DataclassNode(cls, fields, scope, (_remade, (lambda: cls, fields, descriptors)))
+
+
+def _unflatten(
+    cls: Any, fields: dict[str, Field], data: list[str], statics: list[str], descriptors: tuple[str, ...]
+) -> list[str]:
+    """The lines of `unflatten` that make an object of `children` and `aux`."""
+    halves = ((data, "children"), (statics, "aux"))
+    values = [f"{_tuple('values[{0!r}]', names)} = {half}" for names, half in halves if names]
+    if issubclass(cls, _CONTAINERS):
+        # What it holds besides its fields only the constructor knows: the outputs of transformers' models are such.
+        later = [name for name, f in fields.items() if not f.init]
+        values += [f"{name}_later = values.pop({name!r})" for name in later]
+        set_later = [f"set_field(self, {name!r}, {name}_later)" for name in later]
+        return ["values = {}", *values, "self = cls(**values)", *set_later]
+    place = "self.__dict__" if cls.__dictoffset__ else "{}"
+    slots = [f"set_field(self, {name!r}, values.pop({name!r}))" for name in descriptors]
+    return ["self = new(cls)", f"values = {place}", *values, *slots]
+
+
+_CONTAINERS = (dict, list, set, bytearray)
+
+
+def _tuple(form: str, names: list[str]) -> str:
+    items = [form.format(name) for name in names]
+    return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
+
+
+def _remade(given: Callable[[], Any], fields: dict[str, Field], descriptors: tuple[str, ...]) -> Any:
+    """The record of a class that was carried by value, and is now registered here.
+
+    `given` gives the class; with dill not before it is made, with all that its body holds.
+    """
+    cls = given()
+    if not isinstance(cls, type):
+        return _Awaited(fields, descriptors)
+    _, node = _generate(cls, fields, descriptors)
+    register_dataclass_node(node, late=False)
+    return node
+
+
+class _Awaited:
+    """Stands for the record in a class body that dill has unpickled, until Python tells it the class."""
+
+    def __init__(self, *arguments: Any):
+        self.arguments = arguments
+
+    def __set_name__(self, owner: Any, name: str) -> None:
+        setattr(owner, name, _remade(lambda: owner, *self.arguments))
+
+
+def _replace(self: Any, /, **changes: Any) -> Any:
+    """A copy with some fields changed, made by the constructor, as `dataclasses.replace` does it."""
+    return dataclasses.replace(self, **changes)
+
+
+_replace.__name__ = _replace.__qualname__ = "replace"
+
+
+def _wants_replace(cls: type[Any]) -> bool:
+    """Whether the class needs a `replace` of ours: no field has the name, and no user's class has a method of it."""
+    owner = next((base for base in class_mro(cls) if "replace" in class_dict(base)), None)
+    if owner is None or owner is cls:
+        return owner is None and "replace" not in class_dict(cls)["__dataclass_fields__"]
+    found = class_dict(owner)["replace"]
+    generated = isinstance(found, types.FunctionType) and found.__code__.co_filename.startswith((_TITLE, __file__))
+    return generated or isinstance(found, types.MethodDescriptorType) or _is_foreign_dataclass(owner)
+
+
+def _is_foreign_dataclass(cls: type[Any]) -> bool:
+    return "__dataclass_fields__" in class_dict(cls) and _MARKER not in class_dict(cls)
+
+
+def _takes_dicts(standard: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """The `__setstate__` of a frozen dataclass with slots, for pickles with the fields by name, too (up to 0.1.0)."""
+
+    @functools.wraps(standard)
+    def __setstate__(self: Any, state: Any) -> None:
+        if not isinstance(state, dict):
+            return standard(self, state)
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    return __setstate__

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import enum
 import functools
 import gc
 import os
@@ -11,14 +12,14 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import InitVar
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 import structkit
-from structkit import Static, Struct, derived, static
+from structkit import Static, Struct, derived, field, static
 
 T = TypeVar("T")
 ROOT = Path(structkit.__file__).parents[1]
@@ -165,3 +166,129 @@ def run_python(source: str, *flags: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+# A: defining and constructing
+
+
+class Drafted(Struct):
+    """A field of every kind that a generated `__init__` has to do with."""
+
+    x: int = field(default=1, converter=int)
+    n: Static[int] = field(default=1, converter=int)
+    y: int = derived()
+    s: InitVar[int] = 2
+    w: list = field(default_factory=list, kw_only=True)
+
+    def __post_init__(self, s):
+        self.y = s
+
+
+def names(cls: Any) -> list[str]:
+    return [f.name for f in structkit.fields(cls)]
+
+
+def static_names(cls: Any) -> list[str]:
+    return [f.name for f in structkit.fields(cls) if f.static]
+
+
+# C: trees, transformations and changed copies
+
+
+class Loud(Struct):
+    """Each hook of a generated constructor leaves a mark when it runs."""
+
+    x: Any = field(converter=lambda value: Loud.mark("converter", value))
+    y: Any = field(default_factory=lambda: Loud.mark("factory", 0), kw_only=True)
+    twice: Any = derived()
+    label: str = static(default="a", converter=lambda value: Loud.mark("static converter", value))
+
+    marks: ClassVar[list[str]] = []
+
+    @staticmethod
+    def mark(what: str, value: Any = None) -> Any:
+        Loud.marks.append(what)
+        return value
+
+    def __post_init__(self):
+        Loud.mark("post_init")
+        self.twice = 2 * self.x
+
+    def __check_init__(self):
+        Loud.mark("check")
+        if self.x < 0:
+            raise ValueError("x must not be negative")
+
+
+class LoudCustom(Struct):
+    """Each hook of a class with a custom constructor leaves a mark when it runs."""
+
+    x: Any = field(converter=lambda value: LoudCustom.mark("converter", value))
+    y: Any
+    n: int = static(default=1)
+
+    marks: ClassVar[list[str]] = []
+
+    @staticmethod
+    def mark(what: str, value: Any = None) -> Any:
+        LoudCustom.marks.append(what)
+        return value
+
+    def __new__(cls, *args, **kwargs):
+        LoudCustom.mark("new")
+        return super().__new__(cls)
+
+    def __init__(self, both):
+        LoudCustom.mark("init")
+        self.x = self.y = both
+
+    def __setattr__(self, name, value):
+        LoudCustom.mark("setattr")
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name):
+        LoudCustom.mark("getattr")
+        raise AttributeError(name)
+
+    def __check_init__(self):
+        LoudCustom.mark("check")
+        if self.y < 0:
+            raise ValueError("y must not be negative")
+
+
+def key_paths(tree: Any) -> list[str]:
+    return [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+# B: frozen, statics and values
+
+
+class Skipping(Struct):
+    x: Any
+    note: Any = field(default="", compare=False)
+    tag: Any = static(default="", compare=False)
+
+
+class Coordinates(NamedTuple):
+    x: Any
+    y: Any
+
+
+@jax.tree_util.register_pytree_node_class
+class Ring:
+    """A pytree node of no library, compared by identity."""
+
+    def __init__(self, x, size):
+        self.x, self.size = x, size
+
+    def tree_flatten(self):
+        return (self.x,), self.size
+
+    @classmethod
+    def tree_unflatten(cls, size, children):
+        return cls(*children, size)
+
+
+class Level(enum.IntEnum):
+    ONE = 1
+    TWO = 2

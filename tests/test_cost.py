@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-import structkit
-from structkit import Struct, _pytree, static
+from structkit import Struct, static
 
 FEW, MANY = 3, 200
+# What JAX is given for one node: the children, and what it keeps in the treedef.
+flat = jax.tree_util.default_registry.flatten_one_level
 
 
 def wide(size: int) -> type[Any]:
@@ -43,6 +44,22 @@ def calls(function: Any, *arguments: Any, **keywords: Any) -> int:
         sys.setprofile(previous)
     # The call of `sys.setprofile` that ends the count.
     return count - 1
+
+
+def frames(function: Any, *arguments: Any) -> list[Any]:
+    """The code of each Python function that runs in a call, that of `function` itself included."""
+    codes: list[Any] = []
+
+    def tracer(frame: Any, event: str, argument: Any) -> None:
+        codes.append(frame.f_code)
+
+    previous = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        function(*arguments)
+    finally:
+        sys.settrace(previous)
+    return codes
 
 
 def blocks(make: Any, count: int = 3000) -> float:
@@ -125,46 +142,35 @@ def test_an_assignment_in_a_constructor_runs_at_most_three_frames():
             for _ in range(count):
                 self.a = 1
 
-    frames: list[str] = []
-
-    def tracer(frame: Any, event: str, argument: Any) -> None:
-        frames.append(frame.f_code.co_name)
-
-    def cost(count: int) -> int:
-        frames.clear()
-        previous = sys.gettrace()
-        sys.settrace(tracer)
-        try:
-            Custom(count)
-        finally:
-            sys.settrace(previous)
-        return len(frames)
-
-    assert cost(20) - cost(10) <= 3 * 10
+    few, many = (len(frames(Custom, count)) for count in (10, 20))
+    assert many - few <= 3 * 10
 
 
 def test_flattening_gives_what_the_struct_holds_and_allocates_nothing():
     x = filled(MANY)
-    assert _pytree.flatten(x) is _pytree.flatten(x)
+    assert flat(x)[0] is flat(x)[0]
+    assert flat(x)[1] is flat(x)[1]
     before = sys.getallocatedblocks()
     for _ in range(1000):
-        _pytree.flatten(x)
+        flat(x)
     assert sys.getallocatedblocks() - before < 100
 
 
-def test_unflattening_keeps_the_tuple_of_children_and_the_statics_that_jax_gives():
+def test_unflattening_keeps_the_statics_that_jax_gives():
     class Named(Struct):
         x: Any
         name: str = static(default="n")
 
-    children, statics = (1,), _pytree.flatten(Named(1))[1]
-    made = _pytree.make_unflatten(Named)(statics, children)
-    assert _pytree.flatten(made)[0] is children
-    assert _pytree.flatten(made)[1] is statics
+    x = Named(1)
+    leaves, treedef = jax.tree.flatten(x)
+    assert flat(treedef.unflatten(leaves))[1] is flat(x)[1]
 
 
 def test_all_classes_share_the_code_of_unflatten():
-    codes = {_pytree.make_unflatten(cls).__code__ for cls in CLASSES.values()}
+    codes = set()
+    for cls, size in ((CLASSES[FEW], FEW), (CLASSES[MANY], MANY)):
+        leaves, treedef = jax.tree.flatten(cls(*range(size)))
+        codes.update(frames(treedef.unflatten, leaves))
     assert len(codes) == 1
 
 
@@ -183,6 +189,8 @@ def test_an_object_takes_three_blocks_of_memory_however_many_fields_it_has():
     for size in (1, FEW, MANY):
         values = tuple(range(size))
         assert round(blocks(lambda size=size, values=values: CLASSES[size](*values)), 1) == 3
+        leaves, treedef = jax.tree.flatten(CLASSES[size](*values))
+        assert round(blocks(lambda leaves=leaves, treedef=treedef: treedef.unflatten(leaves)), 1) == 3
 
 
 def test_an_object_has_no_dict_of_its_own():
@@ -250,7 +258,7 @@ def test_replacing_data_leaves_the_statics_alone():
     Watched.compared = Watched.hashed = 0
     changed = model.replace(weight=2)
     assert (Watched.compared, Watched.hashed) == (0, 0)
-    assert _pytree.flatten(changed)[1] is _pytree.flatten(model)[1]
+    assert flat(changed)[1] is flat(model)[1]
 
 
 def test_a_class_leaves_one_source_behind():
@@ -259,24 +267,3 @@ def test_a_class_leaves_one_source_behind():
     namespace = {"__annotations__": {"left": Any, "right": Any}, "__qualname__": "Fresh", "__module__": __name__}
     type(Struct)("Fresh", (Struct,), namespace)
     assert set(linecache.cache) - before == {f"<structkit: {__name__}.Fresh.__init__>"}
-
-
-@pytest.fixture
-def peers():
-    return pytest.importorskip("benchmarks.peers")
-
-
-def test_the_benchmark_names_a_missing_peer_and_goes_on_with_the_others(peers, monkeypatch):
-    monkeypatch.setitem(sys.modules, "chex", None)
-    workshop = peers.Workshop()
-    assert "chex" in workshop.missing
-    assert {"structkit", "stdlib dataclass", "raw tuples", "plain slots"} <= set(workshop.peers)
-
-
-def test_the_benchmark_gives_every_peer_the_same_tree(peers):
-    workshop = peers.Workshop()
-    assert workshop.versions["structkit"] == structkit.__version__
-    for peer in workshop.peers.values():
-        for shape in (peers.Shape.of(3), peers.Shape.of(3, 2)):
-            if peer.is_pytree and peer.supports(shape):
-                assert jax.tree.leaves(workshop.make(peer, shape, [1.0, 2.0, 3.0])) == [1.0, 2.0, 3.0]

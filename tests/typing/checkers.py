@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 STUBS = ROOT / "typings"
+PACKAGE = ROOT / "structkit"
 CHECKERS = ("mypy", "pyright", "basedpyright", "pyrefly", "ty")
 TARGETS = ("3.11", "3.13")
 
@@ -123,12 +124,15 @@ def _mypy(target: str, files: Sequence[Path], folder: Path, strict: bool) -> lis
     ]
 
 
-def _pyright_like(checker: str, strict_mode: str, mode: str) -> _Runner:
+def _pyright_like(checker: str, mode: str, strict_programs: bool = False) -> _Runner:
     def run(target: str, files: Sequence[Path], folder: Path, strict: bool) -> list[Report]:
+        programs = strict and strict_programs
         settings = {
             "include": [os.path.relpath(file, folder) for file in files],
             "stubPath": os.path.relpath(STUBS, folder) if strict else "none",
-            "typeCheckingMode": strict_mode if strict else mode,
+            "typeCheckingMode": mode,
+            # What user code sees has to be right in strict mode; structkit's own modules work on values of any type.
+            "strict": [os.path.relpath(file, folder) for file in files if programs and PACKAGE not in file.parents],
             "pythonVersion": target,
             # The modules of structkit share their private names.
             "reportPrivateUsage": False,
@@ -184,10 +188,10 @@ def _begin(location: dict[str, Any]) -> int:
 
 _RUNNERS: dict[str, _Runner] = {
     "mypy": _mypy,
-    # Strict, so that a user of strict mode gets no false alarm either.
-    "pyright": _pyright_like("pyright", "strict", "standard"),
+    # Programs are strict, so that a user of strict mode gets no false alarm either.
+    "pyright": _pyright_like("pyright", "standard", strict_programs=True),
     # The mode that basedpyright has when nothing is configured; its warnings are not counted.
-    "basedpyright": _pyright_like("basedpyright", "recommended", "recommended"),
+    "basedpyright": _pyright_like("basedpyright", "recommended"),
     "pyrefly": _pyrefly,
     "ty": _ty,
 }

@@ -1,0 +1,193 @@
+"""Bridges over the versions of Python and JAX: every `sys.version_info` and private name is here, and only here."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import pprint
+import sys
+import typing
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import typing_extensions
+
+ProtocolMeta: Any = type(typing_extensions.Protocol)
+"""The metaclass of `Protocol`: `StructMeta` derives from it, and `class A(Struct, SomeProtocol)` has no conflict."""
+
+
+@dataclasses.dataclass(init=False, repr=False, eq=False)
+class _Probe:
+    field: int
+    initvar: dataclasses.InitVar[int]
+
+
+# `dataclasses.fields` and `dataclasses.replace` tell fields from pseudo-fields by the identity of these markers.
+# A probe finds them without naming the private constants.
+_PROBE_FIELDS: dict[str, Any] = vars(_Probe)["__dataclass_fields__"]
+FIELD_MARKER: Any = _PROBE_FIELDS["field"]._field_type
+INITVAR_MARKER: Any = _PROBE_FIELDS["initvar"]._field_type
+
+PROTOCOL_INITS: tuple[Any, ...] = tuple(
+    vars(protocol)["__init__"]
+    for protocol in (typing.SupportsInt, typing_extensions.SupportsIndex, typing_extensions.SupportsInt)
+    if "__init__" in vars(protocol)
+)
+"""The `__init__` that typing puts into protocol classes: no user code."""
+
+FIELD_HAS_DOC = sys.version_info >= (3, 14)
+"""Whether `dataclasses.Field` takes `doc`."""
+
+LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
+"""Whether annotations are evaluated when they are asked for."""
+
+if sys.version_info >= (3, 12):
+    GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType, typing.TypeAliasType)
+else:
+    GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType,)
+
+if TYPE_CHECKING:
+    from typing import ParamSpec, Protocol, Self, TypeVar, overload
+
+    _P = ParamSpec("_P")
+    _R_co = TypeVar("_R_co", covariant=True)
+    _T = TypeVar("_T")
+
+    class _SupportsReplace(Protocol[_P, _R_co]):
+        def __replace__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
+
+    class _UncheckedReplace(Protocol[_R_co]):
+        def __call__(self, /, **changes: Any) -> _R_co: ...
+
+    class ReplaceDescriptor:
+        """`replace` with the keywords of `__replace__`, which most checkers make for dataclasses on 3.13 and later.
+
+        For older targets the names and types of changes stay unchecked, but the result is known.
+        """
+
+        @overload
+        def __get__(self, obj: None, owner: type[Any], /) -> Self: ...
+        @overload
+        def __get__(self, obj: _SupportsReplace[_P, Any], owner: type[_T], /) -> Callable[_P, _T]: ...
+        @overload
+        def __get__(self, obj: object, owner: type[_T], /) -> _UncheckedReplace[_T]: ...
+        def __get__(self, obj: Any, owner: type[Any], /) -> Any: ...
+
+    # JAX leaves the type of key path entries open; in these signatures it is `Any`.
+    def keystr(keys: tuple[Any, ...]) -> str: ...
+    def register_pytree_with_keys(
+        cls: type[Any], flatten_with_keys: Any, unflatten: Any, flatten: Any = None
+    ) -> None: ...
+    def tree_flatten_with_path(
+        tree: Any, is_leaf: Callable[[Any], bool] | None = None
+    ) -> tuple[list[tuple[tuple[Any, ...], Any]], Any]: ...
+
+else:
+    from jax.tree_util import (
+        keystr as keystr,
+        register_pytree_with_keys as register_pytree_with_keys,
+        tree_flatten_with_path as tree_flatten_with_path,
+    )
+
+
+def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:
+    """Have `pprint` call `printer` for objects with this `__repr__` that are too long for a line, where it can."""
+    dispatch = getattr(pprint.PrettyPrinter, "_dispatch", None)
+    if isinstance(dispatch, dict):
+        dispatch[repr_] = printer
+
+
+def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
+    """Give `function` annotations that are computed when they are asked for; only where `LAZY_ANNOTATIONS`."""
+
+    def __annotate__(format: Any, /) -> dict[str, Any]:
+        if format.name == "VALUE_WITH_FAKE_GLOBALS":
+            # Python asks so only for functions that it has compiled itself.
+            raise NotImplementedError(format)
+        return compute(format)
+
+    function.__annotate__ = __annotate__
+
+
+if sys.version_info >= (3, 14):
+    import annotationlib
+
+    def lazy_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
+        """The annotations of a class body: values where they resolve, forward references where not.
+
+        Args:
+            namespace: what the class body left behind, as a metaclass's `__new__` receives it.
+        """
+        annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
+        if annotate is None:
+            return {}
+        try:
+            return annotationlib.call_annotate_function(annotate, annotationlib.Format.VALUE)
+        except Exception:
+            # A name that is not defined yet, an attribute of a module that is half imported: as in dataclasses.
+            return annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF)
+
+    def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
+        """The annotations of a class body as they were written.
+
+        Args:
+            namespace: what the class body left behind.
+        """
+        annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
+        return {} if annotate is None else annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING)
+
+    def alias_value(alias: Any) -> Any:
+        """What a `type` statement stands for, with forward references for names that do not exist yet.
+
+        Args:
+            alias: a `TypeAliasType`.
+        """
+        try:
+            return alias.__value__
+        except NameError:
+            return annotationlib.call_evaluate_function(alias.evaluate_value, annotationlib.Format.FORWARDREF)
+
+    def class_annotations(cls: type, format: Any) -> dict[str, Any]:
+        """The annotations that `cls` itself declares, in the given `annotationlib.Format`."""
+        return annotationlib.get_annotations(cls, format=format)
+
+    def signature(function: Any) -> inspect.Signature:
+        """The signature, with forward references where an annotation does not resolve."""
+        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+
+else:
+
+    def lazy_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
+        """Nothing: before Python 3.14 the annotations of a class body are not lazy.
+
+        Args:
+            namespace: what the class body left behind.
+        """
+        return {}
+
+    def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
+        """Nothing: before Python 3.14 a class body has no lazy annotations.
+
+        Args:
+            namespace: what the class body left behind.
+        """
+        return {}
+
+    def alias_value(alias: Any) -> Any:
+        """What a `type` statement stands for.
+
+        Args:
+            alias: a `TypeAliasType`.
+
+        Raises:
+            NameError: a name in it does not exist yet.
+        """
+        return alias.__value__
+
+    def class_annotations(cls: type, format: Any) -> dict[str, Any]:
+        """The annotations that `cls` itself declares."""
+        return dict(vars(cls).get("__annotations__", {}))
+
+    def signature(function: Any) -> inspect.Signature:
+        """The signature, with annotations as they were written."""
+        return inspect.signature(function)

@@ -1,0 +1,308 @@
+"""How the attributes of a struct are read and guarded: the fields' properties, `vars(x)`, cached properties."""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import threading
+import types
+from collections.abc import Callable
+from typing import Any
+
+from structkit._core.flat import Draft, Flat, field_values
+from structkit._core.lifecycle import Open, assign, is_bare
+from structkit._core.plan import ClassPlan, class_dict, class_mro
+from structkit.errors import FrozenInstanceError, UnknownAttributeError, UnsetFieldError
+
+
+def guarded_setattr(self: Any, name: str, value: Any) -> None:
+    """Assign a field under construction or in a mutable struct; refuse everything else, with the cure.
+
+    Raises:
+        FrozenInstanceError: the object is finished.
+        UnknownAttributeError: the name is no field.
+    """
+    plan: ClassPlan = self.__struct__
+    try:
+        children = self.__flat__[0]
+        if type(children) is Draft or type(children) is list:
+            children[plan.direct[name]] = value
+            return None
+    except (AttributeError, KeyError):
+        # A bare object, or not a field that takes any value as it is.
+        pass
+    return _assign_with_care(self, plan, name, value)
+
+
+def _assign_with_care(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
+    children = getattr(self, "__flat__", (None,))[0]
+    # Not into an object that is filled from outside, for which only `object.__setattr__` will do.
+    writable = not plan.frozen or (isinstance(children, list) and type(children) is not Open)
+    if name in plan.fields:
+        if not writable:
+            raise FrozenInstanceError(plan.name, name)
+        return assign(self, name, value)
+    if not writable:
+        raise FrozenInstanceError(plan.name, name, known=False)
+    if not hasattr(_class_attribute(type(self), name), "__set__") or name in Flat.__slots__:
+        raise UnknownAttributeError(plan.name, name, plan.fields)
+    object.__setattr__(self, name, value)
+
+
+def guarded_delattr(self: Any, name: str) -> None:
+    """Refuse to delete an attribute.
+
+    Raises:
+        FrozenInstanceError: always.
+    """
+    plan: ClassPlan = self.__struct__
+    raise FrozenInstanceError(plan.name, name, "delete", known=name in plan.fields)
+
+
+def guard_getattr(getattr_: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """A user's `__getattr__`, kept away from the slots: `return getattr(self.inner, name)` must not recurse."""
+
+    @functools.wraps(getattr_)
+    def __getattr__(self: Any, name: str) -> Any:
+        if name in Flat.__slots__:
+            raise AttributeError(name)
+        return getattr_(self, name)
+
+    return __getattr__
+
+
+def function_name(self: Any) -> str:
+    """The `__name__` of a struct that can be called: that of its class.
+
+    Raises:
+        AttributeError: it cannot be called.
+    """
+    if not self.__struct__.callable:
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute '__name__'")
+    return type(self).__name__
+
+
+def _class_attribute(cls: Any, name: str) -> Any:
+    return next((class_dict(base)[name] for base in class_mro(cls) if name in class_dict(base)), None)
+
+
+def field_properties(plan: ClassPlan, qualname: str) -> dict[str, property]:
+    """The properties that read and guard the fields of a class."""
+    return {
+        name: _property(name, _getter(f"{qualname}.{name}", name, f.static, plan.index[name]), f.doc)
+        for name, f in plan.fields.items()
+    }
+
+
+def _property(name: str, getter: Callable[[Any], Any], doc: str | None) -> property:
+    # Partials, not closures: fewer objects for the garbage collector, which class creation wakes often.
+    return property(getter, functools.partial(_assign, name), functools.partial(_delete, name), doc)
+
+
+def _assign(name: str, self: Any, value: Any) -> None:
+    assign(self, name, value)
+
+
+def _delete(name: str, self: Any) -> None:
+    guarded_delattr(self, name)
+
+
+# The place is a constant of the getter, so it holds for objects of its own class. A subclass has getters of its own;
+# for `super().x`, which reads through the one of the base, see `correct_getters`.
+def _getter(qualname: str, name: str, static: bool, i: int) -> Callable[[Any], Any]:
+    template = _getters.get((static, i)) or _getter_code(static, i)
+    # A code object of its own gives the getters of each class inline caches of their own.
+    return types.FunctionType(template.replace(co_name=name, co_qualname=qualname), _GETTER_GLOBALS, name)
+
+
+def _getter_code(static: bool, i: int) -> types.CodeType:
+    half = int(static)
+    source = (
+        "def getter(self):\n"
+        "    try:\n"
+        f"        return self.__flat__[{half}][{i}]\n"
+        "    except AttributeError as error:\n"
+        f"        raise unset(self, {half}, {i}, error) from None\n"
+    )
+    filename = f"<structkit: getter of {('child', 'static')[half]} {i}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    scope: dict[str, Any] = {}
+    exec(compile(source, filename, "exec"), scope)
+    code: types.CodeType = scope["getter"].__code__
+    return _getters.setdefault((static, i), code)
+
+
+# (static, index) -> code. Compiled once for all classes, since only the place tells one getter from another.
+_getters: dict[tuple[bool, int], types.CodeType] = {}
+
+
+def _unset(self: Any, half: int, i: int, error: AttributeError) -> AttributeError:
+    # Without an UnsetFieldError from a draft, the object is bare: `cls.__new__(cls)` made it.
+    if isinstance(error, UnsetFieldError):
+        return error
+    plan: ClassPlan = self.__struct__
+    return UnsetFieldError(plan.name, (plan.static_names[i - 1] if half else plan.data_names[i]))
+
+
+_GETTER_GLOBALS = {"unset": _unset, "AttributeError": AttributeError}
+
+
+def correct_getters(plan: ClassPlan) -> None:
+    """Mend the getters of bases whose layout differs from the class's: `super().x` reads through the base's property.
+
+    Only multiple inheritance, or a field that turns static, moves a field to another place. From then on the base
+    looks the place up, which is slower than the constant index that it had.
+    """
+    for base in plan.mro:
+        base_plan: ClassPlan | None = class_dict(base).get("__struct__")
+        if base_plan is None:
+            continue
+        moved = _moved(base_plan, plan)
+        for name in moved:
+            getter = _searching_getter(f"{base.__qualname__}.{name}", name)
+            type.__setattr__(base, name, _property(name, getter, base_plan.fields[name].doc))
+        if not moved and not plan.new_bases:
+            # The one parent has the same layout, and has mended its own bases.
+            return
+
+
+def _moved(base: ClassPlan, plan: ClassPlan) -> list[str]:
+    """The fields of a base that a class keeps in another place."""
+    if base.static_names == plan.static_names and base.data_names == plan.data_names[: len(base.data_names)]:
+        return []
+    places = {name: (f.static, plan.index[name]) for name, f in plan.fields.items()}
+    return [name for name, f in base.fields.items() if places[name] != (f.static, base.index[name])]
+
+
+def _searching_getter(qualname: str, name: str) -> Callable[[Any], Any]:
+    def getter(self: Any) -> Any:
+        plan: ClassPlan = self.__struct__
+        half, i = int(plan.fields[name].static), plan.index[name]
+        try:
+            return self.__flat__[half][i]
+        except AttributeError as error:
+            raise _unset(self, half, i, error) from None
+
+    getter.__name__, getter.__qualname__ = name, qualname
+    return getter
+
+
+# Captured, so that a class attribute of a user's with the slot's name is no part of it.
+_cached: Callable[[Any], dict[Any, Any]] = vars(Flat)["__cached__"].__get__
+_store_cached: Callable[[Any, Any], None] = vars(Flat)["__cached__"].__set__
+_CACHE_LOCK = threading.Lock()
+
+
+class CachedProperty(functools.cached_property[Any]):
+    """A `functools.cached_property` that keeps its value beside the tree, one for all threads."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        try:
+            cache = _cached(instance)
+        except AttributeError:
+            cache = _new_cache(instance)
+        # By property, not by name: an overriding one may read the overridden one through `super()`.
+        if self not in cache:
+            # Two threads may both compute; the first value stored is the one that all of them return.
+            cache.setdefault(self, self.func(instance))
+        return cache[self]
+
+    def __reduce__(self) -> Any:
+        # Before 3.12 there is a lock in it, which does not pickle by value.
+        return _named_cached_property, (self.func, self.attrname)
+
+
+def _new_cache(instance: Any) -> dict[Any, Any]:
+    with _CACHE_LOCK:
+        try:
+            return _cached(instance)
+        except AttributeError:
+            cache: dict[Any, Any] = {}
+            _store_cached(instance, cache)
+            return cache
+
+
+def _named_cached_property(function: Callable[[Any], Any], name: str) -> CachedProperty:
+    restored = CachedProperty(function)
+    restored.__set_name__(object, name)
+    return restored
+
+
+def own_cached_properties(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, CachedProperty]:
+    """Replacements for the `functools.cached_property` objects that a class would get from its body or a mixin."""
+    found: dict[str, CachedProperty] = {}
+    seen: set[str] = set()
+    for body in (namespace, *map(class_dict, plan.new_bases)):
+        for name, value in body.items():
+            if type(value) is functools.cached_property and name not in seen:
+                found[name] = _named_cached_property(value.func, name)
+            seen.add(name)
+    return found
+
+
+class Vars(dict[str, Any]):
+    """The fields of a struct as `vars` gives them: a new dict each time, so writing to it is writing to the struct.
+
+    Code that writes to `self.__dict__` in a constructor works; elsewhere it fails as an assignment does, where a
+    plain dict would lose the value in silence.
+    """
+
+    __slots__ = ("_struct",)
+
+    def __init__(self, struct: Any):
+        super().__init__(field_values(struct))
+        self._struct = struct
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self._struct.__struct__.fields:
+            # Past a `__setattr__` of the user's, as in any `__dict__`.
+            object.__setattr__(self._struct, name, value)
+        elif not hasattr(_class_attribute(type(self._struct), name), "__get__"):
+            setattr(self._struct, name, value)
+        # Else a property that caches, of a kind that we do not know: it computes its value again.
+
+    def update(self, *others: Any, **values: Any) -> None:
+        for name, value in dict(*others, **values).items():
+            self[name] = value
+
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]  # `|` makes a plain dict, as it should
+        self.update(other)
+        return self
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        if name not in self:
+            self[name] = default
+        return self.get(name, default)
+
+    def __delitem__(self, name: str) -> None:
+        guarded_delattr(self._struct, name)
+
+    def pop(self, name: Any, default: Any = None, /) -> Any:
+        guarded_delattr(self._struct, name)
+
+    def popitem(self) -> Any:
+        guarded_delattr(self._struct, next(iter(self), "__dict__"))
+
+    def clear(self) -> None:
+        self.popitem()
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
+
+
+def set_vars(self: Any, values: dict[str, Any]) -> None:
+    """Fill a bare object, as a package does that sets `__dict__` as a whole (pydantic).
+
+    Raises:
+        FrozenInstanceError: the object is finished.
+        UnknownAttributeError: a name is no field.
+    """
+    plan: ClassPlan = self.__struct__
+    if not is_bare(self) and not isinstance(self.__flat__[0], list):
+        raise FrozenInstanceError(plan.name, "__dict__", known=False)
+    for name, value in values.items():
+        if name not in plan.fields:
+            raise UnknownAttributeError(plan.name, name, plan.fields)
+        object.__setattr__(self, name, value)

@@ -1,0 +1,270 @@
+"""Fields: the object that keeps what is said about one name, and how a class body comes to its fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import keyword
+import types
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from structkit._bridges import FIELD_HAS_DOC, FIELD_MARKER, INITVAR_MARKER
+from structkit._core.annotations import CLASSVAR, INITVAR, KW_ONLY, STATIC, annotation_kinds
+from structkit._core.statics import pack_statics
+from structkit.errors import DefinitionError, MutableDefaultError
+
+MISSING: Any = dataclasses.MISSING
+_SENTINEL: type[Any] = type(MISSING)
+
+
+if TYPE_CHECKING:
+    # What the parameters of `Field` leave open is `Any` here, so the attributes that come from them are known.
+    _StandardField = dataclasses.Field[Any]
+else:
+    _StandardField = dataclasses.Field
+
+
+class Field(_StandardField):
+    """One field of a struct: a `dataclasses.Field`, so that `dataclasses.fields` and friends work.
+
+    Attributes:
+        name: the field's name.
+        type: its annotation, as written (a string where annotations are strings).
+        default: the default, or `dataclasses.MISSING`.
+        default_factory: makes the default, or `dataclasses.MISSING`.
+        converter: called on each value that enters the field, or None.
+        static: whether the field is part of the tree structure.
+        spec: its `PartitionSpec`, or None.
+        doc: one line of documentation, or None.
+        metadata: a read-only mapping for users.
+        is_initvar: whether it is an `InitVar`: an argument of `__init__`, but no field.
+    """
+
+    if TYPE_CHECKING:
+        name: str
+        type: Any
+        default: Any
+        default_factory: Any
+        kw_only: Any
+        _field_type: Any
+        doc: str | None
+        converter: Callable[[Any], Any] | None
+        explicit_static: bool | None
+        is_initvar: bool
+        spec: Any
+        static: bool
+
+    # 3.14 has a slot for `doc`; the `Any` base keeps one spelling for all versions.
+    __slots__ = ("converter", "explicit_static", "is_initvar", "spec", "static") + (() if FIELD_HAS_DOC else ("doc",))
+
+    def __init__(
+        self,
+        *,
+        default: Any = MISSING,
+        default_factory: Any = MISSING,
+        converter: Callable[[Any], Any] | None = None,
+        init: bool = True,
+        repr: bool = True,
+        compare: bool = True,
+        hash: bool | None = None,
+        kw_only: Any = MISSING,
+        static: bool | None = None,
+        spec: Any = None,
+        doc: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ):
+        if default is not MISSING and default_factory is not MISSING:
+            raise ValueError("cannot specify both default and default_factory; keep the one that is meant")
+        extra = (doc,) if FIELD_HAS_DOC else ()
+        initialize: Any = super().__init__
+        initialize(default, default_factory, init, repr, hash, compare, metadata, kw_only, *extra)
+        self.doc = doc
+        self.converter = converter
+        self.spec = spec
+        self.explicit_static = _static_by_metadata(self.metadata) if static is None else static
+        self.static = bool(self.explicit_static)
+        self.is_initvar = False
+
+    def named(self, name: str, annotation: Any, is_initvar: bool) -> Field:
+        """The same field, once it knows its name, its annotation, and whether it is an `InitVar`."""
+        self.name, self.type, self.is_initvar = name, annotation, is_initvar
+        self._field_type = INITVAR_MARKER if is_initvar else FIELD_MARKER
+        return self
+
+    def __repr__(self) -> str:
+        said = [name for name in _SHOWN if not any(getattr(self, name) is unsaid for unsaid in (None, MISSING))]
+        return f"Field({', '.join([f'{name}={getattr(self, name)!r}' for name in said])})"
+
+    def __reduce__(self) -> Any:
+        # The sentinels of dataclasses do not survive pickling by value (cloudpickle), so they are left out.
+        options = {name: getattr(self, name) for name in OPTIONS if getattr(self, name) is not MISSING}
+        options["metadata"] = dict(self.metadata)
+        return _restore_field, (options, self.name, self.type, self.static, self.is_initvar)
+
+
+_SHOWN = ("name", "type", "static", "default", "default_factory", "converter", "init", "kw_only", "spec", "doc")
+
+OPTIONS = ("default", "default_factory", "converter", "init", "repr", "compare", "hash", "kw_only", "spec", "doc")
+
+
+def _restore_field(options: dict[str, Any], name: str, annotation: Any, static: bool, is_initvar: bool) -> Field:
+    return Field(static=static, **options).named(name, annotation, is_initvar)
+
+
+def _static_by_metadata(metadata: Mapping[Any, Any]) -> bool | None:
+    """What JAX's mark (`{"static": True}`), or that of flax or jax_dataclasses, says; None without one."""
+    for mark, static in _STATIC_MARKS.items():
+        if mark in metadata:
+            return bool(metadata[mark]) is static
+    return None
+
+
+# Key of the metadata -> what True means there.
+_STATIC_MARKS = {"static": True, "pytree_node": False, "__jax_dataclasses_static_field__": True}
+
+
+def plain_field(default: Any) -> Field:
+    """What `field(default=...)` makes, several times faster: most fields are an annotation and nothing else."""
+    made: Any = Field.__new__(Field)
+    made.default = default
+    made.default_factory = made.kw_only = MISSING
+    made.init = made.repr = made.compare = True
+    made.hash = made.converter = made.doc = made.spec = made.explicit_static = None
+    made.metadata = _NO_METADATA
+    made.static = False
+    return made  # type: ignore[no-any-return]
+
+
+_NO_METADATA: Mapping[str, Any] = types.MappingProxyType({})
+
+
+def adopt(stranger: Any) -> Field:
+    """A new `Field` with what another field says; the metadata of a standard one may make it static."""
+    options: dict[str, Any] = {name: getattr(stranger, name, None) for name in OPTIONS}
+    # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
+    options = {name: MISSING if isinstance(value, _SENTINEL) else value for name, value in options.items()}
+    if not isinstance(stranger, Field):
+        # Where Equinox keeps it.
+        options["converter"] = stranger.metadata.get("converter")
+    return Field(metadata=stranger.metadata, static=getattr(stranger, "explicit_static", None), **options)
+
+
+def adopt_fields(dataclass_fields: Mapping[str, Any]) -> dict[str, Field]:
+    """The fields and `InitVar`s of a standard dataclass as ours: name -> Field."""
+    return {
+        name: adopt(stranger).named(name, stranger.type, stranger._field_type is INITVAR_MARKER)
+        for name, stranger in dataclass_fields.items()
+        if stranger._field_type in (FIELD_MARKER, INITVAR_MARKER)
+    }
+
+
+def declared_fields(
+    struct: str, namespace: dict[str, Any], inherited: dict[str, Field], keyword_only: bool
+) -> dict[str, Field]:
+    """The fields and `InitVar`s that a class body declares: name -> Field, in order.
+
+    Raises:
+        DefinitionError: the body says something that no field can be.
+        MutableDefaultError: a default is mutable.
+        StaticValueError: the default of a static field cannot be one.
+    """
+    own: dict[str, Field] = {}
+    seen_separator = False
+    annotations = annotation_kinds(namespace)
+    for name, (annotation, kind) in annotations.items():
+        if name in inherited and (kind == CLASSVAR or (kind == INITVAR and not inherited[name].is_initvar)):
+            written = "a ClassVar" if kind == CLASSVAR else "an InitVar"
+            raise DefinitionError(struct, f"{name!r} is a field of a parent class, not {written}", "rename it")
+        if kind == CLASSVAR:
+            if getattr(namespace.get(name), "default_factory", MISSING) is not MISSING:
+                raise DefinitionError(struct, f"ClassVar {name!r} has a default_factory", "give it a plain value")
+        elif kind == KW_ONLY:
+            if seen_separator:
+                raise DefinitionError(struct, f"{name!r} is a second KW_ONLY", "keep the first one")
+            keyword_only = seen_separator = True
+        else:
+            own[name] = _declare(struct, name, annotation, kind, namespace.get(name, MISSING), inherited.get(name))
+            if own[name].kw_only is MISSING:
+                own[name].kw_only = keyword_only
+    for name, value in namespace.items():
+        if isinstance(value, _FIELD_LIKE) and name not in annotations:
+            raise _unannotated(struct, name, value)
+    _check_static_defaults(struct, own)
+    return own
+
+
+_FIELD_LIKE: tuple[type[Any], ...] = (dataclasses.Field, np.ndarray, jax.Array)
+
+
+def _unannotated(struct: str, name: str, value: Any) -> DefinitionError:
+    if isinstance(value, dataclasses.Field):
+        return DefinitionError(
+            struct, f"{name!r} is a field but has no type annotation", f"write {name}: <type> = field(...)"
+        )
+    # It would be an attribute of the class, and no leaf, without a word.
+    return DefinitionError(
+        struct,
+        f"{name!r} is an array without a type annotation, so it would be no leaf",
+        f"write {name}: jax.Array = ... for a field, {name}: ClassVar[jax.Array] = ... for a constant of the class",
+    )
+
+
+def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, parent: Field | None) -> Field:
+    # Names with two underscores on either side have a meaning to Python or to us (`__flat__`).
+    if not name.isidentifier() or keyword.iskeyword(name) or (name.startswith("__") and name.endswith("__")):
+        raise DefinitionError(struct, f"{name!r} cannot be a field's name", "choose another name")
+    if value is not MISSING and _defined_in_body(struct, name, value):
+        raise DefinitionError(struct, f"{name!r} is a field and a method of the same body", "rename one of the two")
+    if (type(value).__module__, type(value).__name__) in _FOREIGN_FIELDS:
+        raise DefinitionError(
+            struct, f"{name!r} has a field of {type(value).__module__}, which is not understood", "use structkit.field"
+        )
+    if isinstance(value, dataclasses.Field):
+        # A copy, ours too: a field object used in two classes must not carry one's name into the other.
+        declared = adopt(value)
+    else:
+        # As in dataclasses, an annotation alone keeps the default that the name has.
+        declared = plain_field(parent.default if value is MISSING and parent is not None else value)
+    declared.named(name, annotation, kind == INITVAR)
+    if declared.explicit_static is None:
+        declared.static = kind == STATIC or (parent is not None and parent.static)
+    if kind == INITVAR and (declared.default_factory is not MISSING or declared.explicit_static):
+        raise DefinitionError(struct, f"InitVar {name!r} cannot be static or have a default_factory", "use a default")
+    if declared.default is not MISSING:
+        _refuse_mutable(struct, declared)
+    return declared
+
+
+# What other libraries leave in a class body: as a default it would be a value, and its options be lost.
+_FOREIGN_FIELDS = {("attr._make", "_CountingAttr"), ("msgspec._core", "Field"), ("pydantic.fields", "FieldInfo")}
+
+
+def _defined_in_body(struct: str, name: str, value: Any) -> bool:
+    """Whether a field's default is a method or property that the body defines under the field's own name."""
+    function = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", value)
+    return isinstance(function, types.FunctionType) and function.__qualname__.endswith(f"{struct}.{name}")
+
+
+_BUILTIN_MUTABLES = (list, dict, set, bytearray)
+
+
+def _refuse_mutable(struct: str, declared: Field) -> None:
+    default = declared.default
+    kind = type(default)
+    if getattr(kind, "__hash__", None) is not None or isinstance(default, jax.Array):
+        return
+    if kind in _BUILTIN_MUTABLES:
+        cure = f"lambda: {default!r}" if default else kind.__name__
+    else:
+        cure = "lambda: np.array(...), or a jax.Array" if isinstance(default, np.ndarray) else "lambda: ..."
+    raise MutableDefaultError(struct, declared.name, kind.__name__, f"default_factory={cure}")
+
+
+def _check_static_defaults(struct: str, own: dict[str, Field]) -> None:
+    """Refuse a default that cannot be static with the class, not with its first object."""
+    kept = {name: f.default for name, f in own.items() if f.static and f.default is not MISSING and f.converter is None}
+    if kept:
+        pack_statics(struct, tuple(kept), tuple(kept.values()))

@@ -1,0 +1,334 @@
+"""The life of an object: who may write to it, and when.
+
+| state     | `__flat__` holds        | read            | written by                       | leads to              |
+|-----------|-------------------------|-----------------|----------------------------------|-----------------------|
+| bare      | nothing                 | nothing         | nobody                           | draft, open, finished |
+| draft     | a list or `Draft`       | what is set     | user code that constructs        | finished, abandoned   |
+| open      | an `Open`               | what is set, or | `object.__setattr__`: packages   | finished, with its    |
+|           |                         | its default     | that fill objects                | last field            |
+| finished  | a tuple (a list where   | everything      | nobody (anybody where            |                       |
+|           | `frozen=False`)         |                 | `frozen=False`)                  |                       |
+| abandoned | a tuple or `Incomplete` | what is set     | nobody                           |                       |
+
+The outermost constructor begins a draft and finishes or abandons it. The state is in the object alone: there is no
+registry, no flag and no thread state, and a constructor that fails leaves nothing behind. `Filled` is finished too, but
+for a `__post_init__` that the package which filled the object may call, once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+import types
+from collections.abc import Callable
+from typing import Any
+
+from structkit._core.fields import MISSING, Field
+from structkit._core.flat import (
+    Draft,
+    Incomplete,
+    Unset,
+    any_unset,
+    by_names,
+    items,
+    new,
+    packed,
+    raw_values,
+    snapshot,
+    store,
+)
+from structkit._core.plan import GENERATED, ClassPlan, plan_of
+from structkit.errors import FrozenInstanceError, MissingFieldError
+
+
+class Restored(Draft):
+    """The children of an object while a user's `__setstate__` runs: what they take has been converted before."""
+
+    __slots__ = ()
+
+
+class Open(Draft):
+    """The children of an object that is filled from outside, with the names of the fields that are still to come."""
+
+    __slots__ = ("missing",)
+
+    missing: set[str]
+
+
+class Filled(tuple[Any, ...]):
+    """The children of an object that was filled from outside, until its `__post_init__` has run."""
+
+    __slots__ = ()
+
+
+# Two threads that write two static fields of one mutable struct would each make aux anew from the old one.
+_AUX_LOCK = threading.Lock()
+_NO_LOCK = contextlib.nullcontext()
+
+
+def start(plan: ClassPlan) -> tuple[list[Any], tuple[Any, ...]]:
+    """What construction starts with: the children and aux, with defaults, and `Unset` where there is none."""
+    if plan.start is None:
+        children = [_first_value(plan, name) for name in plan.data_names]
+        plan.start = children, packed(plan, tuple([_first_value(plan, name) for name in plan.static_names]))
+    return plan.start
+
+
+def _first_value(plan: ClassPlan, name: str) -> Any:
+    # A default that must be made anew or converted waits for the end of construction.
+    f = plan.fields[name]
+    return Unset(plan.name, name) if f.default is MISSING or f.converter is not None else f.default
+
+
+def is_bare(self: Any) -> bool:
+    """Whether an object has no flat form yet."""
+    return not hasattr(self, "__flat__")
+
+
+def begin(self: Any, kind: type[Draft] = Draft) -> None:
+    """Turn a bare object into a draft."""
+    children, aux = start(self.__struct__)
+    store(self, (kind(children), aux))
+
+
+def finish(self: Any) -> None:
+    """Close a draft: fill in what has a default, refuse what is unset, freeze, run the checks.
+
+    Raises:
+        MissingFieldError: fields are unset.
+    """
+    plan: ClassPlan = self.__struct__
+    children, aux = self.__flat__
+    kept = items(children)
+    if type(aux) is Incomplete or any_unset(kept):
+        _fill_defaults(self, plan)
+        children, aux = self.__flat__
+        kept = items(children)
+    store(self, (kept if plan.frozen else list(kept), aux))
+    for check in plan.checks:
+        check(self)
+
+
+def _fill_defaults(self: Any, plan: ClassPlan) -> None:
+    """Put in the defaults that are made anew or converted."""
+    unset: list[str] = []
+    for name, value in raw_values(self).items():
+        if type(value) is not Unset:
+            continue
+        default = default_value(plan.fields[name])
+        if default is MISSING:
+            unset.append(name)
+        else:
+            _put(self, plan, name, _converted(plan, name, default))
+    if unset:
+        where = "__post_init__" if plan.init == GENERATED and plan.post_init is not None else "__init__"
+        where = "__setstate__" if type(self.__flat__[0]) is Restored else where
+        raise MissingFieldError(plan.name, unset, f"{plan.name}.{where}")
+
+
+def default_value(f: Field) -> Any:
+    """The default of a field for one object; `dataclasses.MISSING` without one."""
+    return f.default if f.default_factory is MISSING else f.default_factory()
+
+
+def _converted(plan: ClassPlan, name: str, value: Any) -> Any:
+    convert = plan.fields[name].converter
+    return value if convert is None else convert(value)
+
+
+def abandon(self: Any) -> None:
+    """Freeze what a failed `__init__` leaves: it keeps its values for a debugger, and nothing can be assigned."""
+    if not is_bare(self):
+        store(self, snapshot(self))
+
+
+def assign(self: Any, name: str, value: Any) -> None:
+    """Set a field of an object that may be written to. The converter runs, unless the object is filled from outside.
+
+    Raises:
+        FrozenInstanceError: the object is finished.
+        StaticValueError: the field is static and the value cannot be.
+    """
+    plan: ClassPlan = self.__struct__
+    if is_bare(self):
+        children, aux = start(plan)
+        opened = Open(children)
+        opened.missing = set(plan.fields)
+        store(self, (opened, aux))
+    children, aux = self.__flat__
+    if not isinstance(children, list):
+        raise FrozenInstanceError(plan.name, name)
+    if type(children) is not Open:
+        return _put(self, plan, name, value if type(children) is Restored else _converted(plan, name, value))
+    if name not in children.missing and not any_unset(items(children)) and type(aux) is not Incomplete:
+        # All that has no default is set: what is still to come are fields that read as their defaults until then.
+        if plan.frozen:
+            raise FrozenInstanceError(plan.name, name)
+        store(self, (list(items(children)), aux))
+        return assign(self, name, value)
+    _put(self, plan, name, value)
+    children.missing.discard(name)
+    if not children.missing:
+        kept = items(children)
+        store(self, (_kind_when_filled(plan)(kept), self.__flat__[1]))
+
+
+def _kind_when_filled(plan: ClassPlan) -> type[Any]:
+    if not plan.frozen:
+        return list
+    return Filled if plan.post_init is not None or plan.checks else tuple
+
+
+def _put(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
+    """Write a converted value into an object that may be written to."""
+    children, i = self.__flat__[0], plan.index[name]
+    if not plan.fields[name].static:
+        children[i] = value
+        return
+    with _NO_LOCK if plan.frozen else _AUX_LOCK:
+        kept = [*items(self.__flat__[1])]
+        kept[i] = value
+        store(self, (children, packed(plan, tuple(kept[1:]))))
+
+
+def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
+    """Write what a generated `__init__` was given into the draft that is open.
+
+    Raises:
+        FrozenInstanceError: the object is finished.
+    """
+    plan: ClassPlan = self.__struct__
+    children, aux = self.__flat__
+    if not isinstance(children, list):
+        raise FrozenInstanceError(plan.name, next(iter(names), "__init__"))
+    statics: dict[str, Any] = {}
+    for name, value in zip(names, values):
+        if plan.fields[name].static:
+            statics[name] = value
+        else:
+            children[plan.index[name]] = value
+    if statics:
+        # All at once: each change of aux checks the statics and makes it anew.
+        merged = [statics.get(name, value) for name, value in zip(plan.static_names, items(aux)[1:])]
+        store(self, (children, packed(plan, tuple(merged))))
+
+
+def init_part(
+    self: Any, names: tuple[str, ...], values: tuple[Any, ...], initvars: tuple[Any, ...] | None = None
+) -> None:
+    """Do the work of a generated `__init__` that was called for an object of a subclass.
+
+    Args:
+        self: an object whose own `__init__` calls this one through `super()`; or, rarely, one that is bare.
+        names: the fields to set.
+        values: their values, converted.
+        initvars: the arguments of `__post_init__`; None when the `__init__` runs none.
+    """
+
+    def work() -> None:
+        assign_fields(self, names, values)
+        if initvars is not None:
+            self.__post_init__(*initvars)
+
+    _as_draft(self, work) if is_bare(self) else work()
+
+
+def _as_draft(self: Any, work: Callable[[], Any], kind: type[Draft] = Draft) -> Any:
+    """What `work` returns, which constructs a bare object or goes on with a filled one.
+
+    With a draft around it, finished or abandoned at its end.
+    """
+    # All of it inside: an interrupt may come between any two steps.
+    try:
+        if is_bare(self):
+            begin(self, kind)
+        else:
+            store(self, (kind(items(self.__flat__[0])), self.__flat__[1]))
+        result = work()
+        finish(self)
+    except BaseException:
+        abandon(self)
+        raise
+    return result
+
+
+def wrap_init(init: Callable[..., Any]) -> Callable[..., None]:
+    """A user's `__init__`, with a draft around it where it is the outermost one."""
+
+    @functools.wraps(init)
+    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if hasattr(self, "__flat__"):
+            if type(self.__flat__[0]) is Restored:
+                # From here on it is constructed.
+                store(self, (Draft(items(self.__flat__[0])), self.__flat__[1]))
+            return init(self, *args, **kwargs)
+        # Spelt out, since a call of `_as_draft` would take a tenth of the time.
+        try:
+            begin(self)
+            # Not None is a mistake in user code, of which Python speaks.
+            result: Any = init(self, *args, **kwargs)
+            finish(self)
+        except BaseException:
+            abandon(self)
+            raise
+        return result
+
+    return __init__
+
+
+def wrap_setstate(setstate: Callable[[Any, Any], Any]) -> Callable[[Any, Any], None]:
+    """A user's `__setstate__`, with a draft around it: it may assign in any way, and finishes the object."""
+
+    @functools.wraps(setstate)
+    def __setstate__(self: Any, state: Any) -> Any:
+        if is_bare(self):
+            return _as_draft(self, functools.partial(setstate, self, state), Restored)
+        return setstate(self, state)
+
+    return __setstate__
+
+
+def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
+    """A user's `__post_init__`, which may write once more to an object that another package has filled.
+
+    The generated `__init__` calls the function itself, and pays nothing for this.
+    """
+
+    @functools.wraps(post_init)
+    def __post_init__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_bare(self) or type(self.__flat__[0]) in (Filled, Open):
+            return _as_draft(self, functools.partial(post_init, self, *args, **kwargs))
+        return post_init(self, *args, **kwargs)
+
+    return __post_init__
+
+
+def no_post_init(plan: ClassPlan) -> Callable[..., None]:
+    """The `__post_init__` of a class without one, for packages that fill objects: it leads to a mixin's, if any."""
+
+    def __post_init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        owner = next(cls for cls in type(self).__mro__ if plan_of(cls) is plan)
+        following: Any = getattr(super(owner, self), "__post_init__", None)
+        if following is not None:
+            following(*args, **kwargs)
+
+    return wrap_post_init(__post_init__)
+
+
+def as_function(method: Any) -> Callable[..., Any]:
+    """What can be called with an object first, from whatever stands in a class body under a method's name."""
+    if isinstance(method, types.FunctionType):
+        return method
+    return lambda self, *args: method.__get__(self, type(self))(*args)
+
+
+def build(cls: Any, values: dict[str, Any]) -> Any:
+    """A finished object of `cls` with a value for each field, made without running any user code.
+
+    Raises:
+        StaticValueError: a static value cannot be one.
+    """
+    made = new(cls)
+    store(made, by_names(type.__getattribute__(cls, "__struct__"), values))
+    return made

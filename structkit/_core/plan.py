@@ -1,0 +1,357 @@
+"""The plan of one class: its fields, options and hooks, collected once from the class body and its bases.
+
+Everything after it (flat form, generated code, comparison, updates) reads the plan and never the class body.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+
+from structkit._bridges import PROTOCOL_INITS
+from structkit._core.fields import MISSING, Field, adopt_fields, declared_fields
+from structkit._core.statics import pack_statics
+from structkit.errors import DefinitionError, nearest
+
+OPTIONS = ("init", "repr", "eq", "order", "frozen", "kw_only", "match_args")
+
+# How a class gets its `__init__`.
+GENERATED, CUSTOM, INHERITED = "generated", "custom", "inherited"
+
+# What every struct has under these names is not for a body or a mixin to replace.
+RESERVED = ("__flat__", "__struct__")
+
+
+@dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)
+class ClassPlan:
+    """The plan of one struct class.
+
+    Attributes:
+        name: the class's name, for messages.
+        mro: its bases in method resolution order.
+        new_bases: those of `mro` that no parent has dealt with: none for a class whose one base is a struct.
+        options: the class options that were given.
+        finished: whether the class is made and registered; until then hooks of bases may set what they like on it.
+        fields: name -> Field, in the order of `__init__`.
+        initvars: name -> Field of the `InitVar`s, in order.
+        arguments: name -> Field of what `__init__` takes, fields and `InitVar`s in declaration order.
+        data_names: the names of the data fields: the children, in order.
+        static_names: the names of the static fields.
+        index: name -> its place in the children or in aux.
+        keys: the key path entries of the children.
+        frozen: whether finished objects refuse assignment.
+        init: `"generated"`, `"custom"` (to be wrapped) or `"inherited"`.
+        given_init: the user's function, or the one that a base has, unless `init` is `"generated"`.
+        post_init: what user code wrote as `__post_init__`, None without one.
+        checks: the `__check_init__` functions, in method resolution order.
+        simple: whether construction runs no user code, so that `replace` may work on the flat form.
+        callable: whether objects can be called, and so be given to `jax.jit` as functions.
+        compares_all: whether `==` looks at every field.
+        hashes_all: whether `hash` does.
+        direct: name -> its place, for the data fields that take a value as it is.
+        start: the children and aux of an object whose construction starts; None until the first object needs them.
+    """
+
+    name: str
+    mro: list[type]
+    new_bases: list[type]
+    options: Mapping[str, bool]
+    finished: bool
+    fields: dict[str, Field]
+    initvars: dict[str, Field]
+    arguments: dict[str, Field]
+    data_names: tuple[str, ...]
+    static_names: tuple[str, ...]
+    index: dict[str, int]
+    keys: tuple[Any, ...]
+    frozen: bool
+    init: str
+    given_init: Callable[..., None] | None
+    post_init: Any
+    checks: tuple[Callable[[Any], None], ...]
+    simple: bool
+    callable: bool
+    compares_all: bool
+    hashes_all: bool
+    direct: dict[str, int]
+    start: tuple[list[Any], tuple[Any, ...]] | None
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is the plan of `Struct` itself."""
+        return self.mro == [object]
+
+    def pack(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The aux half of a flat form, from the values of the static fields.
+
+        Raises:
+            StaticValueError: a value cannot be static.
+        """
+        return pack_statics(self.name, self.static_names, values)
+
+    def __reduce__(self) -> Any:
+        return _restore_plan, ({f.name: getattr(self, f.name) for f in dataclasses.fields(self)},)
+
+
+def _restore_plan(attributes: dict[str, Any]) -> ClassPlan:
+    plan = ClassPlan()
+    for name, value in attributes.items():
+        setattr(plan, name, value)
+    return plan
+
+
+def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], options: dict[str, bool]) -> ClassPlan:
+    """The plan of the class that these arguments of a metaclass describe; `namespace` is left as it is.
+
+    Raises:
+        DefinitionError: the class body cannot become a struct.
+        MutableDefaultError: a default is mutable.
+        StaticValueError: the default of a static field cannot be one.
+    """
+    plan = ClassPlan()
+    plan.name, plan.options, plan.finished, plan.start = name, options, False, None
+    plan.mro = linearize(bases)
+    plan.new_bases = [] if len(bases) == 1 and plan_of(bases[0]) is not None else plan.mro
+    _refuse_reserved(plan, namespace)
+    parents = [base for base in plan.mro if "__dataclass_fields__" in class_dict(base)]
+    plan.frozen = _frozen(plan, parents)
+    inherited = _inherited(parents)
+    own = declared_fields(name, namespace, inherited, options.get("kw_only", False))
+    if len(bases) > 1:
+        _refuse_conflicts(plan, bases, own)
+    plan.arguments = {**inherited, **own}
+    plan.fields = {key: f for key, f in plan.arguments.items() if not f.is_initvar}
+    plan.initvars = {key: f for key, f in plan.arguments.items() if f.is_initvar}
+    _refuse_shadowed(plan, namespace, own)
+    _lay_out(plan)
+    _collect_hooks(plan, namespace, own)
+    return plan
+
+
+# `cls.__dict__` would go through the metaclass, which serves the defaults of fields in Python code.
+class_dict: Callable[[Any], Any] = vars(type)["__dict__"].__get__
+class_mro: Callable[[Any], tuple[Any, ...]] = vars(type)["__mro__"].__get__
+
+
+def plan_of(cls: type) -> ClassPlan | None:
+    """The plan of `cls`, or None when it is no struct class."""
+    plan: ClassPlan | None = class_dict(cls).get("__struct__")
+    return plan
+
+
+def linearize(bases: tuple[type, ...]) -> list[type]:
+    """The method resolution order of a class with these bases, without the class itself.
+
+    The C3 merge (Barrett et al., 1996) as `type` computes it; needed before the class exists. Where no consistent
+    order exists the result is cut short, and `type.__new__` raises Python's own error.
+    """
+    if len(bases) == 1:
+        return list(class_mro(bases[0]))
+    sequences = [list(class_mro(base)) for base in bases] + [list(bases)]
+    order: list[type] = []
+    while sequences := [sequence for sequence in sequences if sequence]:
+        tails = {cls for sequence in sequences for cls in sequence[1:]}
+        head = next((sequence[0] for sequence in sequences if sequence[0] not in tails), None)
+        if head is None:
+            break
+        order.append(head)
+        for sequence in sequences:
+            if sequence[0] is head:
+                del sequence[0]
+    return order
+
+
+def _refuse_reserved(plan: ClassPlan, namespace: dict[str, Any]) -> None:
+    for body in (namespace, *[class_dict(base) for base in plan.new_bases if "__struct__" not in class_dict(base)]):
+        for name in RESERVED:
+            if name in body and not isinstance(body[name], types.MemberDescriptorType):
+                raise DefinitionError(plan.name, f"{name!r} is what structs keep their fields in", "rename it")
+
+
+def _frozen(plan: ClassPlan, parents: list[type]) -> bool:
+    frozen = plan.options.get("frozen", True)
+    for parent in parents:
+        parent_plan = plan_of(parent)
+        if parent_plan is None:
+            parent_frozen = class_dict(parent)["__dataclass_params__"].frozen
+        else:
+            parent_frozen = parent_plan.frozen
+        if frozen and not parent_frozen:
+            kind = "is mutable" if parent_plan is not None else "is a mutable dataclass"
+            raise DefinitionError(
+                plan.name,
+                f"a frozen struct cannot inherit from {parent.__name__}, which {kind}",
+                f"write class {plan.name}({parent.__name__}, frozen=False)"
+                if parent_plan is not None
+                else f"make {parent.__name__} a frozen dataclass or a Struct",
+            )
+        if not frozen and parent_frozen and class_dict(parent)["__dataclass_fields__"]:
+            raise DefinitionError(
+                plan.name,
+                f"a mutable struct cannot inherit fields from {parent.__name__}, which is frozen",
+                f"drop frozen=False, or make {parent.__name__} mutable too",
+            )
+    return frozen
+
+
+def _inherited(parents: list[type]) -> dict[str, Field]:
+    found: dict[str, Field] = {}
+    for parent in reversed(parents):
+        found.update(_arguments_of(parent))
+    return found
+
+
+def _arguments_of(base: type) -> dict[str, Field]:
+    """The fields and `InitVar`s of a base: of a struct, of a standard dataclass, or none."""
+    base_plan = plan_of(base)
+    if base_plan is not None:
+        return base_plan.arguments
+    return adopt_fields(class_dict(base).get("__dataclass_fields__", {}))
+
+
+def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, Field]) -> None:
+    """Refuse a field that is data in one base and static in an unrelated one, unless the body says which."""
+    seen: dict[str, tuple[type, str]] = {}
+    for base in bases:
+        for name, f in _arguments_of(base).items():
+            kind = _described_kind(f)
+            other, other_kind = seen.setdefault(name, (base, kind))
+            decided = name in own and own[name].explicit_static is not None
+            if kind == other_kind or decided or issubclass(other, base):
+                continue
+            first, second = sorted(((other_kind, other), (kind, base)), key=lambda pair: pair[0])
+            raise DefinitionError(
+                plan.name,
+                f"field {name!r} is {first[0]} in {first[1].__name__} and {second[0]} in {second[1].__name__}",
+                f"declare it in {plan.name} with field(static=True) or field(static=False)",
+            )
+
+
+def _described_kind(f: Field) -> str:
+    if f.is_initvar:
+        return "an InitVar"
+    return "static" if f.static else "a data field"
+
+
+def _refuse_shadowed(plan: ClassPlan, namespace: dict[str, Any], own: Iterable[str]) -> None:
+    for name in plan.fields:
+        if name in namespace and name not in own:
+            raise DefinitionError(
+                plan.name,
+                f"{name!r} is a field of a parent class and is overridden without an annotation",
+                f"write {name}: <type> = ... to change its default, or choose another name",
+            )
+
+
+def _lay_out(plan: ClassPlan) -> None:
+    """Where each field is in the flat form, and what follows for the methods that read it."""
+    fields = plan.fields
+    plan.data_names = tuple([key for key, f in fields.items() if not f.static])
+    plan.static_names = tuple([key for key, f in fields.items() if f.static])
+    # The values in aux begin after the names; see `statics.py`.
+    plan.index = {key: i for i, key in enumerate(plan.data_names)}
+    plan.index.update({key: i for i, key in enumerate(plan.static_names, 1)})
+    plan.direct = {key: i for i, key in enumerate(plan.data_names) if fields[key].converter is None}
+    plan.compares_all = all([f.compare for f in fields.values()])
+    plan.hashes_all = all([f.compare if f.hash is None else f.hash for f in fields.values()])
+    plan.keys = tuple(map(jax.tree_util.GetAttrKey, plan.data_names))
+
+
+def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]) -> None:
+    bodies = [namespace, *map(class_dict, plan.mro)]
+    plan.callable = any(["__call__" in body for body in bodies])
+    plan.post_init = _post_init(bodies)
+    plan.checks = tuple([body["__check_init__"] for body in bodies if "__check_init__" in body])
+    plan.init, plan.given_init = _init_kind(plan, namespace, own)
+    if plan.init == GENERATED:
+        _check_order(plan)
+    hooks = plan.post_init is not None or plan.checks or plan.init != GENERATED or plan.initvars
+    plan.simple = not hooks and all([f.init and f.converter is None for f in plan.arguments.values()])
+
+
+def _post_init(bodies: list[Any]) -> Any:
+    for body in bodies:
+        if "__post_init__" in body:
+            base_plan = body.get("__struct__")
+            # A struct has a wrapper around what was written, or one around nothing.
+            written = body["__post_init__"] if base_plan is None else base_plan.post_init
+            if written is not None:
+                return written
+    return None
+
+
+def _init_kind(
+    plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]
+) -> tuple[str, Callable[..., None] | None]:
+    """How the class gets its `__init__`, and the function where it is not generated."""
+    if "__init__" in namespace:
+        return CUSTOM, namespace["__init__"]
+    wanted = plan.options.get("init", True)
+    if wanted and (own or "init" in plan.options):
+        return GENERATED, None
+    for base in plan.mro:
+        init = class_dict(base).get("__init__")
+        base_plan = plan_of(base)
+        if init is None or init in PROTOCOL_INITS or (base_plan is not None and _adds_nothing(base_plan)):
+            continue
+        if base_plan is not None:
+            return (GENERATED, None) if wanted and base_plan.init == GENERATED else (INHERITED, init)
+        if base is not object and "__dataclass_fields__" not in class_dict(base):
+            return CUSTOM, init
+        break
+    return (GENERATED, None) if wanted else (CUSTOM, _empty_init)
+
+
+def _adds_nothing(base_plan: ClassPlan) -> bool:
+    """Whether a base is a struct with nothing to construct, such as `Struct` itself: it must not hide an `__init__`."""
+    return base_plan.init == GENERATED and not base_plan.arguments
+
+
+def _empty_init(self: Any) -> None:
+    """Leave every field to its default: what `init=False` without an `__init__` in user code means."""
+
+
+# As the signature of a class that takes nothing reads in dataclasses.
+_empty_init.__annotations__.clear()
+
+
+def _check_order(plan: ClassPlan) -> None:
+    with_default: str | None = None
+    for name, f in plan.arguments.items():
+        if not f.init or f.kw_only:
+            continue
+        if f.default is not MISSING or f.default_factory is not MISSING:
+            with_default = name
+        elif with_default is not None:
+            raise DefinitionError(
+                plan.name,
+                f"non-default argument {name!r} follows default argument {with_default!r}",
+                f"reorder the fields, give {name!r} a default, or set kw_only=True",
+            )
+
+
+def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
+    """The class options among `keywords`, and the others, which are for `__init_subclass__`.
+
+    Raises:
+        DefinitionError: options that exclude each other.
+    """
+    options = {key: bool(keywords[key]) for key in OPTIONS if key in keywords}
+    others = {key: value for key, value in keywords.items() if key not in OPTIONS}
+    if options.get("order") and not options.get("eq", True):
+        raise DefinitionError(name, "order=True needs ==", "drop eq=False")
+    return options, others
+
+
+def unknown_option(name: str, keywords: dict[str, Any]) -> DefinitionError:
+    """The error for class keywords that neither the options nor an `__init_subclass__` take."""
+    unknown = next((keyword for keyword in keywords if nearest(keyword, OPTIONS)), next(iter(keywords)))
+    return DefinitionError(
+        name,
+        f"unknown class option {unknown!r}{nearest(unknown, OPTIONS)}",
+        f"the options are {', '.join(OPTIONS)}; others need a base with __init_subclass__({unknown}=...)",
+    )

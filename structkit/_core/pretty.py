@@ -1,0 +1,278 @@
+"""Printing: structs as documents of `wadler_lindig`, which lays them out."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.core
+import numpy as np
+
+from structkit._core.flat import Flat, Unset, field_values
+from structkit._core.plan import GENERATED, ClassPlan
+from structkit._core.statics import SCALARS
+
+# wadler_lindig is imported where it is used: printing must not cost anything at `import structkit`.
+
+WIDTH, INDENT = 88, 2
+
+
+def pformat(tree: Any, *, width: int = WIDTH, indent: int = INDENT) -> str:
+    """Any tree as text: arrays as dtype and shape, wrapped with indentation where a line would be too long.
+
+    Args:
+        tree: anything.
+        width: the longest line, in characters.
+        indent: of nested lines, in characters.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from structkit import pformat
+        >>> print(pformat({"weight": jnp.ones((2, 3)), "activation": jax.nn.relu}))
+        {'weight': f32[2,3], 'activation': relu}
+    """
+    import wadler_lindig
+
+    return wadler_lindig.pformat(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs has no type
+        tree, width=width, indent=indent, custom=_leaf_doc, hide_defaults=False
+    )
+
+
+def struct_repr(struct: Any) -> str:
+    """`Linear(weight=f32[784,128], activation=relu)`, on several lines when long; never fails."""
+    import wadler_lindig
+
+    try:
+        line = _one_line(struct)
+    except Exception:
+        # A field that cannot be printed, which the layout shows as such.
+        line = None
+    if line is not None:
+        return line
+    doc = struct_doc(struct, seen_ids={id(struct)})
+    return wadler_lindig.pformat(doc, width=WIDTH)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
+
+
+def _one_line(struct: Any) -> str | None:
+    """The `repr` of a struct of few numbers and arrays, without a layout: most objects of long lists are such."""
+    import wadler_lindig
+
+    plan: ClassPlan = struct.__struct__
+    parts: list[str] = []
+    for name, value in field_values(struct).items():
+        doc = None if type(value) in SCALARS else _leaf_doc(value)
+        if type(value) not in SCALARS and type(doc) is not wadler_lindig.TextDoc:
+            return None
+        if plan.fields[name].repr:
+            parts.append(f"{name}={value!r}" if doc is None else f"{name}={doc.text}")
+    line = f"{type(struct).__name__}({', '.join(parts)})"
+    whole = len(field_values(struct)) == len(plan.fields)
+    return line if whole and len(line) <= WIDTH and "\n" not in line else None
+
+
+def class_text(cls: Any, call: inspect.Signature | None) -> str:
+    """The `__doc__` of a class that has none: how it is called, and its fields where that does not say it all."""
+    plan: ClassPlan = cls.__struct__
+    fields = plan.fields.values()
+    lines = [f"{cls.__name__}{'(...)' if call is None else _call_text(call)}"]
+    if fields and (plan.init != GENERATED or any(f.doc or not f.init for f in fields)):
+        types = [f.type if isinstance(f.type, str) else inspect.formatannotation(f.type) for f in fields]
+        kinds = [text + (", static" if f.static else "") for f, text in zip(fields, types)]
+        lines += ["", "Fields:"]
+        lines += [f"    {f.name} ({kind})" + (f": {f.doc}" if f.doc else "") for f, kind in zip(fields, kinds)]
+    return "\n".join(lines)
+
+
+def _call_text(call: inspect.Signature) -> str:
+    parameters = [
+        p if p.default is p.empty else p.replace(default=_Default(p.default)) for p in call.parameters.values()
+    ]
+    return str(call.replace(parameters=parameters, return_annotation=call.empty))
+
+
+class _Default:
+    """Shows the default of a parameter as `pformat` does: an array by dtype and shape, a function by name."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __repr__(self) -> str:
+        try:
+            return pformat(self.value)
+        except Exception:
+            return f"<{type(self.value).__name__}>"
+
+
+def plain_doc(value: Any) -> Any:
+    """The document of a value that says by itself how it prints."""
+    return _text(repr(value))
+
+
+def struct_doc(struct: Any, **options: Any) -> Any:
+    """The document of a struct: its name and the fields that are shown."""
+    import wadler_lindig
+
+    plan: ClassPlan = struct.__struct__
+    values = field_values(struct)
+    options["custom"] = _with_leaf_doc(options.get("custom"), options.get("short_arrays", True))
+    options.setdefault("indent", INDENT)
+    options.setdefault("hide_defaults", False)
+    shown = [(name, values.get(name, Unset(plan.name, name))) for name, f in plan.fields.items() if f.repr]
+    return wadler_lindig.bracketed(
+        begin=_text(f"{type(struct).__name__}("),
+        docs=[_field_doc(name, value, options) for name, value in shown],
+        sep=wadler_lindig.comma,
+        end=_text(")"),
+        indent=options["indent"],
+    )
+
+
+def _field_doc(name: str, value: Any, options: dict[str, Any]) -> Any:
+    import wadler_lindig
+
+    try:
+        if type(value) in SCALARS and options["custom"] is _leaf_doc:
+            # What `pdoc` comes to in the end, as one piece of text.
+            return _text(f"{name}={value!r}")
+        doc = wadler_lindig.pdoc(value, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
+    except RecursionError:
+        doc = _text(f"<{_name_of_type(value)} nested too deeply to show>")
+    except Exception as error:
+        doc = _text(f"<{_name_of_type(value)} whose repr raises {type(error).__name__}>")
+    return _text(f"{name}=") + doc
+
+
+# Past a metaclass, whose code may fail.
+_type_name: Callable[[type], str] = vars(type)["__name__"].__get__
+
+
+def _name_of_type(value: Any) -> str:
+    return _type_name(type(value))
+
+
+def _text(text: str) -> Any:
+    import wadler_lindig
+
+    return wadler_lindig.TextDoc(text)
+
+
+def _with_leaf_doc(custom: Callable[[Any], Any] | None, short_arrays: bool) -> Callable[[Any], Any]:
+    if short_arrays and (custom is None or custom is _leaf_doc):
+        return _leaf_doc
+
+    def either(value: Any) -> Any:
+        doc = None if custom is None or custom is _leaf_doc else custom(value)
+        if doc is None and (short_arrays or not isinstance(value, _ARRAYS)):
+            return _leaf_doc(value)
+        return doc
+
+    return either
+
+
+# Typed so that the items of a numpy array need no type of their own.
+_ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray)
+_MOST_ITEMS = 1000
+_BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}")}
+
+
+def _leaf_doc(value: Any) -> Any:
+    """Arrays as `f32[3]`, functions and classes by name; None leaves the value to `wadler_lindig`."""
+    if isinstance(value, _ARRAYS):
+        return _array_doc(value)
+    if type(value) in _BRACKETS and len(value) > _MOST_ITEMS:
+        return _cut(value)
+    if isinstance(value, type):
+        return _text(_type_name(value))
+    if callable(value) and _is_function(value):
+        return _text(getattr(value, "__name__", repr(value)))
+    return None
+
+
+def _array_doc(value: Any) -> Any:
+    import wadler_lindig
+
+    note = _array_note(value)
+    doc: Any = wadler_lindig.array_summary(value.shape, str(value.dtype), note)
+    if value.ndim or note == "deleted" or isinstance(value, jax.core.Tracer) or not isinstance(value.dtype, np.dtype):
+        return doc
+    try:
+        # People print states to read them: a loss, a step.
+        text = str(np.asarray(value)[()])
+    except Exception:
+        # Not all of it is on this process.
+        return doc
+    return _text(doc.text.replace("[]", f"({text})", 1))
+
+
+def _cut(value: Any) -> Any:
+    """The first items of a long container, and how many more there are."""
+    import itertools
+
+    import wadler_lindig
+
+    first = type(value)(itertools.islice(value.items() if type(value) is dict else value, _MOST_ITEMS))
+    opening, closing = _BRACKETS[type(value)]
+    doc: Any = wadler_lindig.pdoc(first, custom=_leaf_doc, hide_defaults=False)  # pyright: ignore[reportUnknownMemberType]
+    more = _text(f"{opening}{len(value) - _MOST_ITEMS:,} more{closing}")
+    return doc + _text(" + ") + more
+
+
+def _array_note(value: Any) -> str | None:
+    if isinstance(value, np.ndarray):
+        return "numpy"
+    return "deleted" if not isinstance(value, jax.core.Tracer) and value.is_deleted() else None
+
+
+_FUNCTIONS: tuple[type, ...] = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    np.ufunc,
+    jax.custom_jvp,
+    jax.custom_vjp,
+    type(jax.jit(lambda: None)),  # pyright: ignore[reportUnknownMemberType]  # JAX's signature is partly open
+)
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(value, _FUNCTIONS)
+
+
+def ipython_pretty(self: Any, printer: Any, cycle: bool) -> None:
+    """What IPython shows, in the width that it has."""
+    room = max(printer.max_width - printer.output_width, 1)
+    text = f"{type(self).__name__}(...)" if cycle else pformat(self, width=room)
+    for i, line in enumerate(text.splitlines()):
+        if i:
+            printer.break_()
+        printer.text(line)
+
+
+def pprint_struct(printer: Any, struct: Any, stream: Any, indent: int, allowance: int, *_: Any) -> None:
+    """What `pprint` writes where one line is too short, in the width that it has."""
+    text = pformat(struct, width=max(printer._width - indent - allowance, 1))
+    stream.write(text.replace("\n", "\n" + " " * indent))
+
+
+def rich_repr(self: Any) -> Any:
+    """The fields with their values for rich, which lays them out; arrays are shown as everywhere."""
+    plan: ClassPlan = self.__struct__
+    for name, value in field_values(self).items():
+        if plan.fields[name].repr:
+            try:
+                yield name, jax.tree.map(_Shown, value, is_leaf=lambda inner: isinstance(inner, Flat))
+            except Exception:
+                # No tree, such as a dict whose keys do not sort.
+                yield name, value
+
+
+class _Shown:
+    """Prints a value as `pformat` does."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __repr__(self) -> str:
+        return pformat(self.value)

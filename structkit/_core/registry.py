@@ -1,0 +1,140 @@
+"""The only caller of JAX's registry: how a struct, or a dataclass of `structkit.struct`, becomes a pytree node."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from structkit._bridges import register_pytree_with_keys
+from structkit._core.fields import Field
+from structkit._core.flat import new, store
+from structkit._core.plan import class_dict
+
+# No Python frame runs when JAX flattens: the flat form is already there.
+flatten: Callable[[Any], Any] = operator.attrgetter("__flat__")
+
+
+def flatten_mutable(struct: Any) -> Any:
+    """The flat form of a mutable struct, with a snapshot of the children: JAX may keep what it is given."""
+    children, aux = struct.__flat__
+    return tuple(children), aux
+
+
+def flatten_with_keys(struct: Any) -> tuple[Any, Any]:
+    """The children with their key path entries, and aux.
+
+    Args:
+        struct: any struct. Its class is looked up at each call, since cloudpickle fills classes in after registration.
+    """
+    children, aux = struct.__flat__
+    return tuple(zip(struct.__struct__.keys, children)), aux
+
+
+def make_unflatten(cls: type) -> Callable[[Any, Any], Any]:
+    """The function that puts children of any kind into an object of `cls`; no user code runs in it."""
+
+    def unflatten(aux: Any, children: Any) -> Any:
+        struct = new(cls)
+        store(struct, (children, aux))
+        return struct
+
+    return unflatten
+
+
+def make_unflatten_mutable(cls: type) -> Callable[[Any, Any], Any]:
+    """The same for a mutable struct, whose children are a list."""
+
+    def unflatten(aux: Any, children: Any) -> Any:
+        struct = new(cls)
+        store(struct, ([*children], aux))
+        return struct
+
+    return unflatten
+
+
+classes: list[type] = []
+"""Every class that was registered. JAX keeps them all alive, too."""
+
+observers: list[Callable[[type], None]] = []
+"""Called with each class that is registered: how other registries than JAX's hear of it."""
+
+
+def register(cls: type, frozen: bool) -> None:
+    """Make a struct class a pytree node, unless code of a base's `__init_subclass__` has already made it one."""
+    if frozen:
+        register_node(cls, flatten_with_keys, make_unflatten(cls), flatten)
+    else:
+        register_node(cls, flatten_with_keys, make_unflatten_mutable(cls), flatten_mutable)
+
+
+class DataclassNode:
+    """How an ordinary dataclass is a pytree node: what `cls.__dict__["__node__"]` holds, and `node_of` finds.
+
+    Attributes:
+        cls: the class.
+        fields: name -> Field, in the order of the constructor.
+        data_names: the names of the fields that are children.
+        static_names: the names of the fields that are part of the structure.
+        flatten: from an object to its children and aux.
+        flatten_with_keys: the same, with the key path entry of each child.
+        unflatten: from aux and children to an object.
+        remade: what gives the record again, from any process; see `__reduce__`.
+    """
+
+    __slots__ = ("cls", "data_names", "fields", "flatten", "flatten_with_keys", "remade", "static_names", "unflatten")
+
+    def __init__(self, cls: type[Any], fields: dict[str, Field], functions: dict[str, Any], remade: tuple[Any, ...]):
+        self.cls, self.fields, self.remade = cls, fields, remade
+        self.data_names = tuple([name for name, f in fields.items() if not f.static])
+        self.static_names = tuple([name for name, f in fields.items() if f.static])
+        self.flatten: Callable[[Any], Any] = functions["flatten"]
+        self.flatten_with_keys: Callable[[Any], Any] = functions["flatten_with_keys"]
+        self.unflatten: Callable[[Any, Any], Any] = functions["unflatten"]
+
+    def build(self, values: dict[str, Any]) -> Any:
+        """An object with these field values, made as JAX makes one."""
+        statics, data = [[values[name] for name in names] for names in (self.static_names, self.data_names)]
+        return self.unflatten(tuple(statics), data)
+
+    def changed(self, instance: Any, changes: Mapping[str, Any]) -> Any:
+        """A copy of an object with other values in some fields, made as JAX makes one."""
+        return self.build({name: getattr(instance, name) for name in self.fields} | {**changes})
+
+    def __reduce__(self) -> Any:
+        # Where a class travels by value (cloudpickle), its record is made anew, and the class registered, on arrival.
+        return self.remade
+
+
+def node_of(cls: Any) -> DataclassNode | None:
+    """The record of a dataclass that `structkit.struct` made a pytree node; None for anything else.
+
+    A subclass has one of its own, or none.
+    """
+    found = class_dict(cls).get("__node__") if isinstance(cls, type) else None
+    return found if isinstance(found, DataclassNode) else None
+
+
+def register_dataclass_node(node: DataclassNode, late: bool) -> None:
+    """Make the class of `node` a pytree node; `late` looks the record up at each call.
+
+    That is for a class whose body declares nothing, which cloudpickle may be about to fill in.
+    """
+    names = ("flatten_with_keys", "unflatten", "flatten")
+    register_node(node.cls, *[_late(node.cls, name) if late else getattr(node, name) for name in names])
+
+
+def _late(cls: type[Any], name: str) -> Callable[..., Any]:
+    return lambda *arguments: getattr(node_of(cls), name)(*arguments)
+
+
+def register_node(cls: type, flatten_with_keys: Any, unflatten: Any, flatten: Any) -> None:
+    """Make `cls` a pytree node with these functions, unless it is one."""
+    classes.append(cls)
+    for tell in [*observers]:
+        tell(cls)
+    try:
+        register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    except ValueError as error:
+        if "Duplicate" not in str(error):
+            raise

@@ -1,0 +1,345 @@
+"""Static values: what may be one, how equal ones of different types are told apart, and `freeze`.
+
+The aux half of a flat form is a tuple of static values, to which JAX applies `==` when it looks for a compiled
+function. For Python `1 == True == 1.0` and `0.0 == -0.0`, but each of them can trace to another program. So the first
+item of the tuple is `(names, tags)`, with a tag for each value, or the names alone where no value needs a tag. It comes
+first because a tuple compares its items in order: values are compared only where their types are the same, so a type
+whose `==` is no bool for strangers, as numpy's scalars, does no harm. The names are there for people: JAX prints aux in
+its messages about structures that differ.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import math
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, overload
+
+import jax
+import jax.core
+import numpy as np
+
+from structkit.errors import FreezeError, StaticValueError
+
+_T = TypeVar("_T")
+
+PLAIN = frozenset({int, str, bytes, type(None), type, types.FunctionType, types.BuiltinFunctionType, type(...)})
+"""Exact types whose values are hashable, and never equal to a value of another exact type in this set."""
+
+SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
+"""Exact types of leaves that are compared, hashed and printed as Python does it."""
+
+
+def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The aux half of a flat form: names (and tags), then the values; `()` for a class without static fields.
+
+    Raises:
+        StaticValueError: a value is unhashable, an array, or not equal to itself.
+    """
+    if not values:
+        return ()
+    if PLAIN.issuperset(map(type, values)):
+        return names, *values
+    tags = tuple([None if type(value) in PLAIN else _tag(struct, name, value) for name, value in zip(names, values)])
+    return (names if tags.count(None) == len(tags) else (names, tags)), *values
+
+
+def _tag(struct: str, field: str, value: Any) -> Any:
+    try:
+        return _tag_of(value)
+    except _Unfit as unfit:
+        what = unfit.what if unfit.value is value else f"a {type(value).__name__} with {unfit.what} in it"
+        raise StaticValueError(struct, field, what, unfit.cure) from None
+
+
+class _Unfit(Exception):
+    def __init__(self, value: Any, what: str, cure: str):
+        self.value, self.what, self.cure = value, what, cure
+
+
+def _tag_of(value: Any) -> Any:
+    """What tells `value` from equal values of other types: None where nothing has to."""
+    cls: Any = type(value)
+    if cls in PLAIN:
+        return None
+    special = _SPECIAL_TAGS.get(cls)
+    if special is not None:
+        return special(value)
+    _refuse_hidden_data(value)
+    if cls.__eq__ is object.__eq__ and cls.__hash__ is not None:
+        return None
+    # Its items first: they say better what is wrong.
+    items = tuple(map(_tag_of, value)) if isinstance(value, tuple) else ()
+    _check_hashable(value)
+    _check_equality(value)
+    if isinstance(value, np.generic):
+        return cls, value.tobytes()
+    if isinstance(value, tuple):
+        return cls, *items
+    if dataclasses.is_dataclass(cls):
+        # A struct or a dataclass, whose own `==` says nothing of types, nor of fields that do not compare.
+        held = [(getattr(value, f.name, None), f.compare) for f in dataclasses.fields(cls)]
+        return cls, *[_tag_of(item) if compares else _of_its_own(item) for item, compares in held]
+    return cls
+
+
+def _of_its_own(item: Any) -> Any:
+    """Something that is equal for the same value only, where `==` of its owner does not look at it."""
+    try:
+        return item, _tag_of(item)
+    except _Unfit:
+        return id(item)
+
+
+def _refuse_hidden_data(value: Any) -> None:
+    """Refuse a method of an object that holds data: no transformation would see the data."""
+    function = value
+    # Through `functools.partial` and what `jax.jit` and others wrap; not for ever, since anything may stand there.
+    for _ in range(8):
+        if isinstance(function, types.MethodType):
+            break
+        inner = inspect.getattr_static(function, "__wrapped__", None) is not None
+        function = function.func if isinstance(function, functools.partial) else inner and function.__wrapped__
+    if not isinstance(function, types.MethodType):
+        return
+    owner = function.__self__
+    if isinstance(owner, type) or not _holds_data(owner):
+        return
+    raise _Unfit(
+        value,
+        f"{type(owner).__name__}.{function.__name__}, a method of an object that holds data",
+        "JAX would not see the data in it; keep the function alone, or call the method where it is needed",
+    )
+
+
+def _holds_data(owner: Any) -> bool:
+    plan = getattr(type(owner), "__struct__", None)
+    if plan is not None:
+        # Not by its leaves: it may be under construction.
+        return bool(plan.data_names)
+    return not jax.tree_util.all_leaves([owner]) and bool(jax.tree.leaves(owner))
+
+
+def _tag_of_float(value: float) -> str:
+    if value != value:
+        raise _Unfit(value, "NaN", "it equals nothing, so every call would be traced anew; use a data field or None")
+    return "-0.0" if value == 0 and math.copysign(1, value) < 0 else "float"
+
+
+def _tag_of_complex(value: complex) -> tuple[str, str, str]:
+    return "complex", _tag_of_float(value.real), _tag_of_float(value.imag)
+
+
+def _tag_of_tuple(value: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    tags = tuple([_tag_of(item) for item in value])
+    return None if tags.count(None) == len(tags) else ("tuple", tags)
+
+
+def _tag_of_frozenset(value: frozenset[Any]) -> frozenset[Any] | None:
+    tags = frozenset((item, _tag_of(item)) for item in value)
+    return None if all(tag is None for _, tag in tags) else tags
+
+
+_SPECIAL_TAGS: dict[type, Callable[[Any], Any]] = {
+    bool: lambda value: "bool",
+    float: _tag_of_float,
+    complex: _tag_of_complex,
+    tuple: _tag_of_tuple,
+    frozenset: _tag_of_frozenset,
+}
+
+
+def _check_hashable(value: Any) -> None:
+    try:
+        hash(value)
+    except TypeError:
+        for kind, what, cure in _KNOWN_UNFIT:
+            if isinstance(value, kind):
+                raise _Unfit(value, what, cure) from None
+        raise _Unfit(
+            value, f"an unhashable {type(value).__name__}", "use a data field, or give its class __hash__ and __eq__"
+        ) from None
+
+
+_FREEZE = "use a data field, {}or static(converter=freeze)"
+_KNOWN_UNFIT: tuple[tuple[type, str, str], ...] = (
+    (jax.core.Tracer, "a tracer", "values that depend on traced arrays belong in a data field"),
+    (jax.Array, "a jax array", "arrays belong in a data field: drop static"),
+    (np.ndarray, "a numpy array", _FREEZE.format("")),
+    (list, "a list", _FREEZE.format("a tuple, ")),
+    (dict, "a dict", _FREEZE.format("")),
+    (set, "a set", _FREEZE.format("a frozenset, ")),
+    (bytearray, "a bytearray", "use a data field or bytes"),
+)
+
+
+def _check_equality(value: Any) -> None:
+    try:
+        same = value == value
+    except Exception as error:
+        raise _Unfit(
+            value, f"a {type(value).__name__} whose == raises {type(error).__name__}", "use a data field"
+        ) from error
+    if not isinstance(same, bool | np.bool_):
+        raise _Unfit(
+            value, f"a {type(value).__name__} whose == gives a {type(same).__name__}, not a bool", "use a data field"
+        )
+    if not same:
+        raise _Unfit(
+            value,
+            f"a {type(value).__name__} that is not equal to itself",
+            "every call would be traced anew; use a data field",
+        )
+
+
+class FrozenDict(Mapping[Any, Any]):
+    """A hashable mapping, compared by content; made by `freeze`.
+
+    Iterates in sorted order of the keys (by type and repr where they do not sort), so that equal mappings also trace
+    to equal programs.
+    """
+
+    __slots__ = ("_hash", "_items", "_tags")
+
+    def __init__(self, items: Mapping[Any, Any]):
+        alike = len(set(map(type, items))) == 1 and type(next(iter(items))) in (str, int, float, bytes)
+        order = sorted(items) if alike else sorted(items, key=lambda key: (type(key).__qualname__, repr(key)))
+        self._items = {key: items[key] for key in order}
+        self._tags = {key: _tags_of_entry(key, value) for key, value in self._items.items()}
+        self._hash = hash((FrozenDict, frozenset(self._items.items())))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FrozenDict):
+            return NotImplemented
+        return self._items == other._items and self._tags == other._tags
+
+    def __reduce__(self) -> Any:
+        return FrozenDict, (self._items,)
+
+    def __repr__(self) -> str:
+        return f"freeze({self._items!r})"
+
+
+def _tags_of_entry(key: Any, value: Any) -> tuple[Any, Any]:
+    try:
+        return _tag_of(key), _tag_of(value)
+    except _Unfit as unfit:
+        raise FreezeError(key, unfit.what, unfit.cure) from None
+
+
+class FrozenArray:
+    """A hashable numpy array, compared by shape, dtype and bytes; made by `freeze`.
+
+    `numpy.asarray` and `jax.numpy.asarray` take it; `.array` is the read-only array.
+    """
+
+    __slots__ = ("_array", "_hash")
+
+    # Without it, the == of a numpy scalar would compare element by element.
+    __array_ufunc__ = None
+
+    def __init__(self, array: np.ndarray[Any, Any]):
+        if array.dtype.hasobject:
+            raise FreezeError(None, "an array of objects", "use a tuple")
+        self._array = np.array(array, order="C")
+        self._array.setflags(write=False)
+        self._hash = hash((array.shape, array.dtype.str, self._array.tobytes()))
+
+    @property
+    def array(self) -> np.ndarray[Any, Any]:
+        """The contents; read-only."""
+        return self._array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if dtype is not None and np.dtype(dtype) != self.array.dtype:
+            return self.array.astype(dtype)
+        return self.array.copy() if copy else self.array
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FrozenArray):
+            return NotImplemented
+        a, b = self.array, other.array
+        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+    def __reduce__(self) -> Any:
+        return FrozenArray, (self.array,)
+
+    def __repr__(self) -> str:
+        return f"freeze({self.array!r})"
+
+
+@overload
+def freeze(value: list[_T]) -> tuple[_T, ...]: ...
+@overload
+def freeze(value: set[_T]) -> frozenset[_T]: ...
+@overload
+def freeze(value: dict[Any, Any]) -> FrozenDict: ...
+@overload
+def freeze(value: np.ndarray[Any, Any] | jax.Array) -> FrozenArray: ...
+@overload
+def freeze(value: _T) -> _T: ...
+def freeze(value: Any) -> Any:
+    """A hashable value with the same content, fit for a static field.
+
+    Lists become tuples, sets frozensets, dicts a `FrozenDict`, arrays of numpy and JAX a `FrozenArray`, at every depth,
+    in structs and other pytree nodes too; anything else is returned as it is.
+
+    Args:
+        value: any value. Containers are copied.
+
+    Raises:
+        FreezeError: there is a value without a frozen form in it, such as a tracer.
+
+    Example:
+        >>> from structkit import freeze
+        >>> freeze({"sizes": [1, 2]})
+        freeze({'sizes': (1, 2)})
+    """
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(freeze, value))
+    for kind, frozen in _FROZEN_FORMS.items():
+        if isinstance(value, kind):
+            return frozen(value)
+    children, treedef = jax.tree.flatten(value, is_leaf=lambda inner: inner is not value)
+    is_leaf = len(children) == 1 and children[0] is value
+    return value if is_leaf else treedef.unflatten(map(freeze, children))
+
+
+def _refuse_tracer(value: Any) -> Any:
+    raise FreezeError(None, "a tracer", "it has no value yet; freeze outside of jit, or use a data field")
+
+
+def _freeze_jax_array(value: Any) -> FrozenArray:
+    if not isinstance(value.dtype, np.dtype):
+        raise FreezeError(None, "a random key", "use its jax.random.key_data, or a data field")
+    return FrozenArray(np.asarray(value))
+
+
+_FROZEN_FORMS: dict[type, Callable[[Any], Any]] = {
+    jax.core.Tracer: _refuse_tracer,
+    list: lambda value: tuple(map(freeze, value)),
+    tuple: lambda value: tuple(map(freeze, value)),
+    set: lambda value: frozenset(map(freeze, value)),
+    frozenset: lambda value: frozenset(map(freeze, value)),
+    dict: lambda value: FrozenDict({key: freeze(item) for key, item in value.items()}),
+    np.ndarray: FrozenArray,
+    jax.Array: _freeze_jax_array,
+}

@@ -1,0 +1,530 @@
+"""`Struct` and its metaclass: plan a class, build it, register it."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import types
+from abc import ABCMeta
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+from typing_extensions import dataclass_transform
+
+from structkit._bridges import ProtocolMeta, serve_pprint, signature
+from structkit._core import attributes, compare, flat, lifecycle, replace
+from structkit._core.fields import MISSING, Field
+from structkit._core.initgen import generate_init, is_generated, rebind_post_init
+from structkit._core.plan import (
+    GENERATED,
+    INHERITED,
+    ClassPlan,
+    class_dict,
+    make_plan,
+    plan_of,
+    split_options,
+    unknown_option,
+)
+from structkit._core.pretty import (
+    class_text,
+    ipython_pretty,
+    plain_doc,
+    pprint_struct,
+    rich_repr,
+    struct_doc,
+    struct_repr,
+)
+from structkit._core.registry import node_of, register
+from structkit._core.specifiers import derived, field, static
+from structkit._core.statics import SCALARS
+from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
+
+# Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace.
+_OURS = ("__delattr__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__", "__setattr__")
+
+
+_GUARDS = ("__delattr__", "__setattr__")
+
+# A class body may repeat them in `__slots__`: every struct has the one and needs not the other.
+_HARMLESS_SLOTS = ("__weakref__", "__dict__")
+
+
+class _Params(NamedTuple):
+    """What `__dataclass_params__` says; the standard library looks at it when a dataclass inherits from a struct."""
+
+    init: bool = True
+    repr: bool = True
+    eq: bool = True
+    order: bool = False
+    unsafe_hash: bool = False
+    frozen: bool = True
+    match_args: bool = True
+    kw_only: bool = False
+    slots: bool = False
+    weakref_slot: bool = False
+
+
+class _Doc:
+    """A class's `__doc__` where it has none: its signature and fields, computed when read."""
+
+    def __get__(self, instance: Any, owner: Any) -> str:
+        try:
+            call = signature(owner)
+        except (TypeError, ValueError):
+            call = None
+        return class_text(owner, call)
+
+
+class _DocOfClasses:
+    """The `__doc__` of the metaclass: `pydoc` reads that of a class past the class, and finds a `_Doc` no text."""
+
+    def __get__(self, cls: Any, metaclass: Any) -> Any:
+        if cls is None:
+            return "The metaclass of `Struct`: a class statement becomes a frozen, typed pytree node."
+        doc = class_dict(cls).get("__doc__")
+        return doc.__get__(None, cls) if type(doc) is _Doc else doc
+
+    def __set__(self, cls: Any, doc: Any) -> None:
+        vars(type)["__doc__"].__set__(cls, doc)
+
+
+if TYPE_CHECKING:
+    from structkit._bridges import ReplaceDescriptor
+
+    # Static checkers understand struct classes through `dataclass_transform`; the metaclass would only confuse them.
+    StructMeta = ABCMeta
+else:
+
+    class StructMeta(ProtocolMeta):
+        __doc__ = _DocOfClasses()
+
+        def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
+            """Plan, generate, make and register one class."""
+            if not any([isinstance(base, StructMeta) for base in bases]):
+                return super().__new__(mcs, name, bases, namespace)
+            if isinstance(namespace.get("__struct__"), ClassPlan):
+                # The dict of a finished class: dill carries classes so.
+                cls = super().__new__(mcs, name, bases, namespace)
+                register(cls, namespace["__struct__"].frozen)
+                return cls
+            options, others = split_options(name, keywords)
+            plan = make_plan(name, bases, namespace, options)
+            members, publish = _generate(plan, namespace)
+            body = _body(plan, namespace, members)
+            try:
+                cls = super().__new__(mcs, name, bases, body, **others)
+            except TypeError as error:
+                clearer = _clearer_error(name, bases, others, error)
+                if clearer is None:
+                    raise
+                raise clearer from error
+            _restore_members(cls, plan, body, members)
+            attributes.correct_getters(plan)
+            publish(cls)
+            register(cls, plan.frozen)
+            plan.finished = True
+            return cls
+
+        def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> None:
+            # The keywords went to `__init_subclass__`; Protocol's metaclass would pass them on to `type`.
+            super().__init__(name, bases, namespace)
+
+        def __getattribute__(cls, name: str) -> Any:
+            """The attribute; for a field with a default, that, as a dataclass has it. Instances never come here."""
+            value = type.__getattribute__(cls, name)
+            if type(value) is not property:
+                return value
+            plan = class_dict(cls).get("__struct__")
+            f = None if plan is None else plan.fields.get(name)
+            return value if f is None or f.default is MISSING else f.default
+
+        def __setattr__(cls, name: str, value: Any) -> None:
+            """Set a class attribute; a field's property must stay, and a dataclass decorator is refused."""
+            plan = class_dict(cls).get("__struct__")
+            if plan is None or not plan.finished:
+                # Hooks of the bases run before the class is finished and may do what they like.
+                return super().__setattr__(name, value)
+            if name == "__dataclass_params__" and type(value) is not _Params:
+                raise DefinitionError(
+                    cls.__name__, "is a dataclass already, made by Struct", "drop the dataclass decorator"
+                )
+            if name in plan.fields and type(value) is not property:
+                raise DefinitionError(
+                    cls.__name__,
+                    f"{name!r} is a field and cannot be set on the class",
+                    "change the default in the body",
+                )
+            if name == "__struct__":
+                _take_over(cls, plan, value)
+            super().__setattr__(name, value)
+            if name == "__init__" and not is_generated(value):
+                # A decorator that checks or logs: changed copies have to go through it as well.
+                plan.simple = False
+            elif name == "__post_init__":
+                plan.post_init = value
+                rebind_post_init(class_dict(cls).get("__init__"), value)
+
+        def __delattr__(cls, name: str) -> None:
+            """Delete a class attribute; a field's property must stay."""
+            plan = plan_of(cls)
+            if plan is not None and name in plan.fields:
+                raise DefinitionError(cls.__name__, f"{name!r} is a field and cannot be deleted", "drop it in the body")
+            super().__delattr__(name)
+
+        def __instancecheck__(cls, instance: Any) -> bool:
+            # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no.
+            return type.__instancecheck__(cls, instance) or ABCMeta.__instancecheck__(cls, instance)
+
+        def __subclasscheck__(cls, subclass: Any) -> bool:
+            return type.__subclasscheck__(cls, subclass) or ABCMeta.__subclasscheck__(cls, subclass)
+
+
+def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any], Callable[[type], None]]:
+    """What the class gets besides what its body says: the constructor, the fields and the data of dataclasses.
+
+    With it, what is to be called with the finished class.
+    """
+    members: dict[str, Any] = {"__struct__": plan, "__dataclass_fields__": {**plan.arguments}}
+    qualname = namespace.get("__qualname__", plan.name)
+    members.update(attributes.field_properties(plan, qualname))
+    members.update(attributes.own_cached_properties(plan, namespace))
+    members.update(_comparison(plan, namespace))
+    publish: Callable[[type], None] = _nothing
+    if plan.init == GENERATED:
+        module = namespace.get("__module__", "builtins")
+        members["__init__"], publish = generate_init(plan, module, qualname)
+    elif plan.given_init is not None:
+        # An inherited one begins a draft already.
+        members["__init__"] = plan.given_init if plan.init == INHERITED else lifecycle.wrap_init(plan.given_init)
+    members.update(_wrapped_hooks(plan, namespace))
+    options = plan.options
+    if options.get("match_args", True) and "__match_args__" not in namespace:
+        members["__match_args__"] = tuple([key for key, f in plan.arguments.items() if f.init and not f.kw_only])
+    members["__dataclass_params__"] = _Params(
+        **{name: options.get(name, default) for name, default in _Params._field_defaults.items()}
+    )._replace(frozen=plan.frozen)
+    return members, publish
+
+
+def _take_over(cls: Any, before: ClassPlan, plan: ClassPlan) -> None:
+    """Make a finished class what another plan says: a notebook's reload copies the new class into the old one."""
+    members, publish = _generate(plan, {})
+    for name in ("__dataclass_fields__", "__init__", *plan.fields):
+        type.__setattr__(cls, name, members[name])
+    if before.fields:
+        type.__setattr__(cls, flat.BEFORE, before)
+    publish(cls)
+
+
+def _nothing(cls: type) -> None:
+    """What there is to publish of a class whose `__init__` is not generated."""
+
+
+# What is called around a method that user code wrote: in the body, or in a base that no struct parent has dealt with.
+_WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "__getattr__": attributes.guard_getattr,
+    "__post_init__": lambda method: lifecycle.wrap_post_init(lifecycle.as_function(method)),
+    "__setstate__": lifecycle.wrap_setstate,
+}
+
+
+def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, wrap in _WRAPPERS.items():
+        for body in (namespace, *map(class_dict, plan.new_bases)):
+            if name in body:
+                if body.get("__struct__") is None:
+                    found[name] = wrap(body[name])
+                break
+    if plan.post_init is None and (plan.checks or not plan.fields):
+        found["__post_init__"] = lifecycle.no_post_init(plan)
+    return found
+
+
+def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
+    """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
+    members: dict[str, Any] = {}
+    ours = class_dict(Struct)
+    if plan.callable:
+        ours = {**ours, **_CALLABLE}
+        if "__eq__" not in namespace and _written(plan, "__eq__") is object.__eq__:
+            # JAX is given such an object as a function, and keeps programs by it.
+            members.update({name: method for name, method in _CALLABLE.items() if name not in namespace})
+    for name in _OURS if plan.new_bases else ():
+        first = next((base for base in plan.new_bases if name in class_dict(base)), object)
+        if plan_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
+            members[name] = _nearest_struct_member(plan, name)
+    replaces: Any = next((class_dict(base) for base in plan.new_bases if "replace" in class_dict(base)), {})
+    if "__node__" in replaces and "replace" not in namespace:
+        # A dataclass of `structkit.struct`, for whose fields it was made.
+        members["replace"] = ours["replace"]
+    real = any(["__dict__" in class_dict(base) for base in plan.new_bases if plan_of(base) is None])
+    if real and "__dict__" not in namespace:
+        # A mixin without slots brings a real one, which holds no field.
+        members["__dict__"] = _nearest_struct_member(plan, "__dict__")
+    if "__eq__" in namespace and "__hash__" not in namespace:
+        # Python would set it to None; a frozen dataclass hashes all the same.
+        members["__hash__"] = ours["__hash__"]
+    for option, names in _BY_OPTION.items():
+        wanted = plan.options.get(option)
+        if wanted is not None:
+            members.update(
+                {name: ours[name] if wanted else _written(plan, name) for name in names if name not in namespace}
+            )
+    if not plan.frozen and plan.options.get("eq", True) and "__hash__" not in namespace:
+        members["__hash__"] = None
+    if plan.options.get("order"):
+        members.update(compare.orderings(plan, namespace))
+    return members
+
+
+_BY_OPTION = {"eq": ("__eq__", "__ne__", "__hash__"), "repr": ("__repr__",)}
+_CALLABLE = {"__eq__": compare.equal_callables, "__hash__": compare.hash_callable}
+
+
+def _written(plan: ClassPlan, name: str) -> Any:
+    """What user code among the bases wrote under a method's name; `object`'s where none did."""
+    for base in plan.mro:
+        body = class_dict(base)
+        standard = "__dataclass_fields__" in body and "__struct__" not in body
+        generated = (class_dict(Struct).get(name), class_dict(object)[name], _CALLABLE.get(name))
+        if name in body and not standard and not any([body[name] is method for method in generated]):
+            return body[name]
+    return class_dict(object)[name]
+
+
+def _nearest_struct_member(plan: ClassPlan, name: str) -> Any:
+    return next(class_dict(base)[name] for base in plan.mro if plan_of(base) is not None and name in class_dict(base))
+
+
+def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:
+    """The namespace for `type.__new__`: the class body with the members in place of the defaults."""
+    # A dataclass decorator in an `__init_subclass__` refuses to overwrite these: `_restore_members` puts them in.
+    body = {**namespace, **{name: value for name, value in members.items() if name not in _GUARDS}}
+    for name, value in namespace.items():
+        if isinstance(value, dataclasses.Field) and name not in members:
+            # As in dataclasses, only the default of an `InitVar` or a `ClassVar` stays readable.
+            body[name] = value.default
+            if value.default is MISSING:
+                del body[name]
+    # Annotations are evaluated lazily on 3.14; they must not see the property of a field named like its type.
+    body.pop("__classdictcell__", None)
+    slots = namespace.get("__slots__", ())
+    extra = [s for s in ((slots,) if isinstance(slots, str) else slots) if s not in (*plan.fields, *_HARMLESS_SLOTS)]
+    if extra:
+        raise DefinitionError(
+            plan.name, f"__slots__ names {extra[0]!r}, which is no field", f"annotate it: {extra[0]}: ..."
+        )
+    body["__slots__"] = ()
+    body.setdefault("__doc__", _Doc())
+    return body
+
+
+def _restore_members(cls: Any, plan: ClassPlan, body: dict[str, Any], members: dict[str, Any]) -> None:
+    """Put our methods back: an `__init_subclass__` may have made the class a dataclass of another framework's kind."""
+    present = class_dict(cls)
+    if present["__dataclass_fields__"] is members["__dataclass_fields__"] and present.get("__init__") is not None:
+        # It has not: another `__init__` is one that it has put around ours, to check or to log.
+        plan.simple = plan.simple and present["__init__"] is members["__init__"]
+        members = {**members, "__init__": present["__init__"]}
+    for name in _OURS:
+        if name in present and name not in body:
+            type.__delattr__(cls, name)
+    for name, member in members.items():
+        found = present.get(name)
+        if name == "__init__" and found is not member and inspect.unwrap(found).__code__.co_filename != "<string>":
+            # Not what the standard library generates: a hook that checks or logs, as a decorator would.
+            plan.simple = False
+        elif found is not member:
+            type.__setattr__(cls, name, member)
+
+
+def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], error: TypeError) -> Exception | None:
+    if others and "__init_subclass__() takes no keyword arguments" in str(error):
+        return unknown_option(name, others)
+    if _is_layout_conflict(error):
+        strangers = ", ".join(base.__name__ for base in bases if plan_of(base) is None)
+        return DefinitionError(
+            name, f"cannot inherit from {strangers}, whose instances have a layout of their own", "hold it in a field"
+        )
+    return None
+
+
+def _is_layout_conflict(error: BaseException | None) -> bool:
+    """Whether Python said that the objects of two bases cannot be laid out in one."""
+    return isinstance(error, TypeError) and ("lay-out conflict" in str(error) or "layout conflict" in str(error))
+
+
+@dataclass_transform(eq_default=True, frozen_default=True, field_specifiers=(field, static, derived))
+class Struct(flat.Flat, metaclass=StructMeta):
+    """A frozen, typed class with fields that every JAX transformation understands; inherit from it.
+
+    Annotated names are fields. Data fields are the children of the pytree node; static ones (`static()`,
+    `Static[T]`) are part of its structure. Class options, as keywords: `init`, `repr`, `eq`, `order`, `frozen`,
+    `kw_only`, `match_args`. Hooks: `__post_init__(self, <InitVars>)`, in which fields may be assigned, and
+    `__check_init__(self)`, which runs on the finished object, for every class that has one.
+
+    Example:
+        >>> import jax
+        >>> from structkit import Struct, static
+        >>> class Scale(Struct):
+        ...     factor: jax.Array
+        ...     power: int = static(default=1)
+        ...     def __call__(self, x):
+        ...         return self.factor * x**self.power
+        >>> scale = Scale(jax.numpy.ones(3), power=2)
+        >>> scale
+        Scale(factor=f32[3], power=2)
+        >>> jax.grad(lambda s: s(2.0).sum())(scale).factor
+        Array([4., 4., 4.], dtype=float32)
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+        replace: ClassVar[ReplaceDescriptor]
+        """A copy with some fields changed; see `structkit.replace`."""
+
+        def __init_subclass__(
+            cls,
+            *,
+            init: bool = True,
+            repr: bool = True,
+            eq: bool = True,
+            order: bool = False,
+            frozen: bool = True,
+            kw_only: bool = False,
+            match_args: bool = True,
+            **others: Any,
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            """Go on to the next class of the method resolution order, for cooperative `super().__init__` calls."""
+            if type(self) is Struct:
+                raise BaseInstantiationError
+            super().__init__(*args, **kwargs)
+
+        replace = replace.replace_method
+        __replace__ = replace
+        __setattr__ = attributes.guarded_setattr
+        __delattr__ = attributes.guarded_delattr
+        __eq__ = compare.equal
+        __ne__ = compare.not_equal
+        __hash__ = compare.hash_struct
+        __name__ = property(attributes.function_name, doc="What JAX calls a struct with `__call__` in its programs.")
+        __rich_repr__ = rich_repr
+        _repr_pretty_ = ipython_pretty
+        __dict__ = property(attributes.Vars, attributes.set_vars, doc="A new dict of the fields: `vars(struct)`.")
+
+    def __dir__(self) -> list[str]:
+        """The names that can be read: without fields that are not set yet."""
+        plan: ClassPlan = vars(type(self))["__struct__"]
+        hidden = {"__cached__", *plan.fields} - flat.field_values(self).keys()
+        return [name for name in super().__dir__() if name not in hidden and (plan.callable or name != "__name__")]
+
+    def __repr__(self) -> str:
+        """The class's name with its fields, arrays as dtype and shape; never fails."""
+        return struct_repr(self)
+
+    def __pdoc__(self, **options: Any) -> Any:
+        """The document of `wadler_lindig` for this object; a class's own `__repr__` is heeded."""
+        own = type(self).__repr__ is not Struct.__repr__
+        return plain_doc(self) if own else struct_doc(self, **options)
+
+    def __copy__(self) -> Self:
+        made: Self = flat.new(type(self))
+        flat.store(made, flat.snapshot(self))
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Statics are immutable; copies of those that compare by identity would change the tree structure.
+        made: Self = flat.new(type(self))
+        memo[id(self)] = made
+        children, aux = flat.snapshot(self)
+        copied: list[Any] = []
+        # A loop here costs depth less than a copy of a list would.
+        for child in flat.items(children):
+            copied.append(child if type(child) in SCALARS else copy.deepcopy(child, memo))
+        flat.store(made, (type(children)(copied), aux))
+        return made
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # Older protocols leave out a state without items, which an empty struct has.
+        return super().__reduce_ex__(max(protocol, 2))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields by name, so that a pickle outlives a new order of the fields and new fields with defaults."""
+        state = flat.field_values(self)
+        plan: ClassPlan = vars(type(self))["__struct__"]
+        return state if len(state) == len(plan.fields) or lifecycle.is_bare(self) else flat.raw_values(self)
+
+    def __setstate__(self: Any, state: dict[str, Any]) -> None:
+        plan: ClassPlan = self.__struct__
+        if type(state) is not dict or state.keys() != plan.fields.keys():
+            # Fields came or went since the pickle was made.
+            state = replace.completed(plan.name, plan.fields, dict(**state), f"unpickling {plan.name}")
+        children, aux = flat.by_names(plan, state)
+        if not lifecycle.is_bare(self):
+            held = type(self.__flat__[0])
+            if issubclass(held, flat.Draft):
+                # A user's own, which calls this one, may go on to assign.
+                children = children if held is lifecycle.Open else held(flat.items(children))
+            elif compare.equal(flat.with_flat(self, children, aux), self) is not True:
+                # The same values are what a `__new__` of the user's has filled in already.
+                raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
+        flat.store(self, (children, aux))
+
+
+if not TYPE_CHECKING:
+    type.__setattr__(Struct, "__struct__", make_plan("Struct", (object,), {}, {}))
+    type.__setattr__(Struct, "__dataclass_fields__", {})
+    type.__setattr__(Struct, "__dataclass_params__", _Params())
+    Struct.__struct__.finished = True
+    for _name, _method in class_dict(Struct).items():
+        if isinstance(_method, types.FunctionType) and _name != "__replace__":
+            # Written in other modules, under names that say what they do.
+            _method.__name__, _method.__qualname__ = _name, f"Struct.{_name}"
+    serve_pprint(class_dict(Struct)["__repr__"], pprint_struct)
+
+
+def is_struct(value: Any) -> bool:
+    """Whether `value` is a struct class or an object of one.
+
+    Args:
+        value: anything.
+
+    Example:
+        >>> from structkit import Struct, is_struct
+        >>> class Point(Struct):
+        ...     x: float
+        >>> is_struct(Point), is_struct(Point(1.0)), is_struct(1.0)
+        (True, True, False)
+    """
+    cls = value if isinstance(value, type) else type(value)
+    return isinstance(cls, StructMeta) or node_of(cls) is not None
+
+
+def fields(struct: Any) -> tuple[Field, ...]:
+    """The fields of a struct class or object, in order.
+
+    Args:
+        struct: a struct class, or an object of one.
+
+    Raises:
+        NotAStructError: it is neither.
+
+    Example:
+        >>> from structkit import Struct, fields, static
+        >>> class Point(Struct):
+        ...     x: float
+        ...     unit: str = static(default="m")
+        >>> [(f.name, f.static) for f in fields(Point)]
+        [('x', False), ('unit', True)]
+    """
+    cls = struct if isinstance(struct, type) else type(struct)
+    known = node_of(cls) or replace.known_plan("fields", cls)
+    return tuple(known.fields.values())

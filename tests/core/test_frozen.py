@@ -1,0 +1,486 @@
+"""Finished structs refuse writes in every state, mutable ones take their fields alone."""
+
+import copy
+import dataclasses
+import itertools
+import pickle
+import weakref
+from typing import Any
+
+import cloudpickle
+import jax
+import jax.numpy as jnp
+import pytest
+
+from structkit import Static, Struct, construct, derived, errors, field, fields, replace, static
+from tests.models import Pair, Point, assert_frozen, collected
+
+
+class Custom(Struct):
+    x: Any
+    n: Static[int] = 1
+
+    def __init__(self, x, n=1):
+        self.x, self.n = x, n
+
+
+class Child(Custom):
+    z: int = 3
+
+    def __init__(self, x, n=1, z=3):
+        super().__init__(x, n)
+        self.z = z
+
+
+class Mixin:
+    tag = "mixin"
+
+
+class Mixed(Mixin, Struct):
+    x: Any
+    n: Static[int] = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Standard:
+    x: Any
+
+
+def test_the_property_of_a_field_and_the_class_are_no_way_round():
+    point = Point(1)
+    for write in (
+        lambda: Point.__setattr__(point, "x", 5),
+        lambda: Point.__delattr__(point, "x"),
+        lambda: vars(Point)["x"].__set__(point, 5),
+        lambda: vars(Point)["x"].__delete__(point),
+        lambda: setattr(point, "x", point.x + 1),
+        lambda: point.__setstate__({"x": 2}),
+    ):
+        with pytest.raises(errors.FrozenInstanceError):
+            write()
+    assert vars(point) == {"x": 1}
+
+
+def test_the_text_starts_as_the_one_of_the_standard_library():
+    for write in (lambda made: setattr(made, "x", 2), lambda made: delattr(made, "x")):
+        texts = []
+        for cls in (Standard, Point):
+            with pytest.raises(dataclasses.FrozenInstanceError) as error:
+                write(cls(1))
+            texts.append(str(error.value))
+        assert texts[1].startswith(texts[0])
+
+
+def test_names_that_are_no_fields_are_refused_too():
+    point = Point(1)
+    slots = {name for cls in Point.__mro__ for name in vars(cls).get("__slots__", ())}
+    for name in ("typo", "__class__", "__dict__", "replace", *slots):
+        with pytest.raises(errors.FrozenInstanceError):
+            setattr(point, name, Pair)
+        with pytest.raises(errors.FrozenInstanceError):
+            delattr(point, name)
+    for name in ("typo", "__dict__"):
+        with pytest.raises(AttributeError):
+            object.__setattr__(point, name, {})
+    assert type(point) is Point
+    assert vars(point) == {"x": 1}
+
+
+def test_a_mixed_in_dict_is_no_way_round():
+    mixed = Mixed(1)
+    for name in ("x", "other", "tag"):
+        with pytest.raises(errors.FrozenInstanceError):
+            vars(mixed)[name] = 2
+        with pytest.raises(errors.FrozenInstanceError):
+            setattr(mixed, name, 3)
+    assert (mixed.x, mixed.tag, vars(mixed)) == (1, "mixin", {"x": 1, "n": 1})
+
+
+def test_calling_a_constructor_again_is_refused():
+    for obj in (Custom(1), Child(1)):
+        with pytest.raises(errors.FrozenInstanceError):
+            obj.__init__(2)
+        assert obj.x == 1
+
+
+# `vars`
+
+
+def test_vars_is_a_new_dict_of_the_fields_in_order():
+    class Unsorted(Struct):
+        b: int
+        n: Static[int]
+        a: int
+
+    made = Unsorted(1, 2, 3)
+    assert list(vars(made).items()) == [("b", 1), ("n", 2), ("a", 3)]
+    assert made.__dict__ == vars(made)
+    assert vars(made) is not vars(made)
+    assert vars(made) | {"b": 5} == {"b": 5, "n": 2, "a": 3}
+    assert Unsorted(**made.__dict__) == made
+    for copied in (copy.copy(vars(made)), copy.deepcopy(vars(made)), pickle.loads(pickle.dumps(vars(made)))):
+        assert type(copied) is dict
+        assert copied == vars(made)
+
+
+def test_vars_can_be_written_in_a_constructor_and_loses_no_value_in_silence():
+    class Idiom(Struct):
+        x: int
+        y: int = 0
+
+        def __init__(self, **values):
+            self.__dict__.update(values)
+            self.__dict__["y"] = 5
+            assert self.__dict__.setdefault("y", 6) == 5
+
+    made = Idiom(x=1)
+    assert vars(made) == {"x": 1, "y": 5}
+    with pytest.raises(errors.UnknownAttributeError):
+        Idiom(x=1, z=2)
+    for write in (
+        lambda found: found.__setitem__("x", 3),
+        lambda found: found.__setitem__("z", 3),
+        lambda found: found.update(x=3),
+        lambda found: found.__ior__({"x": 3}),
+        lambda found: found.setdefault("z", 3),
+        lambda found: found.pop("x"),
+        lambda found: found.popitem(),
+        lambda found: found.clear(),
+        lambda found: found.__delitem__("x"),
+    ):
+        with pytest.raises(errors.FrozenInstanceError):
+            write(vars(made))
+    assert vars(made) == {"x": 1, "y": 5}
+
+
+# Under construction
+
+
+def constructing(hook, construct_it):
+    """A struct class of x and the static n, both set by `construct_it`."""
+    annotations = {"x": int, "n": Static[int]}
+    fields = {"x": derived(), "n": derived(static=True)} if hook == "__post_init__" else {}
+    return type(Struct)("A", (Struct,), {"__annotations__": annotations, hook: construct_it, **fields})
+
+
+@pytest.mark.parametrize("hook", ["__init__", "__post_init__"])
+def test_object_setattr_works_while_user_code_constructs_and_is_refused_afterwards(hook):
+    def construct_it(self):
+        object.__setattr__(self, "x", 1)
+        object.__setattr__(self, "n", 5)
+        assert (self.x, self.n) == (1, 5)
+
+    made = constructing(hook, construct_it)()
+    assert vars(made) == {"x": 1, "n": 5}
+    assert_frozen(made, "x")
+    assert_frozen(made, "n")
+
+
+@pytest.mark.parametrize(
+    ("misuse", "kind"),
+    [
+        (lambda obj: setattr(obj, "xx", 5), errors.UnknownAttributeError),
+        (lambda obj: vars(obj).update(xx=5), errors.UnknownAttributeError),
+        (lambda obj: delattr(obj, "x"), errors.FrozenInstanceError),
+        (lambda obj: vars(obj).pop("x"), errors.FrozenInstanceError),
+    ],
+)
+@pytest.mark.parametrize("hook", ["__init__", "__post_init__"])
+def test_other_names_and_deletions_are_refused_under_construction_too(hook, misuse, kind):
+    def construct_it(self):
+        self.x, self.n = 1, 2
+        misuse(self)
+
+    with pytest.raises(kind):
+        constructing(hook, construct_it)()
+
+
+COPIES = [
+    copy.copy,
+    copy.deepcopy,
+    lambda obj: pickle.loads(cloudpickle.dumps(obj)),
+    lambda obj: jax.tree.map(abs, obj),
+    lambda obj: jax.tree.unflatten(*reversed(jax.tree.flatten(obj))),
+]
+
+
+@pytest.mark.parametrize(
+    ("hook", "make"),
+    # In a `__post_init__`, `replace` would run it again.
+    [("__init__", lambda obj: obj.replace(n=2)), *itertools.product(["__init__", "__post_init__"], COPIES)],
+)
+def test_a_copy_made_under_construction_is_finished_and_separate(hook, make):
+    copies = []
+
+    def construct_it(self):
+        self.x, self.n = 1, 2
+        copies.extend([make(self), self])
+        self.x, self.n = 7, 8
+
+    made = constructing(hook, construct_it)()
+    assert copies.pop() is made
+    assert vars(made) == {"x": 7, "n": 8}
+    assert_frozen(made)
+    assert vars(copies[0]) == {"x": 1, "n": 2}
+    assert_frozen(copies[0])
+    assert jax.tree.structure(copies[0]) != jax.tree.structure(made)
+
+
+def test_an_object_that_was_never_initialised_is_frozen():
+    obj = Custom.__new__(Custom)
+    for name in ("x", "n", "other"):
+        with pytest.raises(errors.FrozenInstanceError):
+            setattr(obj, name, 1)
+    with pytest.raises(errors.UnsetFieldError, match=r"^Custom\.x is read before it is set; assign self\.x first$"):
+        obj.x
+    assert vars(obj) == {}
+    assert repr(obj) == "Custom(x=<unset>, n=<unset>)"
+
+
+# Constructors that fail. Each hands its object out and sets x to 1 before.
+
+
+def explode(*_):
+    raise ValueError("no")
+
+
+def leak(self, log):
+    log.append(self)
+    self.x = 1
+
+
+def failing(**body):
+    """A class whose `__init__` is `leak`, if `body` has no other, and whose field y is that of the body."""
+    annotations = {"x": Any, **{name: Any for name in body if name == "y"}}
+    return type(Struct)("Failing", (Struct,), {"__annotations__": annotations, "__init__": leak, **body})
+
+
+class FailsInInit(Struct):
+    x: Any
+    y: Any = 2
+
+    def __init__(self, log):
+        leak(self, log)
+        self.y = explode()
+
+
+class FailsInParent(FailsInInit):
+    def __init__(self, log):
+        self.y = 3
+        super().__init__(log)
+
+
+class FailsInPostInit(Struct):
+    log: Any
+    x: Any = derived()
+    y: Any = derived(default=2)
+
+    def __post_init__(self):
+        leak(self, self.log)
+        explode()
+
+
+class FailsInPostInitOfParent(FailsInPostInit):
+    def __init__(self, log):
+        super().__init__(log)
+
+
+class FailsInCheck(Struct):
+    log: Any
+    x: Any = 1
+
+    def __check_init__(self):
+        self.log.append(self)
+        explode()
+
+
+def leak_and_convert(self, log):
+    leak(self, log)
+    self.y = 2
+
+
+FAILING = {
+    "init": FailsInInit,
+    "init of the parent": FailsInParent,
+    "post init": FailsInPostInit,
+    "post init of the parent": FailsInPostInitOfParent,
+    "check": FailsInCheck,
+    "check after an init": failing(__check_init__=explode),
+    "factory": failing(y=field(default_factory=explode)),
+    "converter": failing(y=field(converter=explode), __init__=leak_and_convert),
+    "converter of a default": failing(y=field(default=2, converter=explode)),
+    "static": failing(y=static(default_factory=list)),
+    "unset": failing(y=field()),
+}
+
+
+def failed(cls):
+    log = []
+    with pytest.raises((ValueError, TypeError)):
+        cls(log)
+    assert len(log) == 1
+    return log.pop()
+
+
+@pytest.mark.parametrize("cls", FAILING.values(), ids=FAILING.keys())
+def test_what_a_failed_constructor_leaves_is_frozen_and_shows_its_values(cls):
+    left = failed(cls)
+    assert left.x == 1
+    assert vars(left)["x"] == 1
+    assert repr(left).startswith(f"{cls.__name__}(") and "x=1" in repr(left)
+    for made in (left, copy.copy(left), copy.deepcopy(left)):
+        assert made.x == 1
+        for f in fields(cls):
+            assert_frozen(made, f.name)
+        with pytest.raises(errors.FrozenInstanceError):
+            made.no_field = 1
+
+
+def test_what_failed_constructors_leave_is_not_kept_alive():
+    assert collected([weakref.ref(failed(cls)) for cls in FAILING.values()])
+
+
+def test_reading_what_a_failed_constructor_left_unset_names_the_field():
+    with pytest.raises(errors.UnsetFieldError, match=r"^Failing\.y is read before it is set"):
+        failed(FAILING["unset"]).y
+
+
+# Mutable structs
+
+
+class Mutable(Struct, frozen=False):
+    weight: Any
+    n: Static[int] = 1
+    scale: float = field(default=1, converter=float)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Mutable,
+        lambda weight: copy.copy(Mutable(weight)),
+        lambda weight: copy.deepcopy(Mutable(weight)),
+        lambda weight: pickle.loads(pickle.dumps(Mutable(weight))),
+        lambda weight: pickle.loads(cloudpickle.dumps(Mutable(weight))),
+        lambda weight: replace(Mutable(weight), n=3),
+        lambda weight: construct(Mutable, weight=weight),
+        lambda weight: jax.tree.map(lambda leaf: leaf, Mutable(weight)),
+    ],
+)
+def test_a_mutable_struct_takes_assignments_to_its_fields_in_every_state(make):
+    obj = make(0)
+    obj.weight = 5
+    obj.n = 7
+    obj.scale = "2.5"
+    object.__setattr__(obj, "weight", obj.weight + 1)
+    assert vars(obj) == {"weight": 6, "n": 7, "scale": 2.5}
+    assert jax.tree.leaves(obj) == [6, 2.5]
+    vars(obj)["weight"] = 4
+    assert obj.weight == 4
+
+
+def test_a_mutable_struct_takes_its_fields_alone_and_keeps_them():
+    obj = Mutable(0)
+    with pytest.raises(errors.UnknownAttributeError, match="'weight'") as error:
+        obj.weigth = 1
+    assert error.value.fields == ("weight", "n", "scale")
+    # The slots hold the fields and the cached values: nobody may put others in their place.
+    slots = {name for cls in Mutable.__mro__ for name in vars(cls).get("__slots__", ())}
+    assert slots
+    for name in ("replace", *slots):
+        with pytest.raises(errors.UnknownAttributeError):
+            setattr(obj, name, {})
+    with pytest.raises(AttributeError):
+        object.__setattr__(obj, "weigth", 1)
+    for delete in (delattr, object.__delattr__):
+        for name in ("weight", "n"):
+            with pytest.raises(AttributeError):
+                delete(obj, name)
+    with pytest.raises(errors.StaticValueError):
+        obj.n = [1]
+    assert vars(obj) == {"weight": 0, "n": 1, "scale": 1.0}
+
+
+def test_an_assignment_never_changes_a_tree_structure_or_leaves_that_jax_holds():
+    obj = Mutable(0)
+    leaves, treedef = jax.tree.flatten(obj)
+    before = hash(treedef), str(treedef)
+    mapped = jax.tree.map(lambda leaf: leaf, obj)
+    copied = copy.copy(obj)
+    obj.weight, obj.n = 5, 6
+    assert leaves == [0, 1.0]
+    assert (hash(treedef), str(treedef)) == before
+    assert jax.tree.unflatten(treedef, leaves).n == mapped.n == copied.n == 1
+    assert mapped.weight == copied.weight == 0
+    assert treedef != jax.tree.structure(obj)
+
+
+def test_a_mutable_struct_is_traced_again_for_a_new_static_only():
+    traced = []
+
+    @jax.jit
+    def run(obj):
+        traced.append(obj.n)
+        return obj.weight * obj.n
+
+    obj = Mutable(jnp.asarray(2.0))
+    assert run(obj) == 2
+    obj.weight = jnp.asarray(3.0)
+    assert run(obj) == 3
+    obj.n = 5
+    assert run(obj) == 15
+    obj.n = 1
+    assert run(obj) == 3
+    assert traced == [1, 5]
+
+
+def test_a_failed_init_of_a_mutable_struct_never_hands_out_a_marker():
+    leaked = []
+
+    class A(Struct, frozen=False):
+        x: Any
+        y: Any
+        n: Static[Any]
+        m: Static[Any]
+
+        def __init__(self):
+            leaked.append(self)
+            explode()
+
+    with pytest.raises(ValueError, match="no"):
+        A()
+    obj = leaked[0]
+    obj.x = 1
+    obj.n = 2
+    assert (obj.x, obj.n) == (1, 2)
+    for name in ("y", "m"):
+        with pytest.raises(errors.UnsetFieldError, match=rf"^A\.{name} is read before it is set"):
+            getattr(obj, name)
+
+
+def test_a_mutable_struct_with_a_custom_init_checks_and_a_property_stays_mutable():
+    checked = []
+
+    class A(Struct, frozen=False):
+        x: int
+
+        def __init__(self, x):
+            self.x = x
+
+        def __check_init__(self):
+            checked.append(self.x)
+
+        @property
+        def double(self):
+            return 2 * self.x
+
+        @double.setter
+        def double(self, value):
+            self.x = value // 2
+
+    a = A(1)
+    a.x = 2
+    assert a.double == 4
+    a.double = 8
+    assert a.x == 4
+    assert checked == [1]

@@ -1,0 +1,575 @@
+"""Structs inherit: from one or several structs, mixins, abstract and generic classes, protocols, frozen dataclasses."""
+
+import dataclasses
+import inspect
+import types
+import typing
+import weakref
+from abc import ABC, abstractmethod
+from dataclasses import KW_ONLY, InitVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import jax
+import pytest
+import typing_extensions
+
+from structkit import Static, Struct, construct, errors, field, is_struct, static
+from tests.models import Box, Pair, Point, assert_frozen, names, static_names
+
+T = TypeVar("T")
+
+
+def mixed(first, *others, struct_first):
+    """The bases of a class, `first` in front or behind."""
+    return (*others, first) if struct_first else (first, *others)
+
+
+either_side = pytest.mark.parametrize("struct_first", [False, True])
+
+
+# One parent
+
+
+def test_an_undecorated_subclass_is_a_pytree_with_the_fields_of_the_parent_in_front():
+    class Child(Point):
+        z: float = 3.0
+
+    class Grandchild(Child):
+        pass
+
+    for cls in (Child, Grandchild):
+        assert is_struct(cls)
+        assert names(cls) == ["x", "z"]
+        assert jax.tree.leaves(cls(1.0)) == [1.0, 3.0]
+        assert type(jax.jit(lambda struct: struct)(cls(1.0))) is cls
+        assert type(jax.tree.map(lambda leaf: -leaf, cls(1.0))) is cls
+        assert isinstance(cls(1.0), Point)
+
+
+class ParentStatic(Struct):
+    x: Any = 0.0
+    n: int = static(default=1)
+    m: Static[int] = 2
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "default"),
+    [
+        (int, None, 1),  # as in dataclasses
+        (int, 5, 5),
+        ("int", 5, 5),
+        (int, field(default=5, doc="five"), 5),
+        (int, dataclasses.field(default=5), 5),
+        (Static[int], 5, 5),
+        (int, static(default=5), 5),
+    ],
+)
+@pytest.mark.parametrize("through", ["a parent", "a grandparent", "one parent of two"])
+def test_a_field_that_is_annotated_again_keeps_its_place_and_stays_static(annotation, value, default, through):
+    class Middle(ParentStatic):
+        m: int = 7
+
+    class Other(Struct):
+        b: Any = 1.0
+
+    bases = {"a parent": (ParentStatic,), "a grandparent": (Middle,), "one parent of two": (Other, ParentStatic)}
+    body = {"__annotations__": {"n": annotation}} | ({} if value is None else {"n": value})
+    A = types.new_class("A", bases[through], {}, lambda namespace: namespace.update(body))
+    assert names(A) == ["x", "n", "m"] + ["b"] * (through == "one parent of two")
+    assert static_names(A) == ["n", "m"]
+    assert (A().n, A.n, A().m) == (default, default, 7 if through == "a grandparent" else 2)
+    assert jax.tree.leaves(A(0.5))[0] == 0.5
+
+
+def test_a_field_is_static_no_more_where_a_subclass_says_so():
+    class Child(ParentStatic):
+        n: int = field(default=8, static=False)
+        m: int = dataclasses.field(default=9, metadata={"static": False})
+
+    class Grandchild(Child):
+        n: int = 3
+
+    assert jax.tree.leaves(Child()) == [0.0, 8, 9]
+    assert jax.tree.leaves(Grandchild()) == [0.0, 3, 9]
+
+
+def test_a_data_field_becomes_static_where_a_subclass_says_so():
+    class A(Pair):
+        x: Static[int]
+
+    a = A(1, 2)
+    assert jax.tree.leaves(a) == [2]
+    assert (a.x, a.y, a.name) == (1, 2, "pair")
+    assert jax.tree.structure(a) != jax.tree.structure(A(3, 2))
+    assert jax.tree.leaves(Pair(1, 2)) == [1, 2]
+
+
+def test_a_field_hides_a_method_or_value_of_a_base():
+    class Base:
+        size = 3
+
+    class A(Struct):
+        def area(self):
+            return 1
+
+    class B(A, Base):
+        area: float
+        size: int
+
+    assert (B(2.0, 5).area, B(2.0, 5).size) == (2.0, 5)
+    assert inspect.signature(B).parameters["area"].default is inspect.Parameter.empty
+
+
+def test_a_subclass_that_overrides_a_field_with_a_method_is_refused():
+    with pytest.raises(errors.DefinitionError) as error:
+
+        class A(Point):
+            def x(self):
+                return 1
+
+    assert str(error.value) == (
+        "A: 'x' is a field of a parent class and is overridden without an annotation; "
+        "write x: <type> = ... to change its default, or choose another name"
+    )
+
+
+def test_methods_of_all_kinds_work_and_zero_argument_super_in_them():
+    class A(Struct):
+        class Config:
+            size = 3
+
+        x: int
+
+        def value(self):
+            return self.x, __class__.Config.size
+
+        @property
+        def double(self):
+            return 2 * self.x
+
+        @classmethod
+        def make(cls):
+            return cls(cls.plus(1))
+
+        @staticmethod
+        def plus(value):
+            return value + 1
+
+        def __call__(self):
+            return self.x
+
+        def __iter__(self):
+            return iter(self.value())
+
+        def __getitem__(self, i):
+            return self.value()[i]
+
+        def __len__(self):
+            return 2
+
+        def __bool__(self):
+            return False
+
+    class B(A):
+        def value(self):
+            return 5, *super().value()
+
+        @property
+        def double(self):
+            return super().double + 1
+
+        @classmethod
+        def make(cls):
+            return super().make()
+
+        def __call__(self):
+            return super().__call__() + 1
+
+    b = B.make()
+    assert (b.value(), b.double, b(), list(b), b[0], len(b), bool(b)) == ((5, 2, 3), 5, 3, [5, 2, 3], 5, 2, False)
+    assert b == B(2)
+    assert jax.tree.leaves([b]) == [2]
+
+
+# Several parents
+
+
+def test_multiple_inheritance_takes_the_fields_of_both_sides_and_those_of_a_diamond_once():
+    class Top(Struct):
+        t: int = field(default=0, kw_only=True)
+
+    class Left(Top):
+        a: int
+        n: Static[int]
+
+    class Right(Top):
+        b: int
+        m: Static[str]
+
+    class Both(Left, Right):
+        c: int = field(kw_only=True)
+
+    class Other(Right, Left):
+        pass
+
+    both = Both(2, "m", 3, 4, c=5)
+    assert vars(both) == {"t": 0, "b": 2, "m": "m", "a": 3, "n": 4, "c": 5}
+    assert jax.tree.map(lambda leaf: -leaf, both) == Both(-2, "m", -3, 4, c=-5)
+    assert names(Other) == ["t", "a", "n", "b", "m"]
+    assert Other(1, 2, 3, "m") == Other(a=1, n=2, b=3, m="m")
+
+
+@pytest.mark.parametrize(
+    "parents", ["Left Right", "Plain Left Right", "LeftChild Right", "LeftChild Plain Right", "Left Right Plain"]
+)
+def test_methods_and_super_read_the_field_itself_also_past_parents_without_fields(parents):
+    class Left(Struct):
+        a: int
+        n: Static[int]
+
+        def read(self):
+            return self.a, self.n
+
+    class Right(Struct):
+        b: int
+        m: Static[str]
+
+    class Plain(Struct):
+        pass
+
+    class LeftChild(Left):
+        pass
+
+    classes = {cls.__name__: cls for cls in (Left, Right, Plain, LeftChild)}
+
+    class Both(*(classes[name] for name in parents.split())):
+        def through_super(self):
+            return super().a, super().n, super().b, super().m
+
+    class Child(Both):
+        c: int = 5
+
+    for both in (Both(1, "m", 2, 3), Child(1, "m", 2, 3)):
+        assert both.read() == (2, 3)
+        assert both.through_super() == (2, 3, 1, "m")
+        assert (Left.__dict__["a"].__get__(both), Right.__dict__["b"].__get__(both)) == (2, 1)
+    assert Left(7, 8).read() == LeftChild(7, 8).read() == (7, 8)
+
+
+def test_super_reads_the_field_itself_where_a_field_before_it_turned_static():
+    class Parent(Struct):
+        x: int
+        y: int
+        n: Static[int] = 3
+
+    class Plain(Parent):
+        def from_plain(self):
+            return super().x, super().y, super().n
+
+    class A(Plain):
+        x: Static[int]
+
+        def from_a(self):
+            return super().x, super().y, super().n
+
+    class Child(A):
+        pass
+
+    for cls in (A, Child):
+        assert cls(1, 2).from_a() == cls(1, 2).from_plain() == (1, 2, 3)
+    assert vars(Plain(1, 2)) == {"x": 1, "y": 2, "n": 3}
+
+
+def test_a_base_reads_as_before_where_a_child_has_moved_its_field():
+    class A(Struct):
+        x: Any = field(doc="of A")
+
+    class B(Point, A):
+        x: Any = field(doc="of B")
+
+    class C(Struct):
+        y: Any
+
+    class D(C, A):
+        pass
+
+    assert (D(1, 2).y, D(1, 2).x, A(3).x) == (2, 1, 3)
+    assert (A.x.__doc__, B.x.__doc__, A.x.fget.__qualname__) == ("of A", "of B", f"{A.__qualname__}.x")
+    for bare in (object.__new__(A), object.__new__(D)):
+        with pytest.raises(errors.UnsetFieldError, match="x is read before it is set"):
+            bare.x
+
+
+def test_an_inconsistent_order_of_bases_is_pythons_own_error():
+    with pytest.raises(TypeError, match="consistent method resolution"):
+        types.new_class("A", (Struct, Point))
+
+
+# Mixins
+
+
+@pytest.mark.parametrize("slots", [(), ("__weakref__",), ("__dict__",), ("__dict__", "__weakref__")])
+@either_side
+def test_mixins_work_on_either_side(struct_first, slots):
+    class Mixin:
+        __slots__ = slots
+        offset: int = 10
+
+        def shifted(self):
+            return jax.tree.map(lambda leaf: leaf + self.offset, self)
+
+    class A(*mixed(Mixin, Point, struct_first=struct_first)):
+        y: int = 2
+
+    a = A(1)
+    assert a.shifted() == A(11, 12)
+    assert vars(a) == {"x": 1, "y": 2}
+    assert repr(a) == "A(x=1, y=2)"
+    assert weakref.ref(a)() is a
+    assert_frozen(a)
+
+
+class Slotted:
+    __slots__ = ("a",)
+
+
+class Named(NamedTuple):
+    a: int
+
+
+@either_side
+@pytest.mark.parametrize("stranger", [Slotted, Named, int, Exception, dict])
+def test_bases_with_a_layout_of_their_own_are_refused(stranger, struct_first):
+    with pytest.raises(errors.DefinitionError) as error:
+
+        class A(*mixed(stranger, Struct, struct_first=struct_first)):
+            x: int
+
+    assert str(error.value) == (
+        f"A: cannot inherit from {stranger.__name__}, whose instances have a layout of their own; hold it in a field"
+    )
+
+
+# Generic classes
+
+
+def test_generic_structs_work_with_and_without_parameters():
+    class Named(Box[T], Generic[T]):
+        name: Static[str] = "box"
+
+    class IntBox(Named[int]):
+        extra: int = 0
+
+    assert Box[int](5) == Box(5)
+    assert jax.tree.structure(Box[int](5)) == jax.tree.structure(Box(5))
+    assert type(Box[int](5)) is Box
+    assert names(IntBox) == ["item", "name", "extra"]
+    assert vars(IntBox(1)) == {"item": 1, "name": "box", "extra": 0}
+    assert Named[str]("s").name == "box"
+
+
+@pytest.mark.skipif(not hasattr(typing, "TypeAliasType"), reason="type parameters came with Python 3.12")
+def test_classes_with_type_parameters_work(module):
+    made = module(
+        """
+        from structkit import Static, Struct
+
+        class Box[T](Struct):
+            item: T
+            n: Static[int] = 1
+
+            def first(self) -> T:
+                return super().__getattribute__("item")
+
+        class Pair[A, B: int](Box[A]):
+            other: B | None = None
+
+        class IntPair(Pair[int, bool]):
+            pass
+        """
+    )
+    assert made.Box[int](5) == made.Box(5)
+    assert made.Box(5).first() == 5
+    assert [parameter.__name__ for parameter in made.Pair.__type_params__] == ["A", "B"]
+    assert vars(made.Pair[int, bool](1, 2, True)) == {"item": 1, "n": 2, "other": True}
+    assert jax.tree.leaves(made.IntPair(1, 2, 3)) == [1, 3]
+
+
+# Abstract classes and protocols
+
+
+@pytest.mark.parametrize("bases", [(Struct,), (Struct, ABC), (ABC, Struct)])
+def test_abstract_methods_work_with_abc_as_a_base_and_without(bases):
+    class Base(*bases):
+        x: int
+
+        @abstractmethod
+        def area(self): ...
+
+    class A(Base):
+        def area(self):
+            return self.x
+
+    @Base.register
+    class Stranger:
+        pass
+
+    assert inspect.isabstract(Base)
+    for make in (lambda: Base(1), lambda: construct(Base, x=1)):
+        with pytest.raises(TypeError, match="area"):
+            make()
+    assert A(3).area() == 3
+    assert isinstance(A(3), Base)
+    assert isinstance(Stranger(), Base)
+    assert not isinstance(3, Base)
+
+
+@pytest.mark.parametrize("bases", [(Struct,), (ABC, Struct), (ABC,)])
+def test_a_field_overrides_an_abstract_property_of_its_own_and_of_another_base(bases):
+    class Shape(*bases):
+        @property
+        @abstractmethod
+        def x(self): ...
+
+    class InTheBody(Shape, *(() if Struct in bases else (Struct,))):
+        x: int
+        n: Static[int] = 1
+
+    class FromTheOther(Shape, Point):
+        pass
+
+    for cls in (InTheBody, FromTheOther):
+        assert cls(2).x == 2
+        assert inspect.signature(cls).parameters["x"].default is inspect.Parameter.empty
+        assert not inspect.isabstract(cls)
+
+
+@pytest.mark.parametrize("library", [typing, typing_extensions])
+@either_side
+def test_protocols_are_bases_on_either_side(library, struct_first):
+    @library.runtime_checkable
+    class HasSize(library.Protocol):
+        size: int
+
+        def area(self) -> int: ...
+
+    class A(*mixed(HasSize, Struct, struct_first=struct_first)):
+        size: int
+        n: Static[int] = 1
+
+        def area(self) -> int:
+            return self.size**2
+
+    class B(A):
+        pass
+
+    assert names(A) == list(inspect.signature(A).parameters) == ["size", "n"]
+    assert B(3).area() == 9
+    assert isinstance(A(1), HasSize)
+    assert isinstance(A(1), A)
+    assert not isinstance(3, A)
+    assert not isinstance(Point(1), HasSize)
+    assert jax.tree.map(lambda leaf: -leaf, B(3)) == B(-3)
+
+
+@pytest.mark.parametrize("library", [typing, typing_extensions])
+def test_a_protocol_keeps_a_custom_init_and_gets_no_say_in_a_generated_one(library):
+    class Named(library.Protocol[T]):
+        def name(self) -> T: ...
+
+    class A(Named[str], Struct):
+        x: int
+
+        def __init__(self, x):
+            super().__init__()
+            self.x = 2 * x
+
+        def name(self):
+            return "a"
+
+    class B(Struct, Named[str]):
+        def name(self):
+            return "b"
+
+    class C(A):
+        pass
+
+    assert A(1).x == C(1).x == 2
+    assert B().name() == "b"
+
+
+# Frozen dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class StandardBase:
+    a: int
+    b: list = dataclasses.field(default_factory=list)
+    c: int = dataclasses.field(default=3, metadata={"static": True})
+    constant: ClassVar[int] = 7
+
+    def total(self):
+        return self.a + self.c
+
+
+@either_side
+def test_a_frozen_dataclass_is_a_base_on_either_side(struct_first):
+    class A(*mixed(StandardBase, Struct, struct_first=struct_first)):
+        d: int = 4
+
+    class Bare(*mixed(StandardBase, Struct, struct_first=struct_first)):
+        pass
+
+    a = A(1)
+    assert names(A) == ["a", "b", "c", "d"]
+    assert static_names(A) == static_names(Bare) == ["c"]
+    assert vars(a) == {"a": 1, "b": [], "c": 3, "d": 4}
+    assert (a.constant, a.total(), Bare(1, [2], 5).total()) == (7, 4, 6)
+    assert repr(a) == "A(a=1, b=[], c=3, d=4)"
+    assert a == A(1)
+    assert jax.tree.leaves(a.replace(b=[5])) == [1, 5, 4]
+    assert dataclasses.replace(Bare(1), a=2) == Bare(2)
+    assert not is_struct(StandardBase)
+    assert_frozen(a, "a")
+    assert_frozen(Bare(1), "a")
+
+
+def test_hooks_of_a_frozen_dataclass_base_run():
+    @dataclasses.dataclass(frozen=True)
+    class Base:
+        x: int
+        scale: InitVar[int]
+        _: KW_ONLY
+        y: int = dataclasses.field(init=False)
+
+        def __post_init__(self, scale):
+            object.__setattr__(self, "y", self.x * scale)
+
+    class A(Base, Struct):
+        z: int = 5
+
+    assert list(inspect.signature(A).parameters) == ["x", "scale", "z"]
+    assert vars(A(2, 3)) == {"x": 2, "y": 6, "z": 5}
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_getattr_that_delegates_to_a_field_never_recurses(written):
+    class A(Struct):
+        inner: Point
+
+        if written:
+
+            def __init__(self, inner):
+                self.inner = inner
+
+        else:
+
+            def __post_init__(self):
+                pass
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+    assert A(Point(3)).x == 3
+    with pytest.raises(AttributeError, match="'Point' object has no attribute 'nothing'"):
+        A(Point(3)).nothing

@@ -1,0 +1,200 @@
+"""What may stand behind the bases of a class statement: options, keywords for hooks, and other ways to make a class."""
+
+import dataclasses
+import inspect
+import types
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from structkit import Static, Struct, StructMeta, construct, field
+from tests.models import Pair, assert_frozen, names, static_names
+
+# Options
+
+
+def test_init_false_leaves_every_field_to_its_default_or_to_the_init_of_the_parent():
+    class A(Struct, init=False):
+        x: int = 1
+        y: list = field(default_factory=list)
+
+    class B(Pair, init=False):
+        z: float = 3.0
+
+    assert vars(A()) == {"x": 1, "y": []}
+    assert str(inspect.signature(A)) == "()"
+    assert vars(B(1.0, 2.0)) == {"x": 1.0, "y": 2.0, "name": "pair", "z": 3.0}
+    assert list(inspect.signature(B).parameters) == ["x", "y", "name"]
+
+
+def test_match_args_are_the_positional_parameters_unless_the_user_says_otherwise():
+    class A(Struct):
+        x: int
+        n: Static[int] = 1
+        y: int = field(default=2, kw_only=True)
+
+    class B(A):
+        __match_args__ = ("y",)
+
+    class C(Struct, match_args=False):
+        x: int
+
+    match A(1), B(1, y=3):
+        case A(1, 1), B(found):
+            pass
+    assert found == 3
+    assert A.__match_args__ == ("x", "n")
+    assert not hasattr(C, "__match_args__")
+
+
+def test_eq_false_and_repr_false_compare_hash_and_print_by_identity():
+    class A(Struct, eq=False, repr=False):
+        x: Any
+
+    a, b = A(jnp.ones(3)), A(jnp.ones(3))
+    assert a == a
+    assert a != b
+    assert len({a, b}) == 2
+    assert ".A object at 0x" in repr(a)
+
+
+def test_kw_only_makes_every_parameter_of_the_class_keyword_only_and_none_of_its_children():
+    class A(Struct, kw_only=True):
+        x: int = 1
+        y: int
+
+    class B(A):
+        z: int
+
+    assert str(inspect.signature(A)) == "(*, x: int = 1, y: int) -> None"
+    assert A.__match_args__ == ()
+    assert str(inspect.signature(B)) == "(z: int, *, x: int = 1, y: int) -> None"
+    assert names(B) == ["x", "y", "z"]
+
+
+def test_a_mutable_struct_may_inherit_from_mutable_ones_and_from_frozen_ones_without_fields():
+    class Behaviour(Struct):
+        def double(self):
+            return 2 * self.x
+
+    class A(Behaviour, frozen=False):
+        x: int
+
+    class B(A, frozen=False):
+        y: int = 2
+
+    b = B(1)
+    b.x = 5
+    assert jax.tree.leaves(b) == [5, 2]
+    assert b.double() == 10
+
+
+# Keywords and hooks for subclasses (trap 8)
+
+
+class Tagged:
+    __slots__ = ()
+
+    def __init_subclass__(cls, tag=None, **keywords):
+        super().__init_subclass__(**keywords)
+        cls.tag = tag
+
+
+def test_other_keywords_reach_the_init_subclass_of_a_mixin_on_either_side():
+    class A(Tagged, Struct, tag="a", frozen=True):
+        x: int
+
+    class B(Struct, Tagged, tag="b"):
+        x: int
+
+    class C(A, tag="c", kw_only=True):
+        y: int = 2
+
+    assert (A.tag, B.tag, C.tag) == ("a", "b", "c")
+    assert C(1) == C(1, y=2)
+    for struct in (A(1), B(1), C(1)):
+        assert jax.tree.leaves(struct)[0] == 1
+        assert_frozen(struct)
+
+
+def test_an_init_subclass_of_a_struct_gets_the_other_keywords_and_a_class_that_works():
+    seen = []
+
+    class Base(Struct):
+        def __init_subclass__(cls, *, tag, **keywords):
+            super().__init_subclass__(**keywords)
+            made = cls(1)
+            seen.append((tag, names(cls), made.x, repr(made)))
+
+    class A(Base, tag="a", order=True):
+        x: int
+        y: int = 2
+
+    assert seen == [("a", ["x", "y"], 1, "A(x=1, y=2)")]
+    assert A(1) < A(2)
+    assert jax.tree.leaves(A(3)) == [3, 2]
+
+
+def test_an_init_subclass_that_registers_the_class_as_a_pytree_keeps_its_registration():
+    class Registers:
+        def __init_subclass__(cls, **keywords):
+            super().__init_subclass__(**keywords)
+            jax.tree_util.register_pytree_node(cls, lambda s: ((s.x,), "aux"), lambda _, c: construct(cls, x=c[0]))
+
+    class A(Registers, Struct):
+        x: Any
+        y: Any = 5
+
+    assert jax.tree.leaves(A(1.0, 2.0)) == [1.0]
+    assert jax.tree.map(lambda x: x + 1, A(1.0, 2.0)) == A(2.0, 5)
+
+
+def test_an_init_subclass_that_makes_a_dataclass_of_the_class_leaves_a_struct():
+    class Decorates:
+        __slots__ = ()
+
+        def __init_subclass__(cls, **keywords):
+            super().__init_subclass__(**keywords)
+            dataclasses.dataclass(frozen=True)(cls)
+
+    class A(Decorates, Struct):
+        x: Any
+
+    array = jnp.ones(2, jnp.float32)
+    assert (A(array) == A(jnp.ones(2, jnp.float32))) is True
+    assert repr(A(array)) == "A(x=f32[2])"
+    assert jax.tree.map(lambda x: x + 1, A(1)) == A(2)
+    assert_frozen(A(1))
+
+
+# Other ways to make a class
+
+
+def test_a_metaclass_of_the_user_may_derive_from_ours():
+    class Meta(StructMeta):
+        kinds: ClassVar[list[str]] = []
+
+        def shout(cls):
+            return cls.__name__.upper()
+
+    class A(Struct, metaclass=Meta):
+        x: int
+
+    class B(A):
+        pass
+
+    assert B.shout() == "B"
+    assert jax.tree.leaves(B(1)) == [1]
+
+
+def test_classes_made_by_calls_work():
+    def body(namespace):
+        namespace.update(__annotations__={"x": int, "n": Static[int]}, n=2)
+
+    namespace: dict[str, Any] = {}
+    body(namespace)
+    made = types.new_class("A", (Struct,), {"kw_only": True}, body), StructMeta("A", (Struct,), namespace, kw_only=True)
+    for A in made:
+        assert static_names(A) == ["n"]
+        assert A(x=1) == A(x=1, n=2)

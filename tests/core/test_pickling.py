@@ -1,0 +1,169 @@
+"""Pickles are by field name and run no constructor; weak references follow the life of a struct."""
+
+import collections
+import copy
+import dataclasses
+import pickle
+import sys
+import types
+import weakref
+from typing import Any
+
+import cloudpickle
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structkit import Struct, field, static
+from tests.models import Loud, LoudCustom, Model, Mutable, Pair, Point, assert_frozen, collected
+
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+
+
+class DelegatingCustom(Struct):
+    """Every unknown attribute is looked up in `inner`, the usual wrapper."""
+
+    inner: Any
+    label: str = static(default="a")
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+class DelegatingWithHooks(Struct):
+    inner: Any
+
+    __getattr__ = DelegatingCustom.__getattr__
+
+    def __post_init__(self):
+        self.inner = self.inner.upper()
+
+
+MAKERS = {
+    "hooks": lambda: Loud(1),
+    "custom init with hooks": lambda: LoudCustom(1),
+    "numpy arrays": lambda: Model([Pair(np.ones(3)), Pair(2, (), "b"), {"a": None}], name="nested"),
+    "jax arrays": lambda: Pair(Point(jnp.arange(3.0)), Pair(jnp.ones((), jnp.bfloat16))),
+    "delegating, custom init": lambda: DelegatingCustom("text"),
+    "delegating, hooks": lambda: DelegatingWithHooks("text"),
+}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_a_pickle_gives_an_equal_frozen_struct_and_runs_no_constructor(make, protocol):
+    struct = make()
+    Loud.marks.clear()
+    LoudCustom.marks.clear()
+    copies = [pickle.loads(library.dumps(struct, protocol)) for library in (pickle, cloudpickle)]
+    assert Loud.marks == [] and {"init", "setattr", "check", "converter"}.isdisjoint(LoudCustom.marks)
+    for made in copies:
+        assert type(made) is type(struct) and made == struct and vars(made) == vars(struct)
+        assert jax.tree.structure(made) == jax.tree.structure(struct)
+        assert_frozen(made, next(iter(vars(made))))
+        assert not hasattr(struct, "upper") or made.upper() == "TEXT"
+
+
+def evolving(**fields):
+    """The class `Evolving` in a module of its own, as one release of a library has it after another."""
+    module = sys.modules.setdefault("evolving_module", types.ModuleType("evolving_module"))
+    given = {name: value for name, value in fields.items() if value is not dataclasses.MISSING}
+    namespace = {"__module__": "evolving_module", "__annotations__": dict.fromkeys(fields, Any), **given}
+    module.Evolving = types.new_class("Evolving", (Struct,), exec_body=lambda body: body.update(namespace))
+    return module.Evolving
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_pickle_loads_after_fields_were_added_with_defaults_moved_and_made_static(protocol):
+    required = dataclasses.MISSING
+    data = pickle.dumps(evolving(a=required, b=required, c=static())(1, 2, "c"), protocol)
+    late = field(default_factory=list, kw_only=True)
+    newer = evolving(a=required, c=required, b=static(), z=field(default=0), y=late)
+    back = pickle.loads(data)
+    assert type(back) is newer
+    assert vars(back) == {"a": 1, "c": "c", "b": 2, "z": 0, "y": []}
+
+
+def test_a_pickle_that_lacks_a_field_without_a_default_is_refused_by_its_name():
+    data = pickle.dumps(evolving(a=dataclasses.MISSING)(1))
+    evolving(a=dataclasses.MISSING, b=dataclasses.MISSING)
+    with pytest.raises(TypeError, match="'b' of Evolving"):
+        pickle.loads(data)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"x": 1, "y": 2, "name": []}, "Pair.name cannot hold a list"),
+        ({"x": 1, "nmae": "a", "y": 2}, "'nmae'.*'name'"),
+        ({"x": 1, "name": "a", "y": 2, "more": 3}, "'more'"),
+        ({"name": "a", "y": 2}, "'x' of Pair"),
+        ({"x": 1, "name": "a", 3: 2}, "keywords must be strings"),
+        (["x", "y", "name"], "must be a mapping"),
+    ],
+)
+def test_a_state_that_does_not_fit_the_class_is_refused_and_leaves_no_struct(state, message):
+    made = object.__new__(Pair)
+    with pytest.raises(TypeError, match=message):
+        made.__setstate__(state)
+    assert repr(made) == repr(object.__new__(Pair)) == "Pair(x=<unset>, y=<unset>, name=<unset>)"
+    with pytest.raises(AttributeError, match=r"Pair\.x is read before it is set"):
+        made.x
+
+
+def test_a_state_may_name_the_fields_in_any_order_and_be_any_mapping():
+    values = {"name": "b", "y": 3, "x": 2}
+    for state in (values, types.MappingProxyType(values), collections.OrderedDict(values)):
+        made = object.__new__(Pair)
+        made.__setstate__(state)
+        assert made == Pair(2, 3, "b") and vars(made) == values
+        assert jax.tree.structure(made) == jax.tree.structure(Pair(2, 3, "b"))
+
+
+def test_the_state_lists_the_fields_in_order_with_a_mark_for_those_that_are_unset():
+    class Mixed(Struct):
+        s: Any = static()
+        x: Any
+        t: Any = static(default=True)
+        y: Any = field(default=0, init=False)
+        z: Any = field(init=False)
+
+        def __post_init__(self):
+            states.append(self.__getstate__())
+            self.z = 1
+            states.append(self.__getstate__())
+
+    states = []
+    made = Mixed(1.0, 2)
+    early = [("s", 1.0), ("x", 2), ("t", True), ("y", 0)]
+    assert [*states[0].items()][:-1] == early and repr(states[0]["z"]) == "<unset>"
+    assert [*states[1].items()] == [*early, ("z", 1)]
+    assert list(made.__getstate__().items()) == list(states[1].items()) == list(vars(made).items())
+    assert object.__new__(Mixed).__getstate__() == {}
+    made.__getstate__()["x"] = 5
+    assert made.x == 2
+
+
+# References
+
+
+@pytest.mark.parametrize("make", [*MAKERS.values(), lambda: Mutable(1)], ids=[*MAKERS, "mutable"])
+def test_weak_references_follow_the_life_of_a_struct_and_of_its_copies(make):
+    seen: list[Any] = []
+    alive = [make(), copy.copy(make()), jax.tree.map(lambda leaf: leaf, make()), pickle.loads(pickle.dumps(make()))]
+    references = [weakref.ref(struct, seen.append) for struct in alive]
+    weak = weakref.WeakValueDictionary(enumerate(alive))
+    assert all(reference() is struct for reference, struct in zip(references, alive, strict=True))
+    alive.clear()
+    assert collected(references)
+    assert sorted(map(id, seen)) == sorted(map(id, references)) and dict(weak) == {}
+
+
+def test_a_struct_is_a_key_of_a_weak_dictionary():
+    point = Point(1)
+    names = weakref.WeakKeyDictionary({point: "one"})
+    assert names[Point(1)] == "one"

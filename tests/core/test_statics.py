@@ -1,0 +1,429 @@
+"""What a static field may hold, which values share a trace, and what is refused where it is stored."""
+
+import copy
+import dataclasses
+import decimal
+import enum
+import fractions
+import functools
+import itertools
+import math
+import pickle
+import re
+import types
+import typing
+from typing import Any
+
+import cloudpickle
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from structkit import Static, Struct, at, construct, errors, field, freeze, replace, static
+from tests.models import Coordinates, Level, Mutable, T
+
+
+class Holder(Struct):
+    n: Static[Any]
+    x: Any = 1.0
+
+
+class Named(str):
+    pass
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+class Mode(enum.StrEnum):
+    ONE = "one"
+
+
+class Flag(enum.Flag):
+    A = 1
+    B = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    a: Any
+    b: Any = None
+
+
+class Inner(Struct):
+    a: Any
+    n: Static[Any] = 1
+
+
+class Callable:
+    def method(self):
+        return 1
+
+    def __call__(self):
+        return 2
+
+
+class WithInit(Struct):
+    n: Static[Any]
+    x: Any = 1.0
+
+    def __init__(self, n):
+        self.n = n
+
+
+class WithPostInit(Struct):
+    given: Any
+    n: Static[Any] = field(init=False)
+
+    def __post_init__(self):
+        self.n = self.given
+
+
+def function(x):
+    return x
+
+
+def traces(*objects):
+    """How many programs a jitted function of these objects needs."""
+    traced = []
+
+    @jax.jit
+    def run(obj):
+        traced.append(None)
+        return obj.x
+
+    for obj in objects:
+        run(obj)
+    return len(traced)
+
+
+instance = Callable()
+partial = functools.partial(function, 1)
+mesh = Mesh(np.array(jax.devices()[:1]), ("x",))
+
+# Made anew in each call where that can be: equal values have to share a trace.
+GOOD = {
+    "None": lambda: None,
+    "int": lambda: int("3"),
+    "large int": lambda: 10**30,
+    "bool": lambda: True,
+    "float": lambda: float("1.5"),
+    "negative zero": lambda: -float("0.0"),
+    "complex": lambda: 1 + complex("2j"),
+    "str": lambda: "te" + "xt".lower(),
+    "bytes": lambda: bytes([1, 2]),
+    "ellipsis": lambda: ...,
+    "range": lambda: range(int("3")),
+    "nested tuple": lambda: (1, (True, 1.0, [].count(1)), "a".upper()),
+    "empty tuple": lambda: (),
+    "frozenset": lambda: frozenset([1, 2.0, (True,), "a"]),
+    "named tuple": lambda: Coordinates(1, (True,)),
+    "str subclass": lambda: Named("text"),
+    "enum": lambda: Color.RED,
+    "int enum": lambda: Level.ONE,
+    "str enum": lambda: Mode.ONE,
+    "flag": lambda: Flag.A | Flag.B,
+    "class": lambda: int,
+    "struct class": lambda: Inner,
+    "generic alias": lambda: list[int],
+    "union": lambda: int | None,
+    "type variable": lambda: T,
+    "module": lambda: math,
+    "function": lambda: function,
+    "builtin": lambda: len,
+    "jnp function": lambda: jnp.add,
+    "jitted": lambda: jax.nn.relu,
+    "partial": lambda: partial,
+    "bound method": lambda: instance.method,
+    "callable object": lambda: instance,
+    "numpy dtype": lambda: np.dtype("float32"),
+    "jnp dtype": lambda: jnp.float32,
+    "numpy scalar type": lambda: np.float32,
+    "numpy float": lambda: np.float64(1.5),
+    "numpy int": lambda: np.int32(3),
+    "numpy bool": lambda: np.bool_(True),
+    "datetime64": lambda: np.datetime64("2020-01-01"),
+    "decimal": lambda: decimal.Decimal("1.25"),
+    "fraction": lambda: fractions.Fraction(1, 2),
+    "pattern": lambda: re.compile("a+"),
+    "frozen dataclass": lambda: Config(1, (2,)),
+    "struct": lambda: Inner(1, n=(1, 2)),
+    "structs in tuples": lambda: (Inner(2.0), (Config("a"), Inner((2, 3)))),
+    "partition spec": lambda: PartitionSpec("x", None),
+    "mesh": lambda: mesh,
+    "named sharding": lambda: NamedSharding(mesh, PartitionSpec("x")),
+    "device": lambda: jax.devices()[0],
+    "tree structure": lambda: jax.tree.structure({"a": [1, 2]}),
+    "shape dtype struct": lambda: jax.ShapeDtypeStruct((2, 3), jnp.float32),
+    "frozen dict": lambda: freeze({"a": [1, {2}], "b": np.arange(3)}),
+    "frozen array": lambda: freeze(np.array([math.nan, -0.0])),
+}
+
+
+@pytest.mark.parametrize("make", GOOD.values(), ids=GOOD.keys())
+def test_a_hashable_value_is_kept_as_it_is_and_equal_ones_share_a_trace(make):
+    value = make()
+    holder, other = Holder(value), Holder(make())
+    assert holder.n is value
+    assert jax.tree.leaves(holder) == [1.0]
+    mapped = jax.tree.map(lambda leaf: leaf, holder)
+    assert mapped.n is value
+    assert mapped == holder == other
+    assert hash(mapped) == hash(holder) == hash(other)
+    assert jax.tree.structure(holder) == jax.tree.structure(other)
+    assert hash(jax.tree.structure(holder)) == hash(jax.tree.structure(other))
+    assert holder.replace(x=2.0).n is value
+    assert replace(Holder(0), n=value) == construct(Holder, n=value) == copy.deepcopy(holder) == holder
+    assert repr(holder)
+    assert traces(holder, other, mapped) == 1
+
+
+def test_statics_of_any_two_types_can_be_compared_and_never_share_a_trace():
+    holders = [Holder(make()) for make in GOOD.values()]
+    for a, b in itertools.permutations(holders, 2):
+        assert jax.tree.structure(a) != jax.tree.structure(b), (a, b)
+        assert (a == b) is False, (a, b)
+    assert traces(*holders, *holders) == len(holders)
+
+
+LOOKALIKES = [
+    (1, True, 1.0, 1 + 0j, Level.ONE, np.int32(1), np.int64(1), np.float32(1), np.bool_(True), np.float64(1)),
+    (0, False, 0.0, -0.0, 0j, complex(0.0, -0.0), complex(-0.0, 0.0)),
+    (decimal.Decimal(1), fractions.Fraction(1), 1),
+    ("one", Mode.ONE, Named("one"), np.str_("one")),
+    (np.float64(0.0), np.float64(-0.0), 0.0, -0.0),
+    (np.float32(0.0), np.float32(-0.0)),
+    (np.complex64(0.0), np.complex64(complex(0.0, -0.0))),
+    ((1,), (True,), (1.0,)),
+    ((1, 2), Coordinates(1, 2), Coordinates(1, 2.0), Coordinates(True, 2)),
+    ((), freeze({}), frozenset()),
+    ((0.0,), (-0.0,), (0,)),
+    (((1,),), ((True,),), ((1.0,),), (((1,),),)),
+    (("one",), (Mode.ONE,), (Named("one"),)),
+    (frozenset({1}), frozenset({True}), frozenset({1.0})),
+    (frozenset({(1,)}), frozenset({(True,)})),
+    (np.dtype("float32"), np.float32, jnp.float32, "float32"),
+    (jnp.float32, jnp.int32, jnp.bfloat16, jnp.float16),
+    (freeze({"a": 1}), freeze({"a": True}), freeze({"a": 1.0}), freeze({"b": 1})),
+    (freeze({1: "a"}), freeze({True: "a"}), freeze({1.0: "a"})),
+    (freeze({"a": [1]}), freeze({"a": [True]}), freeze({"a": {1}})),
+    (freeze({"a": 0.0}), freeze({"a": -0.0})),
+    (
+        freeze(np.array([1])),
+        freeze(np.array([1.0])),
+        freeze(np.array([True])),
+        freeze(np.array(1)),
+        freeze(np.array([[1]])),
+    ),
+    (freeze(np.array([0.0])), freeze(np.array([-0.0]))),
+    (freeze(np.array([1], "<i4")), freeze(np.array([1], ">i4"))),
+    (Inner(1), Inner(True), Inner(1.0), Inner(1, n=True), Inner(1, n=1.0)),
+    (Inner((1,)), Inner((True,))),
+    (Inner(1, n=(0.0,)), Inner(1, n=(-0.0,))),
+    (PartitionSpec("x"), ("x",), PartitionSpec(("x",), None)),
+    (Color.RED, Level.ONE),
+    (Flag.A, 1),
+    (int, "int"),
+    (None, 0, False, ()),
+    (range(1), range(2)),
+    (b"a", "a"),
+    (list[int], list[bool]),
+    (typing.Literal[1], typing.Literal[True]),
+    (function, functools.partial(function)),
+    (Callable().method, Callable().method),
+    (np.int64(0), (0, 1), (1, (2,))),
+    (Inner(0.0), Inner(-0.0), Inner(np.float32(0))),
+    (lambda x: x, lambda x: x),
+]
+
+
+@pytest.mark.parametrize("values", LOOKALIKES, ids=map(str, range(len(LOOKALIKES))))
+def test_values_that_only_look_alike_never_share_a_trace(values):
+    holders = [Holder(value) for value in values]
+    for a, b in itertools.combinations(holders, 2):
+        assert jax.tree.structure(a) != jax.tree.structure(b), (a.n, b.n)
+        assert a != b, (a.n, b.n)
+    assert traces(*holders) == len(values)
+    assert traces(*holders, *holders) == len(values)
+
+
+def test_look_alikes_in_different_fields_are_told_apart():
+    class A(Struct):
+        a: Static[Any]
+        x: Any
+        b: Static[Any]
+        c: Static[Any] = None
+
+    holders = [A(a, 1.0, b, c) for a in (1, True) for b in (1, 1.0) for c in (0, False, None)]
+    assert len({jax.tree.structure(holder) for holder in holders}) == 12
+    assert traces(*holders) == 12
+
+
+def test_a_static_decides_the_dtype_of_what_is_traced():
+    for order in itertools.permutations([(1, "i"), (True, "b"), (1.0, "f"), (1j, "c")]):
+        full = jax.jit(lambda holder: jnp.full((), holder.n))
+        for n, kind in order:
+            assert full(Holder(n)).dtype.kind == kind
+
+
+def test_the_sign_of_a_static_zero_reaches_the_program():
+    divide = jax.jit(lambda holder: holder.x / jnp.float32(holder.n))
+    assert divide(Holder(0.0)) == math.inf
+    assert divide(Holder(-0.0)) == -math.inf
+    assert divide(Holder(np.float64(0.0))) == math.inf
+    assert divide(Holder(np.float64(-0.0))) == -math.inf
+
+
+def test_statics_in_dicts_of_structs_do_not_retrace():
+    traced = []
+
+    @jax.jit
+    def run(tree):
+        traced.append(1)
+        return tree["a"].x
+
+    for _ in range(3):
+        run({"a": Holder(freeze({"sizes": [1, 2]})), "b": Holder((1, "b"))})
+        run({"b": Holder((1, "b")), "a": Holder(freeze({"sizes": [1, 2]}))})
+    assert traced == [1]
+
+
+# Refused
+
+
+class ArrayLike:
+    def __eq__(self, other):
+        return np.array([True, False])
+
+    def __hash__(self):
+        return 1
+
+
+class Raising:
+    def __eq__(self, other):
+        raise RuntimeError("no")
+
+    def __hash__(self):
+        return 1
+
+
+class NeverEqual:
+    def __eq__(self, other):
+        return False
+
+    def __hash__(self):
+        return 1
+
+
+FREEZE = "use a data field, or static(converter=freeze)"
+TUPLE = "use a data field, a tuple, or static(converter=freeze)"
+ARRAY = "a jax array: arrays belong in a data field: drop static"
+NAN = "it equals nothing, so every call would be traced anew; use a data field or None"
+NOT_ITSELF = "that is not equal to itself: every call would be traced anew; use a data field"
+NO_HASH = "use a data field, or give its class __hash__ and __eq__"
+
+BAD = [
+    ([1], f"a list: {TUPLE}"),
+    ({}, f"a dict: {FREEZE}"),
+    ({1}, "a set: use a data field, a frozenset, or static(converter=freeze)"),
+    (bytearray(b"a"), "a bytearray: use a data field or bytes"),
+    (np.ones(3), f"a numpy array: {FREEZE}"),
+    (np.array(1), f"a numpy array: {FREEZE}"),
+    (jnp.ones(3), ARRAY),
+    (jnp.asarray(1), ARRAY),
+    (jax.random.key(0), ARRAY),
+    ((1, [2]), f"a tuple with a list in it: {TUPLE}"),
+    ((1, (2, (jnp.ones(1),))), "a tuple with a jax array in it: arrays belong in a data field: drop static"),
+    (Coordinates(1, [2]), f"a Coordinates with a list in it: {TUPLE}"),
+    (math.nan, f"NaN: {NAN}"),
+    (np.float32("nan"), f"a float32 {NOT_ITSELF}"),
+    ((1, math.nan), f"a tuple with NaN in it: {NAN}"),
+    (frozenset({math.nan}), f"a frozenset with NaN in it: {NAN}"),
+    (complex(0, math.nan), f"a complex with NaN in it: {NAN}"),
+    (np.datetime64("NaT", "D"), f"a datetime64 {NOT_ITSELF}"),
+    (Coordinates(math.nan, 1), f"a Coordinates with NaN in it: {NAN}"),
+    (Inner(math.nan), f"a Inner {NOT_ITSELF}"),
+    (Inner(jnp.ones(3)), f"an unhashable Inner: {NO_HASH}"),
+    (Config([1]), f"an unhashable Config: {NO_HASH}"),
+    (types.SimpleNamespace(a=1), f"an unhashable SimpleNamespace: {NO_HASH}"),
+    (ArrayLike(), "a ArrayLike whose == gives a ndarray, not a bool: use a data field"),
+    (Raising(), "a Raising whose == raises RuntimeError: use a data field"),
+    (NeverEqual(), f"a NeverEqual {NOT_ITSELF}"),
+]
+
+STORES = {
+    "generated": Holder,
+    "custom": WithInit,
+    "post init": WithPostInit,
+    "construct": lambda value: construct(Holder, n=value),
+    "replace": lambda value: replace(Holder(1), n=value),
+    "replace of custom": lambda value: WithInit(1).replace(n=value),
+    "at": lambda value: at(Holder(1), lambda holder: holder.n).set(value),
+    "assignment": lambda value: setattr(Mutable(1), "n", value),
+}
+
+
+@pytest.mark.parametrize(("value", "text"), BAD, ids=[text.partition(":")[0] for _, text in BAD])
+@pytest.mark.parametrize("store", STORES.values(), ids=STORES.keys())
+def test_a_value_that_is_no_static_is_refused_where_it_is_stored(store, value, text):
+    with pytest.raises(errors.StaticValueError) as error:
+        store(value)
+    assert error.value.field == "n"
+    assert str(error.value) == f"static field {error.value.struct}.n cannot hold {text}"
+
+
+@pytest.mark.parametrize(("value", "text"), BAD, ids=[text.partition(":")[0] for _, text in BAD])
+def test_a_default_that_is_no_static_is_refused_at_the_latest_when_it_is_used(value, text):
+    with pytest.raises(errors.StructError, match=r"'n'|A\.n"):
+
+        class A(Struct):
+            n: Any = static(default=value)
+
+        A()
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.grad, jax.vmap], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("store", STORES.values(), ids=STORES.keys())
+def test_a_tracer_is_refused_where_it_is_stored_inside_every_transformation(transform, store):
+    def run(x):
+        for value, what in ((x, "a tracer"), ((1, x), "a tuple with a tracer in it")):
+            with pytest.raises(errors.StaticValueError) as error:
+                store(value)
+            assert str(error.value) == (
+                f"static field {error.value.struct}.n cannot hold {what}: "
+                "values that depend on traced arrays belong in a data field"
+            )
+        return x
+
+    transform(run)(jnp.ones(3) if transform is jax.vmap else 1.0)
+
+
+def test_a_refused_static_is_not_kept_and_leaves_the_object_frozen():
+    leaked = []
+
+    class A(Struct):
+        n: Static[Any]
+
+        def __init__(self, n):
+            leaked.append(self)
+            self.n = n
+
+    with pytest.raises(errors.StaticValueError):
+        A([1])
+    with pytest.raises(errors.UnsetFieldError):
+        leaked[0].n
+    with pytest.raises(errors.FrozenInstanceError):
+        leaked[0].n = 1
+
+
+def test_static_fields_survive_pickling_of_structure_and_object():
+    for value in (1, True, -0.0, (1, (True,)), Level.ONE, Inner(1), freeze({"a": [np.ones(2)]}), Named("a"), function):
+        holder = Holder(value)
+        assert pickle.loads(pickle.dumps(holder)) == holder
+        assert pickle.loads(cloudpickle.dumps(holder)) == holder
+        treedef = jax.tree.structure(holder)
+        assert pickle.loads(pickle.dumps(treedef)) == treedef
+        assert traces(holder, pickle.loads(pickle.dumps(holder))) == 1

@@ -1,0 +1,127 @@
+"""Threads that construct, define and read structs share no mutable state."""
+
+import functools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from structkit import Static, Struct, derived, static
+from tests.models import Pair, Point, assert_frozen
+
+THREADS = 4
+
+
+def in_threads(work, arguments=range(THREADS)):
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, arguments))
+
+
+def test_threads_that_construct_structs_do_not_disturb_each_other():
+    class Slow(Struct):
+        a: Any
+        b: Any
+        n: Any = static()
+        total: Any = derived()
+
+        def __init__(self, base):
+            self.a = base
+            barrier.wait(timeout=30)
+            self.b = self.a + 1
+            self.n = ("n", base)
+            barrier.wait(timeout=30)
+            self.total = self.a + self.b
+
+    barrier = threading.Barrier(THREADS)
+    made = in_threads(lambda base: [Slow(base + 10 * i) for i in range(50)])
+    for base, structs in enumerate(made):
+        for i, struct in enumerate(structs):
+            start = base + 10 * i
+            assert vars(struct) == {"a": start, "b": start + 1, "n": ("n", start), "total": 2 * start + 1}
+            assert_frozen(struct, "a")
+
+
+def test_threads_that_define_structs_do_not_disturb_each_other():
+    barrier = threading.Barrier(THREADS)
+
+    def define(k):
+        barrier.wait(timeout=30)
+        out = []
+        for i in range(20):
+
+            class Local(Struct):
+                x: Any
+                y: Any = (k, i)
+                n: "Static[int]" = k
+
+                def __post_init__(self):
+                    self.x = self.x + 1
+
+            struct = jax.tree.map(lambda leaf: leaf, Local(i))
+            out.append((struct.x, struct.y, struct.n, len(jax.tree.leaves(struct))))
+        return out
+
+    assert in_threads(define) == [[(i + 1, (k, i), k, 3) for i in range(20)] for k in range(THREADS)]
+
+
+def test_one_failing_thread_leaves_the_others_alone():
+    class Sometimes(Struct):
+        x: Any
+
+        def __init__(self, x):
+            self.x = x
+            if x % 2:
+                raise ValueError(x)
+
+    def attempt(x):
+        try:
+            return Sometimes(x).x
+        except ValueError:
+            return None
+
+    assert in_threads(attempt, range(400)) == [None if x % 2 else x for x in range(400)]
+
+
+def test_threads_that_read_a_cached_property_get_one_value():
+    barrier = threading.Barrier(THREADS)
+
+    class Shared(Struct):
+        x: Any
+
+        @functools.cached_property
+        def token(self):
+            barrier.wait(timeout=30)
+            return object()
+
+    struct = Shared(1)
+    tokens = in_threads(lambda _: struct.token)
+    assert all(token is struct.token for token in tokens)
+
+
+def test_a_constructor_that_builds_other_structs_of_its_class_keeps_them_apart():
+    class Tree(Struct):
+        value: Any
+        children: tuple[Any, ...]
+
+        def __init__(self, depth):
+            self.value = -1
+            self.children = tuple(Tree(depth - 1) for _ in range(2)) if depth else ()
+            self.value = depth
+
+    tree = Tree(4)
+    assert sorted(jax.tree.leaves(tree)) == sorted([4] + [3] * 2 + [2] * 4 + [1] * 8 + [0] * 16)
+    assert_frozen(tree.children[0], "value")
+
+
+def test_structs_of_many_threads_flatten_and_compare_alike():
+    struct = Pair(jnp.arange(3.0), {"a": Point(1)}, name="shared")
+
+    def work(_):
+        for _ in range(50):
+            leaves, treedef = jax.tree.flatten(struct)
+            assert treedef.unflatten(leaves) == struct
+        return treedef
+
+    assert len(set(in_threads(work))) == 1

@@ -1,0 +1,254 @@
+"""Structs as pytree nodes: children, key paths, structures, `tree.map`, unflatten."""
+
+import copy
+import pickle
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+from jax.tree_util import DictKey, GetAttrKey, SequenceKey
+
+from structkit import Struct, derived, static
+from tests.models import (
+    Box,
+    Empty,
+    Everything,
+    Left,
+    Linear,
+    Loud,
+    LoudCustom,
+    Model,
+    Mutable,
+    Pair,
+    Point,
+    Right,
+    key_paths,
+)
+
+
+class Child(Left):
+    pass
+
+
+class OnlyStatics(Struct):
+    a: int = static(default=1)
+    b: str = static(default="b")
+
+
+class Mixed(Struct):
+    s: Any = static()
+    x: Any
+    t: Any = static(default=True)
+    y: Any = 2
+
+
+class Wider(Mixed):
+    z: Any = 4
+    x: Any = 5
+
+
+def define_again():
+    class Again(Struct):
+        x: Any
+
+    return Again
+
+
+def a_tree():
+    return {"k": [Model([Pair(1, 2), Pair(3)]), (Point(4),)], "none": None}
+
+
+# Children and keys
+
+
+def test_children_are_the_data_fields_in_declaration_order_and_inherited_ones_come_first():
+    assert jax.tree.leaves(Mixed("s", y=2, x=1)) == [1, 2]
+    assert key_paths(Mixed("s", y=2, x=1)) == [".x", ".y"]
+    assert jax.tree.leaves(Wider("s")) == [5, 2, 4]
+    assert key_paths(Wider("s")) == [".x", ".y", ".z"]
+    assert key_paths(Everything(1.0, 2.0)) == [".value", ".doubled"]
+
+
+def test_key_paths_are_attribute_keys_at_every_depth():
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(a_tree())]
+    assert paths[0] == (DictKey("k"), SequenceKey(0), GetAttrKey("layers"), SequenceKey(0), GetAttrKey("x"))
+    assert key_paths(a_tree()) == [
+        "['k'][0].layers[0].x",
+        "['k'][0].layers[0].y",
+        "['k'][0].layers[1].x",
+        "['k'][1][0].x",
+    ]
+
+
+def test_flattening_one_level_gives_the_children_themselves():
+    inner = Point(1)
+    pairs, _ = jax.tree_util.default_registry.flatten_one_level_with_keys(Pair(inner))
+    (key, child), *_ = pairs
+    assert key == GetAttrKey("x") and child is inner
+
+
+# Mapping
+
+
+def test_map_takes_several_structs_and_gives_leaves_of_any_type():
+    assert jax.tree.map(lambda a, b: a + b, Pair(1, 2), Pair(10, 20)) == Pair(11, 22)
+    assert jax.tree.map(str, Pair(1, 2)) == Pair("1", "2")
+    assert jax.tree.map(lambda leaf: None, Pair(1, 2)) == Pair(None, None)
+
+
+def test_map_with_path_and_is_leaf_see_structs():
+    model = Model([Point(1), Point(2)])
+    named = jax.tree_util.tree_map_with_path(lambda path, leaf: jax.tree_util.keystr(path), model)
+    assert named == Model([Point(".layers[0].x"), Point(".layers[1].x")])
+    counted = jax.tree.map(lambda node: "point", model, is_leaf=lambda node: isinstance(node, Point))
+    assert counted == Model(["point", "point"])
+    seen = []
+    jax.tree.leaves(model, is_leaf=lambda node: seen.append(type(node)) or False)
+    assert seen == [Model, list, Point, int, Point, int]
+
+
+def test_map_keeps_none_and_shows_it_to_is_leaf():
+    assert jax.tree.map(lambda leaf: leaf * 2, Pair(1)) == Pair(2, None)
+    flags = jax.tree.map(lambda leaf: leaf is None, Pair(1), is_leaf=lambda leaf: leaf is None)
+    assert flags == Pair(False, True)
+
+
+def test_map_names_the_field_where_the_trees_differ():
+    with pytest.raises(ValueError, match=r"\.x\.y"):
+        jax.tree.map(lambda a, b: a, Pair(Pair(1, (2, 3)), 4), Pair(Pair(1, (2, 3, 4)), 4))
+
+
+def test_transpose_reduce_and_all_work_on_structs():
+    many = [Pair(i, 10 * i) for i in range(3)]
+    transposed = jax.tree.transpose(jax.tree.structure([0, 0, 0]), jax.tree.structure(many[0]), many)
+    assert transposed == Pair([0, 1, 2], [0, 10, 20])
+    assert jax.tree.reduce(lambda a, b: a + b, many) == 33
+    assert jax.tree.all(Pair(True, True)) and not jax.tree.all(Pair(True, False))
+
+
+# Structures (trap 1: two classes with as many fields)
+
+
+def test_structures_of_two_classes_are_never_equal_and_those_of_equal_statics_are():
+    again, other_again = define_again(), define_again()
+    different = [
+        *(Left(1, 2), Right(1, 2), Child(1, 2), again(1), other_again(1), Point(1), Box(1), Model(1)),
+        *(Empty(), OnlyStatics(), (1, 2), None, {"x": 1}),
+        *(Pair(1), Pair(1, 2), Pair(1, ()), Pair(1, []), Pair(1, {}), Pair(1, Empty()), Pair(1, name="other")),
+        *(OnlyStatics(2), OnlyStatics(True)),
+    ]
+    structures = [jax.tree.structure(tree) for tree in different]
+    for i, a in enumerate(structures):
+        for j, b in enumerate(structures):
+            assert (a == b) is (i == j), (different[i], different[j])
+            assert (a != b) is (i != j), (different[i], different[j])
+    for one, same in ((Pair(1, name="a" + "b"), Pair(2, name="ab")), (Box[int](1), Box(2))):
+        assert jax.tree.structure(one) == jax.tree.structure(same)
+        assert hash(jax.tree.structure(one)) == hash(jax.tree.structure(same))
+
+
+def test_map_refuses_trees_of_two_classes():
+    for one, other in ((Left(1, 2), Right(1, 2)), (Left(1, 2), Child(1, 2)), (define_again()(1), define_again()(1))):
+        with pytest.raises(ValueError, match=type(other).__name__):
+            jax.tree.map(lambda a, b: a, one, other)
+
+
+def test_a_treedef_holds_the_class_and_its_name():
+    leaves, treedef = jax.tree.flatten(Pair(1, 2))
+    assert treedef.node_data()[0] is Pair
+    assert "Pair" in str(treedef)
+    assert [str(child) for child in treedef.children()] == ["PyTreeDef(*)"] * 2
+    assert treedef.unflatten(leaves) == Pair(1, 2)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_treedef_pickles_and_compares_equal_afterwards(protocol):
+    custom = Linear(1, activation=abs)
+    for tree in (custom, Model([Pair(1), {"a": Pair(2, 3, "b")}]), Empty(), OnlyStatics(True), Box[int](1), Loud(1)):
+        treedef = jax.tree.structure(tree)
+        back = pickle.loads(pickle.dumps(treedef, protocol))
+        assert back == treedef and hash(back) == hash(treedef)
+        assert back.unflatten(jax.tree.leaves(tree)) == tree
+
+
+def test_a_treedef_of_a_mutable_struct_does_not_change_with_it():
+    made = Mutable(1, 2)
+    leaves, before = jax.tree.flatten(made)
+    made.x, made.n = 9, 3
+    assert leaves == [1]
+    assert vars(before.unflatten(leaves)) == {"x": 1, "n": 2}
+    assert before != jax.tree.structure(made)
+    assert before == jax.tree.structure(Mutable(5, 2))
+
+
+# Unflatten (trap 2: it runs no user code and takes anything)
+
+
+def placeholders():
+    mesh = jax.make_mesh((1,), ("x",), devices=jax.devices()[:1])
+    spec = PartitionSpec("x")
+    arrays = [np.ones(3), jnp.ones(3), jax.ShapeDtypeStruct((3,), jnp.float32), float("nan")]
+    return [None, 0, object(), "text", ..., [], (), {}, spec, NamedSharding(mesh, spec), Pair, Pair(1), *arrays]
+
+
+@pytest.mark.parametrize("child", placeholders(), ids=lambda child: type(child).__name__)
+def test_unflatten_accepts_anything_and_runs_no_user_code(child):
+    plain = jax.tree.structure(Pair(1)).unflatten([child])
+    assert plain.x is child and plain.y is None and plain.name == "pair"
+    assert isinstance(repr(plain), str)
+    loud, custom = jax.tree.structure(Loud(1)), jax.tree.structure(LoudCustom(1))
+    Loud.marks.clear()
+    LoudCustom.marks.clear()
+    made = loud.unflatten([child, 2, child])
+    assert made.x is child and made.twice is child and (made.y, made.label) == (2, "a")
+    made = custom.unflatten([child, child])
+    assert made.x is child and made.y is child
+    assert Loud.marks == LoudCustom.marks == []
+
+
+@pytest.mark.parametrize("value", [None, (), [], {}, Empty(), OnlyStatics(2, "c"), (None, ()), {"a": None}], ids=repr)
+def test_none_and_empty_containers_survive_the_round_trip(value):
+    pair = Pair(1, value)
+    leaves, treedef = jax.tree.flatten(pair)
+    assert leaves == [1]
+    back = treedef.unflatten(leaves)
+    assert back == pair and type(back.y) is type(value)
+    through = jax.jit(lambda tree: tree)(pair)
+    assert through.y == value and type(through.y) is type(value)
+    assert jax.jit(lambda tree: tree)(value) == value
+
+
+# Flattening an object that is being constructed
+
+
+class FlattensItself(Struct):
+    x: Any
+    y: Any = derived()
+    n: int = derived(static=True)
+    seen = []
+
+    def __post_init__(self):
+        for flatten in (jax.tree.leaves, jax.tree_util.tree_leaves_with_path):
+            with pytest.raises(AttributeError, match=r"FlattensItself\.y"):
+                flatten(self)
+        for name in ("y", "n"):
+            with pytest.raises(AttributeError, match=rf"FlattensItself\.{name}"):
+                getattr(self, name)
+        self.y = self.n = 2
+        leaves, structure = jax.tree.flatten(self)
+        mapped = jax.tree.map(lambda leaf: leaf + 10, self)
+        self.seen[:] = leaves, key_paths(self), structure, mapped, copy.copy(self)
+        self.y, self.n = 5, 6
+
+
+def test_an_object_flattens_during_its_construction_and_what_jax_holds_changes_no_more():
+    made = FlattensItself(1)
+    leaves, paths, structure, mapped, copied = FlattensItself.seen
+    assert vars(made) == {"x": 1, "y": 5, "n": 6}
+    assert leaves == [1, 2] and paths == [".x", ".y"]
+    assert vars(structure.unflatten([3, 4])) == {"x": 3, "y": 4, "n": 2}
+    assert structure == jax.tree.structure(copied) != jax.tree.structure(made)
+    assert vars(mapped) == {"x": 11, "y": 12, "n": 2}

@@ -1,0 +1,238 @@
+"""`flax.serialization` works on decorated classes, `PyTreeNode`s and plain structs, in either order of import."""
+
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structkit import Struct, static, struct
+
+serialization = pytest.importorskip("flax.serialization", reason="flax is not installed: nothing to serialize with")
+flax_struct = pytest.importorskip("flax.struct")
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@struct.dataclass
+class Inner:
+    w: Any
+    name: str = struct.field(pytree_node=False, default="inner")
+
+
+class Node(struct.PyTreeNode):
+    inner: Inner
+    items: Any = None
+    rate: float = struct.field(pytree_node=False, default=0.1)
+
+
+class Plain(Struct):
+    node: Node
+    steps: int
+    unit: str = static(default="m")
+
+
+def make(scale=1.0):
+    return Plain(Node(Inner(scale * jnp.ones(2)), [Inner(scale), {"k": (scale,)}]), steps=3)
+
+
+def test_state_dicts_hold_the_data_fields_by_name():
+    state = serialization.to_state_dict(make())
+    assert list(state) == ["node", "steps"] and list(state["node"]) == ["inner", "items"]
+    assert list(state["node"]["inner"]) == ["w"] and state["node"]["items"]["1"] == {"k": {"0": 1.0}}
+
+
+def test_state_dicts_are_restored_into_the_target():
+    restored = serialization.from_state_dict(make(0.0), serialization.to_state_dict(make(2.0)))
+    assert restored == make(2.0) and type(restored.node.items[0]) is Inner
+
+
+def test_nested_structs_survive_bytes():
+    assert serialization.from_bytes(make(0.0), serialization.to_bytes(make(2.0))) == jax.tree.map(
+        lambda leaf: np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf, make(2.0)
+    )
+
+
+def test_bytes_are_those_of_flax():
+    @flax_struct.dataclass
+    class Theirs:
+        w: Any
+        name: str = flax_struct.field(pytree_node=False, default="inner")
+
+    assert serialization.to_bytes(Theirs(jnp.ones(3))) == serialization.to_bytes(Inner(jnp.ones(3)))
+
+
+def test_a_dict_with_fields_is_restored_by_its_constructor():
+    @struct.dataclass
+    class Output(dict):
+        w: Any
+        name: str = struct.field(pytree_node=False, default="output")
+
+        def __post_init__(self):
+            self["twice"] = 2 * self.w
+
+    restored = serialization.from_bytes(Output(0.0, name="kept"), serialization.to_bytes(Output(1.0)))
+    assert (restored.w, restored["twice"], restored.name) == (1.0, 2.0, "kept")
+    with pytest.raises(ValueError, match=r"^Missing field w in state dict while restoring an instance of Output"):
+        serialization.from_state_dict(restored, {})
+
+
+def test_statics_come_from_the_target():
+    target = Node(Inner(0.0, name="kept"), rate=0.5)
+    restored = serialization.from_state_dict(target, serialization.to_state_dict(Node(Inner(1.0))))
+    assert (restored.inner.name, restored.rate, restored.inner.w) == ("kept", 0.5, 1.0)
+
+
+@pytest.mark.parametrize("change", [lambda state: state["node"].pop("inner"), lambda state: state["node"].update(no=1)])
+def test_errors_have_the_words_and_the_path_of_flax(change):
+    @flax_struct.dataclass
+    class Node:
+        inner: Any
+        items: Any
+
+    @flax_struct.dataclass
+    class Plain:
+        node: Node
+        steps: int
+
+    messages = []
+    for target in (make(), Plain(Node(1, None), 2)):
+        state = serialization.to_state_dict(make())
+        change(state)
+        with pytest.raises(ValueError) as info:
+            serialization.from_state_dict(target, state)
+        messages.append(str(info.value))
+    assert messages[0] == messages[1] and "at path ./node" in messages[0]
+
+
+def test_restoring_runs_no_code_of_the_class():
+    @struct.dataclass
+    class Doubled:
+        x: Any
+
+        def __post_init__(self):
+            object.__setattr__(self, "x", 2 * self.x)
+
+    class Made(Struct):
+        x: Any
+
+        def __init__(self, one, two):
+            self.x = one + two
+
+    for value in (Doubled(2), Made(1, 3)):
+        assert serialization.from_state_dict(value, serialization.to_state_dict(value)).x == 4
+
+
+def test_fields_with_the_names_of_methods_are_restored():
+    @struct.dataclass
+    class Odd:
+        replace: int
+        self: int
+
+    restored = serialization.from_state_dict(Odd(0, 0), {"replace": 1, "self": 2})
+    assert (restored.replace, restored.self) == (1, 2)
+
+
+def test_classes_can_still_be_registered_by_their_authors():
+    class Own(Struct):
+        x: int
+
+    assert serialization.is_serializable(Own)
+    serialization.register_serialization_state(
+        Own, lambda own: {"y": own.x}, lambda own, state: Own(state["y"]), override=True
+    )
+    assert serialization.to_state_dict(Own(1)) == {"y": 1}
+
+
+STEPS = {
+    "flax": "import flax.serialization",
+    "structkit": "import structkit; from structkit import Struct, static, struct",
+    "classes": """
+        @struct.dataclass
+        class A:
+            x: int
+            s: str = struct.field(pytree_node=False, default="s")
+
+        class B(struct.PyTreeNode):
+            a: A
+
+        class C(Struct):
+            b: B
+    """,
+}
+
+
+@pytest.mark.parametrize(
+    "order", [("flax", "structkit", "classes"), ("structkit", "flax", "classes"), ("structkit", "classes", "flax")]
+)
+def test_any_order_of_import_will_do(order):
+    check = """
+        from flax import serialization
+        state = serialization.to_state_dict(C(B(A(1))))
+        assert state == {"b": {"a": {"x": 1}}}, state
+        assert serialization.from_bytes(C(B(A(0))), serialization.to_bytes(C(B(A(5))))).b.a.x == 5
+        class Late(C): pass
+        assert serialization.to_state_dict(Late(B(A(1)))) == state
+        import sys, structkit._interop.flax, inspect
+        assert not any(isinstance(finder, structkit._interop.flax._Watcher) for finder in sys.meta_path)
+        assert "def to_bytes" in inspect.getsource(serialization)
+    """
+    run(*(STEPS[step] for step in order), check)
+
+
+def test_flax_is_never_imported_by_structkit():
+    run(STEPS["structkit"], STEPS["classes"], "import sys; assert not any(m.startswith('flax') for m in sys.modules)")
+
+
+def test_two_copies_of_the_package_in_one_process_both_serialize():
+    run(
+        STEPS["structkit"],
+        """
+        import sys
+        class First(Struct):
+            x: int
+        for name in [name for name in sys.modules if name.partition(".")[0] == "structkit"]:
+            del sys.modules[name]
+        import structkit
+        class Second(structkit.Struct):
+            x: int
+        assert structkit.Struct is not Struct
+        from flax import serialization
+        assert serialization.to_state_dict(First(1)) == serialization.to_state_dict(Second(1)) == {"x": 1}
+        """,
+    )
+
+
+def test_an_import_of_flax_that_fails_is_tried_again():
+    run(
+        "import sys; sys.modules['msgpack'] = None",
+        STEPS["structkit"],
+        STEPS["classes"],
+        """
+        try:
+            import flax.serialization
+        except ImportError:
+            pass
+        else:
+            raise AssertionError
+        del sys.modules["msgpack"]
+        import flax.serialization
+        assert flax.serialization.to_state_dict(A(1)) == {"x": 1}
+        """,
+    )
+
+
+def run(*parts):
+    code = "\n".join(textwrap.dedent(part) for part in parts)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_hook_leaves_other_imports_alone():
+    assert importlib.util.find_spec("flax.serialization").origin.endswith("serialization.py")

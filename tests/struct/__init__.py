@@ -1,0 +1,1 @@
+"""The drop-in for `flax.struct`: where flax is installed, most tests run on both modules."""

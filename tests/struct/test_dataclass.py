@@ -1,0 +1,615 @@
+"""The decorator and `field`: what the standard library does, and what flax adds."""
+
+import copy
+import dataclasses
+import functools
+import inspect
+import sys
+import types
+import typing
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structkit import Static, derived, fields, static, struct as ours
+
+
+def test_works_with_and_without_arguments(struct):
+    @struct.dataclass
+    class A:
+        x: int
+
+    @struct.dataclass()
+    class B:
+        x: int
+
+    @struct.dataclass(kw_only=True)
+    class C:
+        x: int
+
+    assert [jax.tree.leaves(v) for v in (A(1), B(2), C(x=3))] == [[1], [2], [3]]
+    with pytest.raises(TypeError):
+        C(3)
+
+
+def test_makes_frozen_classes_unless_told_otherwise(struct):
+    @struct.dataclass
+    class A:
+        x: int
+
+    @struct.dataclass(frozen=False)
+    class B:
+        x: int
+
+    with pytest.raises(dataclasses.FrozenInstanceError, match=r"^cannot assign to field 'x'"):
+        A(1).x = 2
+    with pytest.raises(dataclasses.FrozenInstanceError, match=r"^cannot delete field 'x'"):
+        del A(1).x
+    with pytest.raises(dataclasses.FrozenInstanceError, match=r"^cannot assign to field 'other'"):
+        A(1).other = 2
+    b = B(1)
+    b.x = 5
+    b.other = 6
+    assert jax.tree.leaves(b) == [5] and b.other == 6
+
+
+def test_passes_the_keywords_of_the_standard_library_on(struct):
+    @struct.dataclass(order=True, unsafe_hash=True, repr=False, match_args=False)
+    class A:
+        x: int
+
+    @struct.dataclass(eq=False)
+    class B:
+        x: int
+
+    assert A(1) < A(2) and hash(A(1)) == hash(A(1)) and repr(A(1)).startswith("<") and not hasattr(A, "__match_args__")
+    assert B(1) != B(1) and hash(B(1)) != hash(B(1))
+    assert A.__dataclass_params__.order and not A.__dataclass_params__.repr and not B.__dataclass_params__.eq
+
+
+def test_leaves_a_class_alone_that_is_decorated_already(struct):
+    @struct.dataclass
+    class A:
+        x: int
+
+    class B(struct.PyTreeNode):
+        x: int
+
+    assert struct.dataclass(A) is A and struct.dataclass(kw_only=True)(A) is A
+    assert struct.dataclass(B) is B
+    assert A._flax_dataclass is True and B._flax_dataclass is True
+
+
+def test_a_custom_init_is_kept(struct):
+    @struct.dataclass
+    class A:
+        x: int
+
+        def __init__(self, x):
+            object.__setattr__(self, "x", x + 1)
+
+    assert A(1).x == 2
+    assert A(1).replace(x=5).x == 6  # through the constructor
+
+
+def test_the_class_statement_of_a_child_waits_for_the_options_of_its_decorator(struct):
+    @struct.dataclass
+    class A:
+        x: int = 1
+
+    @struct.dataclass(kw_only=True)
+    class B(A):
+        y: int
+
+    @struct.dataclass(frozen=False)
+    class C:
+        x: int = 1
+
+    @struct.dataclass(frozen=False)
+    class D(C):
+        y: int = 2
+
+    assert B(y=2) == B(1, y=2) and jax.tree.leaves(B(5, y=6)) == [5, 6]
+    d = D()
+    d.y = 4
+    assert (d.x, d.y) == (1, 4)
+
+
+def test_keep_user_metadata_and_say_pytree_node(struct):
+    @struct.dataclass
+    class A:
+        x: int = struct.field(metadata={"unit": "m"}, default=1)
+        y: int = struct.field(pytree_node=False, metadata={"unit": "s"}, default=2)
+        z: int = 3
+
+    x, y, z = dataclasses.fields(A)
+    assert dict(x.metadata) == {"unit": "m", "pytree_node": True}
+    assert dict(y.metadata) == {"unit": "s", "pytree_node": False}
+    assert dict(z.metadata) == {} and (x.default, y.default, z.default) == (1, 2, 3)
+    assert jax.tree.leaves(A()) == [1, 3]
+
+
+def test_of_the_standard_library_with_the_metadata_are_static(struct):
+    @struct.dataclass
+    class A:
+        x: int = dataclasses.field(metadata={"pytree_node": False})
+        y: int = dataclasses.field(default=2)
+
+    assert jax.tree.leaves(A(1)) == [2]
+
+
+def test_that_are_declared_again_go_by_the_new_declaration(struct):
+    @struct.dataclass
+    class A:
+        x: int = struct.field(pytree_node=False, default=1)
+
+    @struct.dataclass
+    class B(A):
+        x: int = 2
+
+    assert jax.tree.leaves(B()) == [2]
+
+
+def test_init_vars_class_vars_and_keyword_only_markers_work(struct):
+    @struct.dataclass
+    class A:
+        x: int
+        limit: typing.ClassVar[int] = 7
+        scale: dataclasses.InitVar[int] = 2
+        _: dataclasses.KW_ONLY
+        y: int = 5
+
+        def __post_init__(self, scale):
+            object.__setattr__(self, "x", self.x * scale)
+
+    assert jax.tree.leaves(A(1, 3)) == [3, 5] and A.limit == 7 and A(1, y=4).y == 4
+
+
+def test_zero_argument_super_and_the_class_cell(struct):
+    kept = []
+
+    class Mixin:
+        def f(self):
+            return 10
+
+    @struct.dataclass
+    class A(Mixin):
+        x: int
+
+        def f(self):
+            return super().f() + self.x
+
+        @kept.append
+        def hidden(self):
+            return super().f(), __class__
+
+        @functools.partial(jax.jit, static_argnums=0)
+        def j(self):
+            return super().f()
+
+    assert (A(1).f(), kept[0](A(1)), int(A(1).j())) == (11, (10, A), 10)
+
+
+def test_hooks_keep_what_they_were_told_in_the_class_statement(struct):
+    class Tagged:
+        def __init_subclass__(cls, tag="none", **options):
+            super().__init_subclass__(**options)
+            cls.tag = tag
+
+    class Needy:
+        def __init_subclass__(cls, *, tag, **options):
+            super().__init_subclass__(**options)
+            cls.tag, cls.me = tag, cls
+
+    @struct.dataclass
+    class A(Tagged, tag="a"):
+        x: int
+
+    @struct.dataclass
+    class B(Needy, tag="b"):
+        x: int
+
+        def f(self):
+            return super().__repr__()
+
+    class C(Tagged, struct.PyTreeNode, tag="c"):
+        x: int
+
+    assert (A.tag, B.tag, C.tag, B.me) == ("a", "b", "c", B)
+    assert B.__mro__[1] is Needy and jax.tree.leaves(B(1)) == [1] and isinstance(B(1), Needy)
+
+
+def test_multiple_inheritance_with_fields_on_both_sides(struct):
+    @struct.dataclass
+    class A:
+        a: int
+
+    @struct.dataclass
+    class B:
+        b: int
+
+    @struct.dataclass
+    class C(A, B):
+        c: int
+
+    assert [f.name for f in dataclasses.fields(C)] == ["b", "a", "c"]
+    assert jax.tree.leaves(C(1, 2, 3)) == [1, 2, 3]
+
+
+def test_a_standard_frozen_dataclass_as_base(struct):
+    @dataclasses.dataclass(frozen=True)
+    class A:
+        x: int
+
+    @struct.dataclass
+    class B(A):
+        y: int
+
+    assert jax.tree.leaves(B(1, 2)) == [1, 2] and B(1, 2).replace(x=3).x == 3
+
+
+def test_postponed_annotations_work(struct):
+    scope = {"struct": struct, "__name__": __name__}
+    source = """
+        from __future__ import annotations
+        import dataclasses
+        import typing
+
+        def make():
+            @struct.dataclass
+            class A:
+                x: int
+                limit: typing.ClassVar[int] = 3
+                _: dataclasses.KW_ONLY
+                child: A | None = None
+
+            class B(struct.PyTreeNode):
+                a: A
+            return A, B
+    """
+    exec(inspect.cleandoc(source), scope)
+    A, B = scope["make"]()
+    assert jax.tree.leaves(B(A(1, child=A(2)))) == [1, 2] and A.limit == 3
+
+
+def test_replace_dataclasses_replace_and_copy_replace_agree(struct):
+    @struct.dataclass
+    class A:
+        x: int
+        y: int = struct.field(pytree_node=False, default=2)
+
+    a = A(1)
+    copies = [a.replace(x=5, y=6), dataclasses.replace(a, x=5, y=6)]
+    if sys.version_info >= (3, 13):
+        copies.append(copy.replace(a, x=5, y=6))
+    assert all(made == A(5, 6) for made in copies) and a == A(1, 2)
+    with pytest.raises(TypeError, match="z"):
+        a.replace(z=1)
+
+
+def test_replace_goes_through_post_init(struct):
+    @struct.dataclass
+    class A:
+        x: int
+        y: int = struct.field(pytree_node=False, default=0)
+
+        def __post_init__(self):
+            object.__setattr__(self, "y", self.x + 1)
+
+    assert A(1).replace(x=4).y == 5
+
+
+def test_a_users_own_replace_is_kept():
+    @ours.dataclass
+    class A:
+        x: int
+
+        def replace(self, **changes):
+            return "mine"
+
+    @ours.dataclass
+    class B(A):
+        y: int = 1
+
+    class Mixin:
+        def replace(self, **changes):
+            return "mixed in"
+
+    @ours.dataclass
+    class C(Mixin):
+        x: int
+
+    class D(ours.PyTreeNode):
+        x: int
+
+        def replace(self, **changes):
+            return "mine"
+
+    assert (A(1).replace(x=2), B(1).replace(), C(1).replace(), D(1).replace()) == (
+        "mine",
+        "mine",
+        "mixed in",
+        "mine",
+    )
+    assert dataclasses.replace(A(1), x=2).x == 2
+
+
+def test_writes_with_object_setattr_in_post_init(struct):
+    @struct.dataclass
+    class A:
+        x: Any
+        shape: Any = struct.field(pytree_node=False, default=None)
+
+        def __post_init__(self):
+            object.__setattr__(self, "shape", getattr(self.x, "shape", None))
+            object.__setattr__(self, "note", "kept beside the fields")
+
+    a = A(jnp.ones(3))
+    assert a.shape == (3,) and a.note and vars(a)["note"]
+    assert jax.tree.structure(a).num_leaves == 1
+    with pytest.raises(AttributeError):
+        jax.tree.map(lambda leaf: object(), A(1)).nothing
+
+
+def test_reads_defaults_from_classes_used_as_name_spaces(struct):
+    @struct.dataclass
+    class Tiles:
+        EMPTY: int = 0
+        WALL: int = struct.field(pytree_node=False, default=1)
+        required: int = struct.field(kw_only=True)
+
+    @struct.dataclass
+    class More(Tiles):
+        LAVA: int = 2
+        EMPTY = 9
+
+    assert (Tiles.EMPTY, Tiles.WALL, More.WALL, More.LAVA, More.EMPTY) == (0, 1, 1, 2, 9)
+    assert More(required=1).EMPTY == 0
+    assert not hasattr(Tiles, "required")
+    Tiles.WALL = 5
+    assert Tiles.WALL == 5 and Tiles(required=1).WALL == 1
+
+
+def test_uses_cached_properties(struct):
+    @struct.dataclass
+    class A:
+        x: int
+
+        @functools.cached_property
+        def double(self):
+            return 2 * self.x
+
+    a = A(1)
+    assert a.double == 2 and a == A(1) and jax.tree.structure(a) == jax.tree.structure(A(2))
+    assert a.replace(x=3).double == 6
+
+
+def test_asks_other_objects_for_missing_attributes(struct):
+    @struct.dataclass
+    class A:
+        inner: Any
+
+        def __getattr__(self, name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return getattr(self.inner, name)
+
+        def __post_init__(self):
+            object.__setattr__(self, "inner", self.inner)
+
+    a = A(types.SimpleNamespace(x=1, y=2))
+    assert (a.x, a.y) == (1, 2) and copy.copy(a).x == 1
+    assert jax.tree.map(lambda leaf: leaf, a).x == 1
+
+
+def test_the_class_stays_the_same_object(struct):
+    class A:
+        x: int
+
+    before = {**vars(A)}
+    assert struct.dataclass(A) is A and before.keys() < vars(A).keys()
+
+
+@pytest.mark.parametrize("options", [{}, {"slots": True}, {"kw_only": True}, {"frozen": False}])
+def test_an_array_is_welcome_as_a_default(options):
+    zeros, ones = jnp.zeros(3), np.ones(2)
+
+    @ours.dataclass(**options)
+    class A:
+        x: Any = zeros
+        y: Any = ours.field(pytree_node=False, default=ones)
+        z: Any = ours.field(init=False, default=ones)
+
+    a = A()
+    assert a.x is zeros and a.y is a.z is ones and A(x=1).x == 1
+    assert [f.default is value for f, value in zip(dataclasses.fields(A), (zeros, ones, ones))] == [True] * 3
+    assert inspect.signature(A).parameters["y"].default is ones
+    if "slots" not in options:
+        assert A.x is zeros and A.z is ones
+
+
+def test_a_child_may_annotate_a_field_with_an_array_as_its_default_again():
+    @ours.dataclass
+    class A:
+        x: Any = np.ones(2)
+
+    @ours.dataclass
+    class B(A):
+        x: "np.ndarray"
+
+    assert B().x is A.x and A().x is A.x
+
+
+def test_the_marks_of_structkit_are_read():
+    @ours.dataclass
+    class A:
+        a: Any
+        b: Any = static()
+        c: Static[int] = 1
+        d: Static[Any] = dataclasses.field(default=2, compare=False)
+        e: Any = dataclasses.field(default=3, metadata={"static": True})
+        f: Any = derived(default=4)
+
+    @ours.dataclass
+    class B(A):
+        g: Any = 5
+
+    for cls in (A, B):
+        assert [f.name for f in fields(cls) if f.static] == ["b", "c", "d", "e"]
+    assert jax.tree.leaves(B(0, "b")) == [0, 4, 5] and A(0, "b", d=7) == A(0, "b")
+
+
+def test_slots_may_be_written_or_asked_for():
+    @ours.dataclass(slots=True, weakref_slot=True)
+    class A:
+        x: int
+        y: Static[int] = 2
+
+    @ours.dataclass(slots=True, frozen=False)
+    class B:
+        x: Any = dataclasses.field(default_factory=list)
+
+    @ours.dataclass
+    class C:
+        __slots__ = ("x",)
+        x: Static[int]
+
+    class Slotted:
+        __slots__ = ("x",)
+
+    @ours.dataclass
+    class D(Slotted):
+        x: Any
+        y: Any
+
+    for made, leaves in ((A(1), [1]), (B(4), [4]), (C(1), []), (D(1, 2), [1, 2])):
+        again = jax.tree.map(lambda leaf: leaf, made)
+        assert again == made and jax.tree.leaves(again) == leaves and made.replace(x=5).x == 5
+    assert A.__slots__ == ("x", "y", "__weakref__") and vars(D(1, 2)) == {"y": 2}
+
+
+def test_a_descriptor_as_default_keeps_the_values():
+    class Doubled:
+        def __get__(self, instance, owner):
+            return 1 if instance is None else instance._x
+
+        def __set__(self, instance, value):
+            instance.__dict__["_x"] = 2 * value
+
+    @ours.dataclass
+    class A:
+        x: int = Doubled()
+        y: int = 0
+
+    assert (A().x, A(3).x, A(3).replace(y=1).x) == (2, 6, 12)
+    assert jax.tree.leaves(A(3)) == [6, 0]
+
+
+def test_fields_of_any_name_work():
+    names = [
+        "self",
+        "cls",
+        "new",
+        "values",
+        "aux",
+        "children",
+        "changes",
+        "equal_values",
+        "set_dict",
+        "type",
+        "x_later",
+    ]
+    A = ours.dataclass(type("A", (), {"__annotations__": dict.fromkeys(names, int), "__module__": __name__}))
+    a = A(*range(len(names)))
+    assert jax.tree.map(lambda leaf: leaf + 1, a) == A(*range(1, len(names) + 1)) and a.replace(self=7, cls=8).self == 7
+
+    @ours.dataclass
+    class B:
+        replace: int
+        x: int = 0
+
+    assert (B(1).replace, dataclasses.replace(B(1), replace=2).replace) == (1, 2)
+
+
+def test_names_with_two_underscores_are_mangled(struct):
+    @struct.dataclass
+    class A:
+        __x: int
+
+    assert jax.tree.map(lambda leaf: leaf + 1, A(1))._A__x == 2 and A(1).replace(_A__x=3)._A__x == 3
+
+
+def test_replace_is_written_for_the_class():
+    @ours.dataclass
+    class A:
+        x: int
+        y: int = 2
+
+    assert inspect.getsource(A.replace) == (
+        "def replace(self, /, **changes):\n    return type(self)(**{'x': self.x, 'y': self.y, **changes})\n"
+    )
+    assert A.replace.__qualname__.endswith("<locals>.A.replace") and A.replace.__module__ == __name__
+    assert A.replace.__doc__.startswith("A copy with some fields changed")
+
+
+def test_replace_does_as_the_standard_library_where_init_takes_more_or_less(struct):
+    @struct.dataclass
+    class A:
+        x: int
+        scale: dataclasses.InitVar[int]
+
+        def __post_init__(self, scale):
+            object.__setattr__(self, "x", self.x * scale)
+
+    with pytest.raises((ValueError, TypeError), match="InitVar 'scale' must be specified"):
+        A(1, 2).replace(x=3)
+    assert A(1, 2).replace(x=3, scale=5).x == 15
+
+
+def test_an_own_setattr_of_a_mutable_class_runs_for_assignments_alone(struct):
+    @struct.dataclass(frozen=False)
+    class A:
+        x: int
+
+        def __setattr__(self, name, value):
+            super().__setattr__(name, value * 10)
+
+    a = A(1)
+    a.x = 2
+    assert a.x == 20
+    if struct is ours:
+        assert jax.tree.map(lambda leaf: leaf, a).x == 20
+
+
+def test_undecorated_subclasses_are_leaves_as_with_flax(struct):
+    @struct.dataclass
+    class A:
+        x: int
+
+    class B(A):
+        def __init__(self, x):
+            super().__init__(x)
+            self.extra = x + 1
+
+    b = B(1)
+    assert (b.x, b.extra, b.replace(x=4).extra) == (1, 2, 5) and jax.tree.leaves(b) == [b]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        b.x = 5
+
+
+def test_classes_are_made_and_used_by_many_threads_at_once():
+    from concurrent.futures import ThreadPoolExecutor
+
+    def make(i):
+        @ours.dataclass
+        class A:
+            x: int = i
+            y: Any = np.zeros(2)
+
+        return jax.tree.map(lambda leaf: leaf, A()).x
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(make, range(50))) == list(range(50))

@@ -1,0 +1,415 @@
+"""Decorated classes as pytree nodes: trees, transformations, comparison, and what travels in a pickle."""
+
+import copy
+import dataclasses
+import inspect
+import pickle
+import sys
+import weakref
+from typing import Any, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structkit import Struct, struct as ours
+from tests.models import run_python
+
+T = TypeVar("T")
+
+
+@ours.dataclass
+class Point:
+    x: Any
+    y: Any = 0
+    name: str = ours.field(pytree_node=False, default="p")
+
+
+class Node(ours.PyTreeNode):
+    x: Any
+    name: str = ours.field(pytree_node=False, default="n")
+
+
+@ours.dataclass(slots=True)
+class Slotted:
+    x: Any
+    y: Any = 0
+
+
+@ours.dataclass
+class Call:
+    x: Any
+
+    def __call__(self):
+        return self.x
+
+
+class TestTrees:
+    def test_leaves_come_in_declaration_order_with_key_paths(self, struct):
+        @struct.dataclass
+        class A:
+            b: int
+            a: int
+            s: int = struct.field(pytree_node=False, default=0)
+            c: Any = None
+
+        leaves = jax.tree_util.tree_leaves_with_path(A(1, {"k": 2}, c=(3,)))
+        assert [jax.tree_util.keystr(path) for path, _ in leaves] == [".b", ".a['k']", ".c[0]"]
+
+    def test_prefix_errors_name_the_field(self, struct):
+        @struct.dataclass
+        class A:
+            x: Any
+            y: Any
+
+        with pytest.raises(ValueError, match=r"in_axes\[0\]\.y"):
+            jax.vmap(lambda a: a.x, in_axes=(A(0, (0, 0)),))(A(jnp.ones(3), (jnp.ones(3),) * 3))
+
+    def test_none_empty_containers_and_no_fields_survive(self, struct):
+        @struct.dataclass
+        class A:
+            pass
+
+        class B(struct.PyTreeNode):
+            x: Any = None
+            y: Any = ()
+
+        assert jax.tree.map(lambda leaf: leaf, [A(), B()]) == [A(), B()] and jax.tree.leaves([A(), B()]) == []
+        assert A() != B() and A().replace() == A()
+
+    def test_transformations_keep_the_class(self, struct):
+        @struct.dataclass
+        class A:
+            x: Any
+            f: Any = struct.field(pytree_node=False, default=jnp.sin)
+
+        a = A(jnp.arange(3.0))
+        assert isinstance(jax.jit(lambda a: a)(a), A)
+        assert jax.vmap(lambda a: a.x * 2)(a).shape == (3,)
+        assert jax.grad(lambda a: a.f(a.x).sum())(a).x.shape == (3,)
+        carry, _ = jax.lax.scan(lambda a, _: (a.replace(x=a.x + 1), None), a, None, length=2)
+        assert carry.f is jnp.sin and float(carry.x[0]) == 2
+
+    @pytest.mark.parametrize("value", [[1, 2], {"a": 1}, np.arange(3), float("nan"), object(), jnp.ones(2)], ids=type)
+    def test_static_fields_take_anything(self, struct, value):
+        @struct.dataclass
+        class A:
+            x: int
+            s: Any = struct.field(pytree_node=False, default=None)
+
+        a = A(1, value)
+        b = jax.tree.map(lambda leaf: leaf + 1, a)
+        assert b.x == 2 and b.s is value is a.replace(x=3).s
+        assert jax.tree.structure(A(1, [1])) == jax.tree.structure(A(1, [1])) != jax.tree.structure(A(1, [2]))
+        assert int(jax.jit(lambda a: a.x + a.s[0])(A(1, [1]))) == 2
+
+    def test_static_values_that_are_equal_share_a_trace(self, struct):
+        @struct.dataclass
+        class A:
+            s: Any = struct.field(pytree_node=False)
+
+        assert jax.tree.structure(A(1)) == jax.tree.structure(A(True)) == jax.tree.structure(A(1.0))
+
+    def test_distinct_classes_have_distinct_structures(self):
+        @ours.dataclass
+        class A:
+            x: Any
+
+        @ours.dataclass
+        class B:
+            x: Any
+
+        assert jax.tree.structure(A(1)) != jax.tree.structure(B(1))
+        with pytest.raises(TypeError):
+            jax.lax.cond(True, lambda: A(1.0), lambda: B(1.0))
+
+    def test_a_generic_class_has_one_structure(self):
+        @ours.dataclass
+        class A(Generic[T]):
+            x: T
+
+        assert jax.tree.structure(A[int](1)) == jax.tree.structure(A(2))
+
+    @pytest.mark.parametrize("options", [{}, {"slots": True}, {"frozen": False}])
+    def test_unflatten_runs_no_code_of_the_class_and_takes_anything(self, options):
+        calls = []
+
+        @ours.dataclass(**options)
+        class A:
+            x: Any
+            s: Any = ours.field(pytree_node=False, default="s")
+
+            def __new__(cls, *args, **kwargs):
+                calls.append("new")
+                return object.__new__(cls)
+
+            def __post_init__(self):
+                calls.append("post_init")
+                object.__setattr__(self, "x", self.x * 2)
+
+        a = A(1)
+        assert len(calls) == 2
+        assert jax.tree.map(lambda leaf: leaf, a).x == 2 and jax.tree.map(lambda leaf: None, a).x is None
+        assert jax.vmap(lambda a: a, in_axes=0)(A(jnp.ones(2))).s == "s"
+        assert calls == ["new", "post_init"] * 2
+
+    def test_fields_that_init_does_not_take_and_a_custom_init_survive(self):
+        @ours.dataclass
+        class A:
+            x: int
+            double: int = ours.field(init=False)
+            label: str = ours.field(pytree_node=False, init=False)
+            fixed: int = dataclasses.field(init=False, default=7)
+
+            def __post_init__(self):
+                object.__setattr__(self, "double", 2 * self.x)
+                object.__setattr__(self, "label", f"<{self.x}>")
+
+        @ours.dataclass
+        class B:
+            x: int
+
+            def __init__(self, a, b):
+                object.__setattr__(self, "x", a + b)
+
+        a = A(1)
+        assert jax.tree.leaves(a) == [1, 2, 7] and jax.tree.map(lambda leaf: leaf * 10, a).double == 20
+        assert jax.tree.map(lambda leaf: leaf * 10, a).label == "<1>" and a.replace(x=3).double == 6
+        assert jax.tree.map(lambda leaf: leaf * 10, B(1, 2)).x == 30
+
+    def test_the_functions_of_a_node_read_as_if_written_by_hand(self):
+        node = vars(Point)["__node__"]
+        assert inspect.getsource(node.flatten) == "def flatten(self):\n    return (self.x, self.y), (self.name,)\n"
+        assert (
+            inspect.getsource(node.unflatten)
+            == inspect.cleandoc(
+                """
+            def unflatten(aux, children):
+                self = new(cls)
+                values = self.__dict__
+                (values['x'], values['y']) = children
+                (values['name'],) = aux
+                return self
+            """
+            )
+            + "\n"
+        )
+
+    def test_wide_and_deep_trees_work(self):
+        names = [f"f{i}" for i in range(300)]
+        Wide = ours.dataclass(type("Wide", (), {"__annotations__": dict.fromkeys(names, int), "__module__": __name__}))
+        assert jax.tree.map(lambda leaf: leaf + 1, Wide(*range(300))).replace(f7=0).f299 == 300
+        deep = None
+        for _ in range(300):
+            deep = Node(deep)
+        assert jax.tree.map(lambda leaf: leaf, deep).x.x.name == "n"
+
+
+class Record(dict):
+    """A base that keeps the fields among its items, too, as the outputs of some models do."""
+
+    def __post_init__(self):
+        for f in dataclasses.fields(self):
+            self[f.name] = getattr(self, f.name)
+
+
+class TestBasesWithALayoutOfTheirOwn:
+    def test_a_dict_is_rebuilt_by_its_constructor_with_fields_and_items(self, struct):
+        @struct.dataclass
+        class A(Record):
+            x: Any
+            y: Any = 2
+            name: str = struct.field(pytree_node=False, default="a")
+
+        a = A(1)
+        assert dict(a) == {"x": 1, "y": 2, "name": "a"} and a == A(1) != A(2)
+        assert dict(jax.tree.map(lambda leaf: leaf + 1, a)) == {"x": 2, "y": 3, "name": "a"}
+        assert dict(jax.jit(lambda tree: tree)(a.replace(x=5))) == {"x": 5, "y": 2, "name": "a"}
+        assert [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(a)] == [".x", ".y"]
+        with pytest.raises(TypeError, match="unexpected keyword argument 'no'"):
+            a.replace(no=1)
+
+    def test_a_dict_has_fields_that_its_constructor_does_not_take(self):
+        @ours.dataclass
+        class A(Record):
+            x: Any
+            later: Any = ours.field(init=False, default=0)
+
+        assert vars(jax.tree.map(lambda leaf: leaf + 1, A(1))) == {"x": 2, "later": 1}
+
+    @pytest.mark.parametrize("base", [Exception, KeyError, str, float, type("Py", (Exception,), {})])
+    def test_others_are_made_by_their_first_built_in_base(self, base):
+        @ours.dataclass
+        class A(base):
+            x: Any = 0
+
+            def __new__(cls, *args, **kwargs):
+                return base.__new__(cls)
+
+        made = jax.tree.map(lambda leaf: leaf + 1, A(3))
+        assert type(made) is A and made.x == 4 and made.replace(x=5).x == 5
+
+
+class TestComparing:
+    def test_scalars_are_compared_as_python_does(self, struct):
+        @struct.dataclass
+        class A:
+            x: Any
+            noise: int = struct.field(compare=False, default=0)
+
+        assert A(1) == A(1.0) and A(1, 2) == A(1, 3) and A(1) != A(2) and A(1) != 1
+        assert A(1) == A(jnp.array(1)) and A(np.float64(0.5)) == A(0.5) and len({A(1), A(1)}) == 1
+
+    @pytest.mark.parametrize(
+        ("a", "b", "same"),
+        [
+            (jnp.ones(3), jnp.ones(3), True),
+            (jnp.ones(3), jnp.ones(4), False),
+            (jnp.ones(3), jnp.ones((1, 3)), False),
+            (jnp.ones(3), jnp.ones(3, int), False),
+            (jnp.ones(3), np.ones(3, np.float32), True),
+            (jnp.ones(3), 1.0, False),
+            (jnp.ones(3), None, False),
+            ([np.ones(3)], [np.ones(3)], True),
+            ([np.ones(3)], [np.zeros(3)], False),
+            ({"a": Point(jnp.ones(2))}, {"a": Point(jnp.ones(2))}, True),
+            (Point(jnp.ones(2)), Point(jnp.zeros(2)), False),
+            (Point(jnp.ones(2)), Node(jnp.ones(2)), False),
+        ],
+    )
+    @pytest.mark.parametrize("static", [False, True])
+    def test_arrays_are_compared_by_content_to_a_bool(self, a, b, same, static):
+        left, right = (Point(0, name=v) if static else Point(v) for v in (a, b))
+        assert (left == right) is same and (left != right) is (not same) and (right == left) is same
+
+    def test_a_comparison_inside_a_trace_is_traced(self):
+        def compare(p, q):
+            return p == q, p != q, p == Point(1), p == p.replace(name="q"), Node([p]) == Node([q])
+
+        found = jax.jit(compare)(Point(jnp.ones(3)), Point(jnp.ones(3)))
+        assert list(map(bool, found)) == [True, False, False, False, True]
+        assert jax.eval_shape(compare, *[Point(jnp.ones(3))] * 2)[3].dtype == bool
+
+    def test_fields_that_do_not_compare_and_an_own_eq_count_inside_other_trees(self):
+        @ours.dataclass
+        class A:
+            x: Any
+            noise: Any = ours.field(compare=False, default=0)
+
+        class Holder(Struct):
+            items: Any
+
+        a, b = [A(jnp.ones(2), 1)], [A(jnp.ones(2), 2)]
+        assert Holder(a) == Holder(b) and Holder(a[0]) == Holder(b[0]) and Node(a) == Node(b)
+        assert hash(Holder([A(1, 1)][0])) == hash(Holder(A(1, 2))) and hash(Holder((A(1, 1),))) == hash(
+            Holder((A(1, 2),))
+        )
+
+    def test_an_eq_of_the_users_rules_in_both_directions(self, struct):
+        @struct.dataclass
+        class A:
+            x: int
+
+            def __eq__(self, other):
+                return other == self.x
+
+        assert A(1) == 1 and (A(1) != 1) is False and A(1) != 2 and isinstance(hash(A(1)), int)
+
+    def test_a_mutable_object_that_holds_itself_raises_soon(self):
+        @ours.dataclass(frozen=False)
+        class A:
+            x: Any = None
+
+        a, b = A(), A()
+        a.x, b.x = [a], [b]
+        with pytest.raises(RecursionError):
+            a == b
+
+    @pytest.mark.parametrize("cls", [Point, Call])
+    @pytest.mark.parametrize("value", [jnp.ones(2), [1]], ids=["array", "list"])
+    def test_hash_is_that_of_the_fields_and_a_type_error_for_arrays(self, cls, value):
+        assert hash(cls(1)) == hash(cls(1.0)) and hash(Point(1)) == hash((1, 0, "p"))
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(cls(value))
+
+    def test_a_hash_of_the_users_that_calls_super_does_not_recurse(self):
+        @ours.dataclass
+        class A(Call):
+            def __hash__(self):
+                return super().__hash__() + 1
+
+        assert hash(A(1)) == hash(Call(1)) + 1
+
+
+class TestTravelling:
+    @pytest.mark.parametrize("made", [Point(jnp.ones(2), [1], name="q"), Node(1), Slotted(1, [2])], ids=repr)
+    def test_copies_and_pickles_are_equal_and_frozen(self, made):
+        for again in (pickle.loads(pickle.dumps(made)), copy.copy(made), copy.deepcopy(made)):
+            assert again == made and type(again) is type(made)
+            with pytest.raises(dataclasses.FrozenInstanceError):
+                again.x = 1
+        assert jax.tree.structure(made) == jax.tree.structure(copy.deepcopy(made))
+        assert isinstance(made, Slotted) or weakref.ref(made)() is made
+
+    def test_treedefs_pickle(self):
+        treedef = jax.tree.structure(Point(1))
+        assert pickle.loads(pickle.dumps(treedef)) == treedef and treedef.unflatten([3, 4]) == Point(3, 4)
+
+    @pytest.mark.parametrize("cls", [Point, Node, Slotted])
+    def test_pickles_of_the_earlier_form_load(self, cls):
+        made = cls.__new__(cls)
+        # What a pickle of version 0.1.0 runs: the fields by name.
+        reduced = cls.__new__, (cls,), {f.name: 5 for f in dataclasses.fields(cls)}
+        made = pickle.loads(pickle.dumps(_Reduced(reduced)))
+        assert made == cls(*[5] * len(dataclasses.fields(cls))) and type(made) is cls
+
+    def test_treedefs_of_the_earlier_form_are_refused(self):
+        # There the statics came after their tags.
+        with pytest.raises(ValueError, match="too many values to unpack"):
+            vars(Point)["__node__"].unflatten((None, "p"), (1, 2))
+
+    def test_pickles_that_flax_made_load(self):
+        flax_struct = pytest.importorskip("flax.struct", reason="flax is not installed")
+        module, body = sys.modules[__name__], {"__annotations__": {"x": int}, "__module__": __name__}
+        try:
+            module.Moved = flax_struct.dataclass(type("Moved", (), {**body}))
+            text = pickle.dumps(module.Moved(3))
+            module.Moved = ours.dataclass(type("Moved", (), {**body, "y": 1}))
+            assert pickle.loads(text) == module.Moved(3)
+        finally:
+            del module.Moved
+
+    @pytest.mark.parametrize("library", ["cloudpickle", "dill"])
+    def test_classes_by_value_are_nodes_where_they_arrive(self, library):
+        by_value = pytest.importorskip(library, reason=f"{library} is not installed")
+
+        class Base(ours.PyTreeNode):
+            x: Any
+
+        class Plain(Base):
+            def twice(self):
+                return self.replace(x=2 * self.x)
+
+        @ours.dataclass
+        class Leaf(Plain):
+            y: Any = 2
+            name: str = ours.field(pytree_node=False, default="leaf")
+
+        data = by_value.dumps([Base(1), Plain(1), Leaf(1)])
+        shown = run_python(
+            f"""
+            import jax, {library}
+            found = {library}.loads({data!r})
+            print(jax.tree.leaves(found), vars(jax.tree.map(lambda leaf: leaf + 1, found[2])), found[1].twice().x)
+            """
+        )
+        assert shown == "[1, 1, 1, 2] {'x': 2, 'y': 3, 'name': 'leaf'} 2\n"
+
+
+class _Reduced:
+    def __init__(self, reduced):
+        self.reduced = reduced
+
+    def __reduce__(self):
+        return self.reduced
