@@ -26,6 +26,7 @@ from tests.models import (
     Point,
     Right,
     key_paths,
+    names_places,
 )
 
 
@@ -116,6 +117,7 @@ def test_map_keeps_none_and_shows_it_to_is_leaf():
     assert flags == Pair(False, True)
 
 
+@names_places
 def test_map_names_the_field_where_the_trees_differ():
     with pytest.raises(ValueError, match=r"\.x\.y"):
         jax.tree.map(lambda a, b: a, Pair(Pair(1, (2, 3)), 4), Pair(Pair(1, (2, 3, 4)), 4))
