@@ -24,6 +24,10 @@ from structkit import Static, Struct, derived, field, static
 T = TypeVar("T")
 ROOT = Path(structkit.__file__).parents[1]
 
+names_places = pytest.mark.skipif(
+    jax.__version_info__ < (0, 10, 2), reason="before 0.10.2 JAX named no place there, whatever the kind of tree"
+)
+
 
 class Linear(Struct):
     weight: Any
