@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -389,22 +389,22 @@ def _identity(value: Any) -> Any:
     return treedef, tuple(map(_identity, leaves))
 
 
-def _ordering(name: str, operation: Any) -> Callable[[Any, Any], bool]:
+def _ordering(qualname: str, operation: Any) -> Callable[[Any, Any], bool]:
     def compare(self: Any, other: Any) -> Any:
         if type(self) is not type(other):
             return NotImplemented
         names = [key for key, f in self.__struct__.fields.items() if f.compare]
         return operation(tuple([getattr(self, key) for key in names]), tuple([getattr(other, key) for key in names]))
 
-    compare.__name__ = compare.__qualname__ = name
+    compare.__name__, compare.__qualname__ = qualname.rpartition(".")[2], qualname
     compare.__doc__ = f"Compare the fields in order, as tuples do ({operation.__name__})."
     return compare
 
 
-_ORDERINGS = {f"__{name}__": _ordering(f"__{name}__", getattr(operator, name)) for name in ("lt", "le", "gt", "ge")}
+_ORDERINGS = {f"__{name}__": getattr(operator, name) for name in ("lt", "le", "gt", "ge")}
 
 
-def orderings(plan: ClassPlan, namespace: Iterable[str]) -> dict[str, Any]:
+def orderings(plan: ClassPlan, namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The methods that `order=True` adds to a class.
 
     Raises:
@@ -413,4 +413,5 @@ def orderings(plan: ClassPlan, namespace: Iterable[str]) -> dict[str, Any]:
     for name in _ORDERINGS:
         if name in namespace:
             raise DefinitionError(plan.name, f"order=True would overwrite its {name}", "drop one of the two")
-    return _ORDERINGS
+    qualname = namespace.get("__qualname__", plan.name)
+    return {name: _ordering(f"{qualname}.{name}", operation) for name, operation in _ORDERINGS.items()}

@@ -305,7 +305,7 @@ def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
     return __post_init__
 
 
-def no_post_init(plan: ClassPlan) -> Callable[..., None]:
+def no_post_init(plan: ClassPlan, qualname: str) -> Callable[..., None]:
     """The `__post_init__` of a class without one, for packages that fill objects: it leads to a mixin's, if any."""
 
     def __post_init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -314,6 +314,7 @@ def no_post_init(plan: ClassPlan) -> Callable[..., None]:
         if following is not None:
             following(*args, **kwargs)
 
+    __post_init__.__qualname__ = f"{qualname}.__post_init__"
     return wrap_post_init(__post_init__)
 
 

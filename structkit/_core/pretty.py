@@ -11,6 +11,7 @@ import jax
 import jax.core
 import numpy as np
 
+from structkit._bridges import signature_text
 from structkit._core.flat import Flat, Unset, field_values
 from structkit._core.plan import GENERATED, ClassPlan
 from structkit._core.statics import SCALARS
@@ -91,7 +92,7 @@ def _call_text(call: inspect.Signature) -> str:
     parameters = [
         p if p.default is p.empty else p.replace(default=_Default(p.default)) for p in call.parameters.values()
     ]
-    return str(call.replace(parameters=parameters, return_annotation=call.empty))
+    return signature_text(call.replace(parameters=parameters, return_annotation=call.empty))
 
 
 class _Default:

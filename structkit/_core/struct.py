@@ -237,7 +237,7 @@ def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]
                     found[name] = wrap(body[name])
                 break
     if plan.post_init is None and (plan.checks or not plan.fields):
-        found["__post_init__"] = lifecycle.no_post_init(plan)
+        found["__post_init__"] = lifecycle.no_post_init(plan, namespace.get("__qualname__", plan.name))
     return found
 
 
@@ -487,7 +487,11 @@ if not TYPE_CHECKING:
     type.__setattr__(Struct, "__dataclass_fields__", {})
     type.__setattr__(Struct, "__dataclass_params__", _Params())
     Struct.__struct__.finished = True
-    for _name, _method in class_dict(Struct).items():
+    # Empty, and found by whoever lists the names of a class whose own annotations do not resolve.
+    for _class in (Struct, flat.Flat):
+        if "__annotations__" in class_dict(_class):
+            type.__delattr__(_class, "__annotations__")
+    for _name, _method in (*class_dict(Struct).items(), *_CALLABLE.items()):
         if isinstance(_method, types.FunctionType) and _name != "__replace__":
             # Written in other modules, under names that say what they do.
             _method.__name__, _method.__qualname__ = _name, f"Struct.{_name}"
