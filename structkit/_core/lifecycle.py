@@ -152,11 +152,15 @@ def assign(self: Any, name: str, value: Any) -> None:
     children, aux = self.__flat__
     if not isinstance(children, list):
         raise FrozenInstanceError(plan.name, name)
+    if type(children) is Open and name not in children.missing:
+        if not any_unset(items(children)) and type(aux) is not Incomplete:
+            # All that has no default is set: what is still to come are fields that read as their defaults until then.
+            if plan.frozen:
+                raise FrozenInstanceError(plan.name, name)
+            children = list(items(children))
+            store(self, (children, aux))
     if type(children) is not Open:
         return _put(self, plan, name, _converted(plan, name, value))
-    if name not in children.missing and not any_unset(items(children)) and type(aux) is not Incomplete:
-        # All that has no default is set: what is still to come are fields that read as their defaults until then.
-        raise FrozenInstanceError(plan.name, name)
     _put(self, plan, name, value)
     children.missing.discard(name)
     if not children.missing:
