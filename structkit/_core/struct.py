@@ -458,13 +458,16 @@ class Struct(flat.Flat, metaclass=StructMeta):
         return state if len(state) == len(plan.fields) or lifecycle.is_bare(self) else flat.raw_values(self)
 
     def __setstate__(self: Any, state: dict[str, Any]) -> None:
-        if not lifecycle.is_bare(self):
+        drafted = not lifecycle.is_bare(self)
+        if drafted and type(self.__flat__[0]) is not flat.Draft:
             raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
         plan: ClassPlan = self.__struct__
         if type(state) is not dict or state.keys() != plan.fields.keys():
             # Fields came or went since the pickle was made.
             state = replace.completed(plan.name, plan.fields, dict(**state), f"unpickling {plan.name}")
-        flat.store(self, flat.by_names(plan, state))
+        children, aux = flat.by_names(plan, state)
+        # A user's `__setstate__` that calls this one may go on to write.
+        flat.store(self, (flat.Draft(flat.items(children)) if drafted else children, aux))
 
 
 if not TYPE_CHECKING:
