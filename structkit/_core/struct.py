@@ -328,7 +328,8 @@ def _restore_members(cls: Any, plan: ClassPlan, body: dict[str, Any], members: d
             type.__delattr__(cls, name)
     for name, member in members.items():
         found = present.get(name)
-        if name == "__init__" and found is not member and inspect.unwrap(found).__code__.co_filename != "<string>":
+        code = getattr(inspect.unwrap(found), "__code__", None) if name == "__init__" else None
+        if name == "__init__" and found is not member and getattr(code, "co_filename", "") != "<string>":
             # Not what the standard library generates: a hook that checks or logs, as a decorator would.
             plan.simple = False
         elif found is not member:
