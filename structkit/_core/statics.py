@@ -81,8 +81,19 @@ def _tag_of(value: Any) -> Any:
     if dataclasses.is_dataclass(cls):
         # A struct or a dataclass, whose own `==` says nothing of types, nor of fields that do not compare.
         held = [(getattr(value, f.name, None), f.compare) for f in dataclasses.fields(cls)]
-        return cls, *[_tag_of(item) if compares else _of_its_own(item) for item, compares in held]
+        return cls, *[_tag_in(value, item) if compares else _of_its_own(item) for item, compares in held]
     return cls
+
+
+def _tag_in(owner: Any, item: Any) -> Any:
+    try:
+        return _tag_of(item)
+    except _Unfit:
+        # An ordinary dataclass that has a hash although it holds a dict or a numpy array says itself what is equal.
+        opaque: bool = type(item).__hash__ is None and not isinstance(item, jax.Array)
+        if opaque and not hasattr(type(owner), "__struct__"):
+            return None
+        raise
 
 
 def exact_tag(value: Any) -> Any:
