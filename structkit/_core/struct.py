@@ -224,7 +224,8 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
         ours = {**ours, **_CALLABLE}
         if "__eq__" not in namespace and _written(plan, "__eq__") is object.__eq__:
             # JAX is given such an object as a function, and keeps programs by it.
-            members.update({name: method for name, method in _CALLABLE.items() if name not in namespace})
+            own_hash = "__hash__" in namespace or _written(plan, "__hash__") is not object.__hash__
+            members.update({"__eq__": compare.equal_callables} if own_hash else _CALLABLE)
     for name in _OURS if plan.new_bases else ():
         first = next((base for base in plan.new_bases if name in class_dict(base)), object)
         if plan_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
