@@ -82,7 +82,9 @@ def _tag_of(value: Any) -> Any:
     if dataclasses.is_dataclass(cls):
         # A struct or a dataclass, whose own `==` says nothing of types, nor of fields that do not compare.
         if isinstance(getattr(value, "__flat__", ((),))[0], list):
-            raise _Unfit(value, f"a {cls.__name__} under construction", "it still changes; store it when it is made")
+            raise _Unfit(
+                value, f"a {type(value).__name__} under construction", "it still changes; store it when it is made"
+            )
         held = [(getattr(value, f.name, None), f.compare) for f in dataclasses.fields(cls)]
         return cls, *[
             _tag_of(item) if compares or isinstance(item, jax.Array) else of_its_own(item) for item, compares in held
@@ -107,13 +109,13 @@ def _refuse_hidden_data(value: Any) -> None:
     # An object may answer any name, `__wrapped__` too, without end.
     for _ in range(20):
         function = waiting.pop()
+        held: tuple[Any, ...] = ()
         if isinstance(function, types.MethodType):
             held = (function.__self__,)
         elif isinstance(function, functools.partial):
             held = (function.func, *function.args, *function.keywords.values())
-        else:
-            wrapped = getattr(function, "__wrapped__", None)
-            held = () if wrapped is None else (wrapped,)
+        elif (wrapped := getattr(function, "__wrapped__", None)) is not None:
+            held = (wrapped,)
         for item in held:
             if type(item) not in _HARMLESS and _holds_data(item):
                 raise _unfit_function(value, function, item)
