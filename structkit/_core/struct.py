@@ -252,7 +252,8 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
             members[name] = _nearest_struct_member(plan, name)
     if plan.callable and _found(bodies, "__eq__") is compare.equal:
         # JAX is given such an object as a function, and keeps programs by it.
-        members.update({name: method for name, method in _CALLABLE.items() if name not in namespace})
+        unwritten = [name for name in _CALLABLE if _written(plan, name) is class_dict(object)[name]]
+        members.update({name: _CALLABLE[name] for name in unwritten if name not in namespace})
     replaces: Any = next((class_dict(base) for base in plan.new_bases if "replace" in class_dict(base)), {})
     if "__node__" in replaces and "replace" not in namespace:
         # A dataclass of `structkit.struct`, for whose fields it was made.
