@@ -178,6 +178,52 @@ def test_two_copies_of_the_package_in_one_process_both_serialize():
     )
 
 
+def test_the_first_class_of_a_process_waits_for_a_thread_that_is_importing_flax():
+    run(
+        """
+        import sys, threading
+        import jax
+        from structkit import Struct
+        sys.setswitchinterval(1e-6)
+        thread = threading.Thread(target=__import__, args=("flax",))
+        thread.start()
+        while "flax.serialization" not in sys.modules:
+            pass
+        class First(Struct):
+            x: int
+        class Second(Struct):
+            x: int
+        thread.join()
+        from flax import serialization
+        assert serialization.to_state_dict(First(1)) == serialization.to_state_dict(Second(1)) == {"x": 1}
+        """
+    )
+
+
+def test_classes_that_threads_define_while_flax_is_imported_are_known_to_it():
+    run(
+        """
+        import sys, threading
+        from structkit import Struct
+        class First(Struct):
+            x: int
+        sys.setswitchinterval(1e-6)
+        made, done = [], threading.Event()
+        def define():
+            while not done.is_set() and len(made) < 2000:
+                made.append(type(Struct)("Late", (Struct,), {"__annotations__": {"x": int}}))
+        threads = [threading.Thread(target=define) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        from flax import serialization
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert made and all(serialization.to_state_dict(cls(1)) == {"x": 1} for cls in made)
+        """
+    )
+
+
 def test_an_import_of_flax_that_fails_is_tried_again():
     run(
         "import sys; sys.modules['msgpack'] = None",
