@@ -1,4 +1,4 @@
-"""Constructors that users write: what they may do, chains of them, what a failed one leaves, unfinished objects."""
+"""Constructors that users write: what they may do, chains of them, unfinished objects."""
 
 import copy
 import dataclasses
@@ -337,9 +337,6 @@ def test_cooperative_inits_run_along_the_method_resolution_order_and_reach_a_pla
     assert calls == ["A", "B", "hello"]
     with pytest.raises(TypeError):
         Both(a=1, b=2, typo=4)
-
-
-# Failures
 
 
 def test_a_failed_converter_or_static_leaves_the_old_value():
