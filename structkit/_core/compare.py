@@ -348,6 +348,9 @@ def _hash_nested(root: Any) -> int:
 def _hash_child(struct: Any, child: Any) -> int:
     try:
         return _hash_tree(child)
+    except UnhashableFieldError:
+        # It names the innermost field.
+        raise
     except (TypeError, RecursionError) as error:
         plan: ClassPlan = struct.__struct__
         name = next((name for name in plan.data_names if getattr(struct, name) is child), "")
