@@ -288,6 +288,8 @@ class FrozenArray:
     def __init__(self, array: np.ndarray[Any, Any]):
         if array.dtype.hasobject:
             raise FreezeError(None, "an array of objects", "use a tuple")
+        if isinstance(array, np.ma.MaskedArray):
+            raise FreezeError(None, "a masked array", "freeze its data and its mask")
         self._array = np.array(array, order="C")
         self._array.setflags(write=False)
         self._hash = hash((array.shape, array.dtype.str, self._array.tobytes()))
