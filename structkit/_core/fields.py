@@ -148,7 +148,8 @@ def adopt(stranger: Any) -> Field:
     options = {name: MISSING if isinstance(value, _SENTINEL) else value for name, value in options.items()}
     if not isinstance(stranger, Field):
         # Where Equinox keeps it.
-        options["converter"] = stranger.metadata.get("converter")
+        converter = stranger.metadata.get("converter")
+        options["converter"] = converter if callable(converter) else None
     return Field(metadata=stranger.metadata, static=getattr(stranger, "explicit_static", None), **options)
 
 
