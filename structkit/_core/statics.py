@@ -71,7 +71,7 @@ def _tag_of(value: Any) -> Any:
     if special is not None:
         return special(value)
     _refuse_hidden_data(value)
-    if cls.__eq__ is object.__eq__ and cls.__hash__ is not None:
+    if cls.__eq__ is object.__eq__ and cls.__hash__ is not None and not hasattr(cls, "__struct__"):
         return None
     # Its items first: they say better what is wrong.
     items = tuple(map(_tag_of, value)) if isinstance(value, tuple) else ()
