@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import operator
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
@@ -21,7 +22,7 @@ import jax
 import jax.core
 import numpy as np
 
-from structkit.errors import FreezeError, StaticValueError
+from structkit.errors import FreezeError, StaticValueError, UnhashableFieldError
 
 _T = TypeVar("_T")
 
@@ -205,7 +206,10 @@ _SPECIAL_TAGS: dict[type, Callable[[Any], Any]] = {
 def _check_hashable(value: Any) -> None:
     try:
         hash(value)
-    except TypeError:
+    except TypeError as error:
+        if isinstance(error, UnhashableFieldError):
+            what = f"a {type(value).__name__}, whose field {error.field!r} has no hash"
+            raise _Unfit(value, what, _FREEZE.format("")) from None
         for kind, what, cure in _KNOWN_UNFIT:
             if isinstance(value, kind):
                 raise _Unfit(value, what, cure) from None
@@ -378,7 +382,10 @@ def _frozen(value: Any) -> Any:
         if isinstance(value, kind):
             return frozen(value)
     node = one_level(value)
-    return value if node is None else node[1].unflatten(map(_frozen, node[0]))
+    if node is None:
+        return value
+    found = [*map(_frozen, node[0])]
+    return value if all(map(operator.is_, found, node[0])) else node[1].unflatten(found)
 
 
 def one_level(value: Any) -> tuple[list[Any], Any] | None:
@@ -388,6 +395,16 @@ def one_level(value: Any) -> tuple[list[Any], Any] | None:
     """
     children, treedef = jax.tree.flatten(value, is_leaf=lambda inner: inner is not value)
     return None if len(children) == 1 and children[0] is value else (children, treedef)
+
+
+def _freeze_dict(value: dict[Any, Any]) -> FrozenDict:
+    found: dict[Any, Any] = {}
+    for key, item in value.items():
+        try:
+            found[key] = _frozen(item)
+        except FreezeError as error:
+            raise FreezeError(key if error.entry is None else error.entry, error.what, error.cure) from None
+    return FrozenDict(found)
 
 
 def _refuse_tracer(value: Any) -> Any:
@@ -406,7 +423,7 @@ _FROZEN_FORMS: dict[type, Callable[[Any], Any]] = {
     tuple: lambda value: tuple(map(_frozen, value)),
     set: lambda value: frozenset(map(_frozen, value)),
     frozenset: lambda value: frozenset(map(_frozen, value)),
-    dict: lambda value: FrozenDict({key: _frozen(item) for key, item in value.items()}),
+    dict: _freeze_dict,
     np.ndarray: FrozenArray,
     jax.Array: _freeze_jax_array,
 }
