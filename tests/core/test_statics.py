@@ -364,7 +364,7 @@ BAD = [
     (np.datetime64("NaT", "D"), f"a datetime64 {NOT_ITSELF}"),
     (Coordinates(math.nan, 1), f"a Coordinates with NaN in it: {NAN}"),
     (Inner(math.nan), f"a Inner {NOT_ITSELF}"),
-    (Inner(jnp.ones(3)), f"an unhashable Inner: {NO_HASH}"),
+    (Inner(jnp.ones(3)), "a Inner, whose field 'a' has no hash: use a data field, or static(converter=freeze)"),
     (Config([1]), f"an unhashable Config: {NO_HASH}"),
     (types.SimpleNamespace(a=1), f"an unhashable SimpleNamespace: {NO_HASH}"),
     (ArrayLike(), "a ArrayLike whose == gives a ndarray, not a bool: use a data field"),
