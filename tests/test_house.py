@@ -37,6 +37,7 @@ FLOORS = {
     "_core.pretty": 5,
     "_core.attributes": 6,
     "_core.initgen": 6,
+    "_core.reload": 6,
     "_core.replace": 6,
     "_core.struct": 7,
     "_trees": 0,

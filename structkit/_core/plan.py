@@ -54,6 +54,7 @@ class ClassPlan:
         hashes_all: whether `hash` does.
         direct: name -> its place, for the data fields that take a value as it is.
         start: the children and aux of an object whose construction starts; None until the first object needs them.
+        successor: the class that a reload has put in the place of this one, or None.
     """
 
     name: str
@@ -79,6 +80,7 @@ class ClassPlan:
     hashes_all: bool
     direct: dict[str, int]
     start: tuple[list[Any], tuple[Any, ...]] | None
+    successor: Any
 
     @property
     def is_root(self) -> bool:
@@ -113,7 +115,7 @@ def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], opt
         StaticValueError: the default of a static field cannot be one.
     """
     plan = ClassPlan()
-    plan.name, plan.options, plan.finished, plan.start = name, options, False, None
+    plan.name, plan.options, plan.finished, plan.start, plan.successor = name, options, False, None, None
     plan.mro = linearize(bases)
     plan.new_bases = [] if len(bases) == 1 and plan_of(bases[0]) is not None else plan.mro
     _refuse_reserved(plan, namespace)
