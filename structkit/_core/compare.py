@@ -244,12 +244,15 @@ def equal_callables(self: Any, other: Any) -> Any:
     if self is other:
         return True
     waiting: list[tuple[Any, Any]] = []
+    entered = {(id(self), id(other))}
     # Not `_compute_the_same`, which asks for an `__eq__` of the user's: that is what may be calling.
     if not _same_level(self, other, waiting):
         return False
     while waiting:
         a, b = waiting.pop()
-        if a is not b and not (type(a) is type(b) and _compute_the_same(a, b, waiting)):
+        if a is b or (isinstance(a, Flat) and _met(a, b, entered)):
+            continue
+        if type(a) is not type(b) or not _compute_the_same(a, b, waiting):
             return False
     return True
 
