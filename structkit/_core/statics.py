@@ -118,7 +118,8 @@ def _refuse_hidden_data(value: Any) -> None:
     for _ in range(_DEEPEST_WRAPPER):
         method = isinstance(function, types.MethodType)
         owner = function.__self__ if method else function
-        if (method or (function is not value and callable(function))) and not isinstance(owner, type) and _holds_data(owner):
+        hides = method or (function is not value and callable(function))
+        if hides and not isinstance(owner, type) and _holds_data(owner):
             what = f"{type(owner).__name__}.{function.__name__}, a method" if method else "a function made"
             raise _Unfit(
                 value,
