@@ -9,10 +9,10 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from structkit._core.flat import Draft, Flat, field_values
+from structkit._core.flat import Draft, Flat, field_values, frozen_error
 from structkit._core.lifecycle import Open, assign, is_bare
 from structkit._core.plan import ClassPlan, class_dict, class_mro
-from structkit.errors import FrozenInstanceError, UnknownAttributeError, UnsetFieldError
+from structkit.errors import UnknownAttributeError, UnsetFieldError
 
 
 def guarded_setattr(self: Any, name: str, value: Any) -> None:
@@ -40,10 +40,10 @@ def _assign_with_care(self: Any, plan: ClassPlan, name: str, value: Any) -> None
     writable = not plan.frozen or (isinstance(children, list) and type(children) is not Open)
     if name in plan.fields:
         if not writable:
-            raise FrozenInstanceError(plan.name, name)
+            raise frozen_error(plan, name)
         return assign(self, name, value)
     if not writable:
-        raise FrozenInstanceError(plan.name, name, known=False)
+        raise frozen_error(plan, name)
     if not hasattr(_class_attribute(type(self), name), "__set__") or name in Flat.__slots__:
         raise UnknownAttributeError(plan.name, name, plan.fields)
     object.__setattr__(self, name, value)
@@ -56,7 +56,7 @@ def guarded_delattr(self: Any, name: str) -> None:
         FrozenInstanceError: always.
     """
     plan: ClassPlan = self.__struct__
-    raise FrozenInstanceError(plan.name, name, "delete", known=name in plan.fields)
+    raise frozen_error(plan, name, "delete")
 
 
 def guard_getattr(getattr_: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
@@ -301,7 +301,7 @@ def set_vars(self: Any, values: dict[str, Any]) -> None:
     """
     plan: ClassPlan = self.__struct__
     if not is_bare(self) and not isinstance(self.__flat__[0], list):
-        raise FrozenInstanceError(plan.name, "__dict__", known=False)
+        raise frozen_error(plan, "__dict__")
     for name, value in values.items():
         if name not in plan.fields:
             raise UnknownAttributeError(plan.name, name, plan.fields)

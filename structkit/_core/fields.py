@@ -147,8 +147,9 @@ def adopt(stranger: Any) -> Field:
     # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
     options = {name: MISSING if isinstance(value, _SENTINEL) else value for name, value in options.items()}
     if not isinstance(stranger, Field):
-        # Where Equinox keeps it.
-        options["converter"] = stranger.metadata.get("converter")
+        # Where Equinox keeps it; what cannot be called is somebody's own remark.
+        converter = stranger.metadata.get("converter")
+        options["converter"] = converter if callable(converter) else None
     return Field(metadata=stranger.metadata, static=getattr(stranger, "explicit_static", None), **options)
 
 
@@ -239,7 +240,11 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
 
 
 # What other libraries leave in a class body: as a default it would be a value, and its options be lost.
-_FOREIGN_FIELDS = {("attr._make", "_CountingAttr"), ("msgspec._core", "Field"), ("pydantic.fields", "FieldInfo")}
+_FOREIGN_FIELDS = {
+    *[("attr._make", name) for name in ("_CountingAttr", "Factory")],
+    ("msgspec._core", "Field"),
+    ("pydantic.fields", "FieldInfo"),
+}
 
 
 def _defined_in_body(struct: str, name: str, value: Any) -> bool:

@@ -459,5 +459,7 @@ def _argument_type(converter: Callable[..., Any]) -> Any:
         except Exception:
             continue
         annotation = next((parameter.annotation for parameter in parameters), inspect.Parameter.empty)
-        return Any if annotation is inspect.Parameter.empty else annotation
+        # A text is one that does not resolve where the converter is written; in the module of the class it may mean
+        # something else.
+        return Any if annotation is inspect.Parameter.empty or isinstance(annotation, str) else annotation
     return Any

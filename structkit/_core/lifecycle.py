@@ -31,6 +31,7 @@ from structkit._core.flat import (
     Unset,
     any_unset,
     by_names,
+    frozen_error,
     items,
     new,
     packed,
@@ -39,7 +40,7 @@ from structkit._core.flat import (
     store,
 )
 from structkit._core.plan import GENERATED, ClassPlan, plan_of
-from structkit.errors import FrozenInstanceError, MissingFieldError
+from structkit.errors import MissingFieldError
 
 
 class Restored(Draft):
@@ -158,13 +159,13 @@ def assign(self: Any, name: str, value: Any) -> None:
         store(self, (opened, aux))
     children, aux = self.__flat__
     if not isinstance(children, list):
-        raise FrozenInstanceError(plan.name, name)
+        raise frozen_error(plan, name)
     if type(children) is not Open:
         return _put(self, plan, name, value if type(children) is Restored else _converted(plan, name, value))
     if name not in children.missing and not any_unset(items(children)) and type(aux) is not Incomplete:
         # All that has no default is set: what is still to come are fields that read as their defaults until then.
         if plan.frozen:
-            raise FrozenInstanceError(plan.name, name)
+            raise frozen_error(plan, name)
         store(self, (list(items(children)), aux))
         return assign(self, name, value)
     _put(self, plan, name, value)
@@ -201,7 +202,7 @@ def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) ->
     plan: ClassPlan = self.__struct__
     children, aux = self.__flat__
     if not isinstance(children, list):
-        raise FrozenInstanceError(plan.name, next(iter(names), "__init__"))
+        raise frozen_error(plan, next(iter(names), "__init__"))
     statics: dict[str, Any] = {}
     for name, value in zip(names, values):
         if plan.fields[name].static:
@@ -304,7 +305,7 @@ def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
     return __post_init__
 
 
-def no_post_init(plan: ClassPlan) -> Callable[..., None]:
+def no_post_init(plan: ClassPlan, qualname: str) -> Callable[..., None]:
     """The `__post_init__` of a class without one, for packages that fill objects: it leads to a mixin's, if any."""
 
     def __post_init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -313,6 +314,7 @@ def no_post_init(plan: ClassPlan) -> Callable[..., None]:
         if following is not None:
             following(*args, **kwargs)
 
+    __post_init__.__qualname__ = f"{qualname}.__post_init__"
     return wrap_post_init(__post_init__)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 import types
 from abc import ABCMeta
 from collections.abc import Callable
@@ -238,23 +237,23 @@ def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]
                     found[name] = wrap(body[name])
                 break
     if plan.post_init is None and (plan.checks or not plan.fields):
-        found["__post_init__"] = lifecycle.no_post_init(plan)
+        found["__post_init__"] = lifecycle.no_post_init(plan, namespace.get("__qualname__", plan.name))
     return found
 
 
 def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
     """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
     members: dict[str, Any] = {}
-    ours = class_dict(Struct)
-    if plan.callable:
-        ours = {**ours, **_CALLABLE}
-        if "__eq__" not in namespace and _written(plan, "__eq__") is object.__eq__:
-            # JAX is given such an object as a function, and keeps programs by it.
-            members.update({name: method for name, method in _CALLABLE.items() if name not in namespace})
+    ours = {**class_dict(Struct), **(_CALLABLE if plan.callable else {})}
+    bodies = [namespace, members, *map(class_dict, plan.mro)]
     for name in _OURS if plan.new_bases else ():
         first = next((base for base in plan.new_bases if name in class_dict(base)), object)
         if plan_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
             members[name] = _nearest_struct_member(plan, name)
+    if plan.callable and _found(bodies, "__eq__") is compare.equal:
+        # JAX is given such an object as a function, and keeps programs by it.
+        unwritten = [name for name in _CALLABLE if _written(plan, name) is class_dict(object)[name]]
+        members.update({name: _CALLABLE[name] for name in unwritten if name not in namespace})
     replaces: Any = next((class_dict(base) for base in plan.new_bases if "replace" in class_dict(base)), {})
     if "__node__" in replaces and "replace" not in namespace:
         # A dataclass of `structkit.struct`, for whose fields it was made.
@@ -272,7 +271,11 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
             members.update(
                 {name: ours[name] if wanted else _written(plan, name) for name in names if name not in namespace}
             )
-    if not plan.frozen and plan.options.get("eq", True) and "__hash__" not in namespace:
+    if plan.options.get("eq") is False and members.get("__hash__") is object.__hash__:
+        if _found(bodies, "__eq__") is not object.__eq__:
+            # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
+            members["__hash__"] = None
+    if not plan.frozen and _found(bodies, "__hash__") in _HASHES:
         members["__hash__"] = None
     if plan.options.get("order"):
         members.update(compare.orderings(plan, namespace))
@@ -280,7 +283,12 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 _BY_OPTION = {"eq": ("__eq__", "__ne__", "__hash__"), "repr": ("__repr__",)}
+_HASHES = (compare.hash_struct, compare.hash_callable)
 _CALLABLE = {"__eq__": compare.equal_callables, "__hash__": compare.hash_callable}
+
+
+def _found(bodies: list[Any], name: str) -> Any:
+    return next(body[name] for body in bodies if name in body)
 
 
 def _written(plan: ClassPlan, name: str) -> Any:
@@ -332,11 +340,7 @@ def _restore_members(cls: Any, plan: ClassPlan, body: dict[str, Any], members: d
         if name in present and name not in body:
             type.__delattr__(cls, name)
     for name, member in members.items():
-        found = present.get(name)
-        if name == "__init__" and found is not member and inspect.unwrap(found).__code__.co_filename != "<string>":
-            # Not what the standard library generates: a hook that checks or logs, as a decorator would.
-            plan.simple = False
-        elif found is not member:
+        if present.get(name) is not member:
             type.__setattr__(cls, name, member)
 
 
@@ -484,7 +488,11 @@ if not TYPE_CHECKING:
     type.__setattr__(Struct, "__dataclass_fields__", {})
     type.__setattr__(Struct, "__dataclass_params__", _Params())
     Struct.__struct__.finished = True
-    for _name, _method in class_dict(Struct).items():
+    # Empty, and found by whoever lists the names of a class whose own annotations do not resolve.
+    for _class in (Struct, flat.Flat):
+        if "__annotations__" in class_dict(_class):
+            type.__delattr__(_class, "__annotations__")
+    for _name, _method in (*class_dict(Struct).items(), *_CALLABLE.items()):
         if isinstance(_method, types.FunctionType) and _name != "__replace__":
             # Written in other modules, under names that say what they do.
             _method.__name__, _method.__qualname__ = _name, f"Struct.{_name}"

@@ -151,8 +151,9 @@ def test_repr_shows_tracers_and_abstract_values_as_what_they_stand_for():
         "Pair(x=f32[3], y=None, name='pair')",
         "Pair(x=f32[], y=None, name='pair')",
     ]
-    for placeholder in (jax.ShapeDtypeStruct((3,), jnp.float32), jax.sharding.PartitionSpec("x")):
-        assert repr(jax.tree.structure(Point(1)).unflatten([placeholder])) == f"Point(x={placeholder!r})"
+    shape, spec = jax.ShapeDtypeStruct((3,), jnp.float32), jax.sharding.PartitionSpec("x")
+    for placeholder, text in ((shape, "f32[3](abstract)"), (spec, repr(spec))):
+        assert repr(jax.tree.structure(Point(1)).unflatten([placeholder])) == f"Point(x={text})"
 
 
 def test_repr_says_that_an_array_is_deleted():
