@@ -497,5 +497,5 @@ def fields(struct: Any) -> tuple[Field, ...]:
         [('x', False), ('unit', True)]
     """
     cls = struct if isinstance(struct, type) else type(struct)
-    known = node_of(cls) or replace.known_plan("fields", cls)
+    known = node_of(cls) or plan_of(cls) or replace.known_plan("fields", struct)
     return tuple(known.fields.values())
