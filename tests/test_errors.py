@@ -80,6 +80,23 @@ class Holder(Struct):
     n: Static[Any]
 
 
+class Converting(Struct):
+    n: Static[Any] = field(converter=tuple)
+
+
+class HoldingItself(Struct):
+    n: Any = derived(static=True)
+
+    def __post_init__(self):
+        self.n = self
+
+
+def deep(value):
+    for _ in range(5000):
+        value = type(value)([value])
+    return value
+
+
 class DataSide(Struct):
     x: int
 
@@ -241,6 +258,17 @@ FreezeError: freeze: cannot freeze a random key (at key 'a'): use its jax.random
 PlaceError: at(tree, where): tree.zzz is no field of Linear; fields: weight, bias, activation
 >>> field(default=1, default_factory=int)
 ValueError: cannot specify both default and default_factory; keep the one that is meant
+>>> field(defualt=1)
+DefinitionError: field(...): unknown option 'defualt' (did you mean 'default'?); the options are default,
+    default_factory, converter, init, repr, compare, hash, kw_only, static, spec, doc, metadata
+>>> static(spec=1)
+DefinitionError: static(...): unknown option 'spec'; the options are default, default_factory, converter, init, repr,
+    compare, hash, kw_only, doc, metadata
+>>> derived(kw_onyl=True)
+DefinitionError: derived(...): unknown option 'kw_onyl'; the options are default, default_factory, converter, repr,
+    compare, hash, static, spec, doc, metadata
+>>> derived(init=True)
+ValueError: derived() is a field that __init__ does not take; use field() for one that it takes
 >>> construct(WithLambda, zzz=2)
 UnknownFieldError: construct: WithLambda has no field 'zzz' (fields: weight)
 >>> class A(Struct): x: int = []
@@ -379,9 +407,10 @@ def test_a_mutable_default_is_refused_with_a_cure_that_keeps_its_contents(value,
 
 
 def test_an_unknown_argument_is_refused_with_the_name_of_the_class():
-    # Python adds the nearest name from some version on.
+    # Python itself adds the nearest one.
+    nearest = ". Did you mean 'weight'?" if sys.version_info >= (3, 13) else ""
     for misuse in ("Linear(1, weigth=2)", "dataclasses.replace(Linear(1), weigth=2)"):
-        assert str(raised(misuse)).startswith("Linear.__init__() got an unexpected keyword argument 'weigth'")
+        assert str(raised(misuse)) == f"Linear.__init__() got an unexpected keyword argument 'weigth'{nearest}"
 
 
 def test_an_abstract_struct_has_no_objects():

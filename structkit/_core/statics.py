@@ -397,14 +397,11 @@ def one_level(value: Any) -> tuple[list[Any], Any] | None:
     return None if len(children) == 1 and children[0] is value else (children, treedef)
 
 
-def _freeze_dict(value: dict[Any, Any]) -> FrozenDict:
-    found: dict[Any, Any] = {}
-    for key, item in value.items():
-        try:
-            found[key] = _frozen(item)
-        except FreezeError as error:
-            raise FreezeError(key if error.entry is None else error.entry, error.what, error.cure) from None
-    return FrozenDict(found)
+def _frozen_entry(key: Any, item: Any) -> Any:
+    try:
+        return _frozen(item)
+    except FreezeError as error:
+        raise FreezeError(key if error.entry is None else error.entry, error.what, error.cure) from None
 
 
 def _refuse_tracer(value: Any) -> Any:
@@ -423,7 +420,7 @@ _FROZEN_FORMS: dict[type, Callable[[Any], Any]] = {
     tuple: lambda value: tuple(map(_frozen, value)),
     set: lambda value: frozenset(map(_frozen, value)),
     frozenset: lambda value: frozenset(map(_frozen, value)),
-    dict: _freeze_dict,
+    dict: lambda value: FrozenDict({key: _frozen_entry(key, item) for key, item in value.items()}),
     np.ndarray: FrozenArray,
     jax.Array: _freeze_jax_array,
 }

@@ -37,7 +37,7 @@ from structkit._core.pretty import (
 from structkit._core.registry import node_of, register
 from structkit._core.specifiers import derived, field, static
 from structkit._core.statics import SCALARS
-from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError, NotAStructError
+from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 
 # Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace.
 _OURS = ("__delattr__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__", "__setattr__")
@@ -534,7 +534,5 @@ def fields(struct: Any) -> tuple[Field, ...]:
         [('x', False), ('unit', True)]
     """
     cls = struct if isinstance(struct, type) else type(struct)
-    if cls is not struct and not is_struct(cls):
-        raise NotAStructError("fields", cls.__name__)
-    known = node_of(cls) or replace.known_plan("fields", cls)
+    known = node_of(cls) or plan_of(cls) or replace.known_plan("fields", struct)
     return tuple(known.fields.values())
