@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 
 from structkit import Struct, derived, static
-from tests.models import Box, Empty, Left, Linear, Loud, LoudCustom, Model, Pair, Point, Right, key_paths
+from tests.models import Box, Empty, Left, Linear, Loud, LoudCustom, Model, Pair, Point, Right, key_paths, names_places
 
 
 class Child(Left):
@@ -98,10 +98,14 @@ def test_structures_of_two_classes_are_never_equal_and_those_of_equal_statics_ar
         assert hash(jax.tree.structure(one)) == hash(jax.tree.structure(same))
 
 
-def test_map_refuses_other_trees_and_names_the_class_or_the_field():
+def test_map_refuses_trees_of_another_class_and_names_it():
     for one, other in ((Left(1, 2), Right(1, 2)), (Left(1, 2), Child(1, 2)), (define_again()(1), define_again()(1))):
         with pytest.raises(ValueError, match=type(other).__name__):
             jax.tree.map(lambda a, b: a, one, other)
+
+
+@names_places
+def test_map_names_the_field_where_the_trees_differ():
     with pytest.raises(ValueError, match=r"\.x\.y"):
         jax.tree.map(lambda a, b: a, Pair(Pair(1, (2, 3)), 4), Pair(Pair(1, (2, 3, 4)), 4))
 
