@@ -293,6 +293,8 @@ def test_a_class_statement_passes_few_files():
 
     folder = str(Path(structkit.__file__).parent)
     trail = [code.co_filename for code in frames(define) if code.co_filename.startswith(folder)]
+    # Where flax is loaded, it is told.
+    trail = [name for name in trail if not name.endswith("_interop/flax.py")]
     # `static(...)` in the body is `specifiers.py`, and lazy annotations are asked of `_bridges.py`.
     assert len({*trail} - {f"{folder}/_core/specifiers.py", f"{folder}/_bridges.py"}) <= 8
     assert sum(a != b for a, b in itertools.pairwise(trail)) <= 20

@@ -268,7 +268,11 @@ _BUILTIN_MUTABLES = (list, dict, set, bytearray)
 
 def _refuse_mutable(struct: str, declared: Field) -> None:
     default = declared.default
-    part = _mutable_part(default)
+    try:
+        part = _mutable_part(default)
+    except RecursionError:
+        # What is nested too deeply to look into is told where it is used.
+        return
     if part is None:
         return
     if part is default and type(part) in _BUILTIN_MUTABLES:

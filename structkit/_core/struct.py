@@ -441,13 +441,16 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     def __copy__(self) -> Self:
         made: Self = flat.new(type(self))
-        flat.store(made, flat.snapshot(self))
+        if not lifecycle.is_bare(self):
+            flat.store(made, flat.snapshot(self))
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Statics are immutable; copies of those that compare by identity would change the tree structure.
         made: Self = flat.new(type(self))
         memo[id(self)] = made
+        if lifecycle.is_bare(self):
+            return made
         children, aux = flat.snapshot(self)
         copied: list[Any] = []
         # A loop here costs depth less than a copy of a list would.

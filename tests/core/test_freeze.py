@@ -225,6 +225,8 @@ def test_frozen_values_copy_and_pickle(value):
 
 def test_what_has_no_frozen_form_is_refused_with_its_entry_and_left_alone():
     value = {"a": [1], "b": {"c": jax.random.key(0)}}
+    loop = [1]
+    loop.append(loop)
     for misuse, text in [
         (value, "a random key (at key 'c'): use its jax.random.key_data, or a data field"),
         (np.array([object()], dtype=object), "an array of objects: use a tuple"),
