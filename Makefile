@@ -30,7 +30,7 @@ EXTRAS ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint types types-peers check clean
+.PHONY: help demo test coverage packages oldest run-coverage run-packages run-oldest bench lint types types-peers check clean
 # Two installations at once would spoil one environment.
 .NOTPARALLEL:
 
@@ -44,6 +44,22 @@ demo: $(call installed,examples $(EXTRAS)) ## Train a classifier of handwritten 
 test: $(call installed,test $(EXTRAS)) ## Run the test suite
 	@$(BIN)/python -m pytest -n auto
 
+# Environments of their own: what is installed for these would change what the others find.
+coverage packages oldest:
+	@$(MAKE) --no-print-directory run-$@ VENV=$(VENV)-$@
+
+coverage: ## Run the test suite and tests/ecosystem with the packages around JAX, and measure the branches covered
+run-coverage: $(call installed,ecosystem)
+	@$(BIN)/python -m pytest -n auto -o 'norecursedirs=.* packages' --cov
+
+packages: ## Run real packages built on flax.struct with structkit.struct in its place
+run-packages: $(call installed,packages)
+	@$(BIN)/python -m pytest -n auto --dist worksteal tests/packages
+
+oldest: ## Run the test suite with the oldest supported versions of what structkit needs
+run-oldest: $(call installed,oldest)
+	@$(BIN)/python -m pytest -n auto
+
 bench: $(call installed,bench) ## Measure structkit beside its peers: tables, benchmarks/results.json and .png
 	@$(BIN)/python -m benchmarks $(BENCH)
 
@@ -55,13 +71,13 @@ lint: $(call installed,lint test examples) ## Check style (ruff) and types (mypy
 types: $(call installed,types) ## Check the programs in tests/typing with five type checkers
 	@$(BIN)/python tests/typing/check.py
 
-types-peers: $(call installed,peers) ## Print what the type checkers catch with structkit and with its peers
+types-peers: $(call installed,types peers) ## Print what the type checkers catch with structkit and with its peers
 	@$(BIN)/python tests/typing/peers.py
 
 check: lint types test ## Everything a change has to pass: lint, types and test
 
 clean: ## Remove the environments, the caches and everything built
-	rm -rf .venv .venv-* build dist digits.png .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist digits.png .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find structkit tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(CREATED):
@@ -72,6 +88,6 @@ $(CREATED):
 	@touch $@
 
 $(VENV)/.installed-%: pyproject.toml $(CREATED)
-	@echo 'Installing structkit[$*] into $(VENV), the first time takes a minute or two ...'
+	@echo 'Installing structkit-jax[$*] into $(VENV), the first time takes a minute or two ...'
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
 	@touch $@

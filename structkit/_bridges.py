@@ -152,8 +152,12 @@ if sys.version_info >= (3, 14):
         return annotationlib.get_annotations(cls, format=format)
 
     def signature(function: Any) -> inspect.Signature:
-        """The signature, with forward references where an annotation does not resolve."""
-        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+        """The signature, with annotations as they were written."""
+        return inspect.signature(function, annotation_format=annotationlib.Format.STRING)
+
+    def signature_text(call: inspect.Signature) -> str:
+        """The text of a signature with annotations as they were written."""
+        return call.format(quote_annotation_strings=False)
 
 else:
 
@@ -191,3 +195,7 @@ else:
     def signature(function: Any) -> inspect.Signature:
         """The signature, with annotations as they were written."""
         return inspect.signature(function)
+
+    def signature_text(call: inspect.Signature) -> str:
+        """The text of a signature."""
+        return str(call)

@@ -32,20 +32,21 @@ class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
     field: str
     action: str
     known: bool
+    cure: str
 
-    def __init__(self, struct: str, field: str, action: str = "assign to", known: bool = True):
-        self.struct, self.field, self.action, self.known = struct, field, action, known
+    def __init__(self, struct: str, field: str, action: str = "assign to", known: bool = True, cure: str = ""):
+        self.struct, self.field, self.action, self.known, self.cure = struct, field, action, known, cure
 
     def __str__(self) -> str:
-        if self.action == "delete":
-            why = "keeps all of its fields" if self.known else "has no field of this name"
-            return f"cannot delete field {self.field!r}: {self.struct} {why}"
         if not self.known:
-            return f"cannot assign to field {self.field!r}: {self.struct} is frozen and has no field of this name"
-        return (
-            f"cannot assign to field {self.field!r}: {self.struct} is frozen; "
-            f"make a changed copy with .replace({self.field}=...)"
-        )
+            frozen = "" if self.action == "delete" else "is frozen and "
+            why = f"{self.struct} {frozen}has no field of this name{self.cure}"
+        elif self.action == "delete":
+            why = f"{self.struct} keeps all of its fields; make a changed copy with .replace({self.field}=...)"
+        else:
+            cure = self.cure or f"make a changed copy with .replace({self.field}=...)"
+            why = f"{self.struct} is frozen; {cure}"
+        return f"cannot {self.action} field {self.field!r}: {why}"
 
 
 class UnknownAttributeError(StructError, AttributeError):

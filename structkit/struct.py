@@ -56,44 +56,20 @@ _OPTIONS = frozenset(
 )
 
 
+# fmt: off
 @overload
-def field(
-    pytree_node: bool = True,
-    *,
-    default: _T,
-    init: bool = True,
-    repr: bool = ...,
-    hash: bool | None = ...,
-    compare: bool = ...,
-    kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
-) -> _T: ...
+def field(pytree_node: bool = True, *, default: _T, init: bool = True, repr: bool = ..., hash: bool | None = ...,
+          compare: bool = ..., kw_only: bool = ..., doc: str | None = ...,
+          metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def field(
-    pytree_node: bool = True,
-    *,
-    default_factory: Callable[[], _T],
-    init: bool = True,
-    repr: bool = ...,
-    hash: bool | None = ...,
-    compare: bool = ...,
-    kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
-) -> _T: ...
+def field(pytree_node: bool = True, *, default_factory: Callable[[], _T], init: bool = True, repr: bool = ...,
+          hash: bool | None = ..., compare: bool = ..., kw_only: bool = ..., doc: str | None = ...,
+          metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def field(
-    pytree_node: bool = True,
-    *,
-    init: bool = True,
-    repr: bool = ...,
-    hash: bool | None = ...,
-    compare: bool = ...,
-    kw_only: bool = ...,
-    doc: str | None = ...,
-    metadata: Mapping[str, Any] | None = ...,
-) -> Any: ...
+def field(pytree_node: bool = True, *, init: bool = True, repr: bool = ..., hash: bool | None = ...,
+          compare: bool = ..., kw_only: bool = ..., doc: str | None = ...,
+          metadata: Mapping[str, Any] | None = ...) -> Any: ...
+# fmt: on
 def field(
     pytree_node: bool = True, *, metadata: Mapping[str, Any] | None = None, doc: str | None = None, **options: Any
 ) -> Any:
@@ -119,24 +95,14 @@ def field(
     return made
 
 
+# fmt: off
 @overload
 def dataclass(clz: _C, /) -> _C: ...
 @overload
-def dataclass(
-    clz: None = None,
-    /,
-    *,
-    init: bool = True,
-    repr: bool = True,
-    eq: bool = True,
-    order: bool = False,
-    unsafe_hash: bool = False,
-    frozen: bool = True,
-    match_args: bool = True,
-    kw_only: bool = False,
-    slots: bool = False,
-    weakref_slot: bool = False,
-) -> Callable[[_C], _C]: ...
+def dataclass(clz: None = None, /, *, init: bool = True, repr: bool = True, eq: bool = True, order: bool = False,
+              unsafe_hash: bool = False, frozen: bool = True, match_args: bool = True, kw_only: bool = False,
+              slots: bool = False, weakref_slot: bool = False) -> Callable[[_C], _C]: ...
+# fmt: on
 @dataclass_transform(frozen_default=True, field_specifiers=(field, dataclasses.field))
 def dataclass(clz: Any = None, /, **options: Any) -> Any:
     """The class as a frozen dataclass and a pytree node; with options only, a decorator that makes it one.
@@ -344,7 +310,6 @@ def flatten_with_keys(self):
 
 
 def unflatten(aux, children):
-    values = {{}}
     {unflatten}
     return self
 
@@ -383,37 +348,39 @@ def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) 
     filename = f"{_TITLE}{cls.__module__}.{cls.__qualname__} {next(_count)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     news = [class_dict(base).get("__new__") for base in class_mro(cls)]
-    dicts = [class_dict(base).get("__dict__") for base in class_mro(cls)]
     scope: dict[str, Any] = {
         "__name__": cls.__module__,
         "cls": cls,
         "new": next(new for new in news if isinstance(new, types.BuiltinFunctionType)),
-        "set_dict": next((member.__set__ for member in dicts if isinstance(member, types.GetSetDescriptorType)), None),
         "set_field": object.__setattr__,
         "equal_values": equal_values,
         **{f"key_{name}": GetAttrKey(name) for name in data},
     }
     exec(compile(source, filename, "exec"), scope)
     for name in ("__eq__", "replace"):
+        # Without the class in their globals: where it is carried by value, it must not be met again inside itself.
+        names = {key: scope[key] for key in ("__name__", "equal_values")}
+        scope[name] = types.FunctionType(scope[name].__code__, names)
         scope[name].__qualname__ = f"{cls.__qualname__}.{name}"
     scope["replace"].__doc__ = _replace.__doc__
-    return scope, DataclassNode(cls, fields, scope, (_remade, (cls, fields, descriptors)))
+    return scope, DataclassNode(cls, fields, scope, (_remade, (lambda: cls, fields, descriptors)))
 
 
 def _unflatten(
     cls: Any, fields: dict[str, Field], data: list[str], statics: list[str], descriptors: tuple[str, ...]
 ) -> list[str]:
-    """The lines of `unflatten` that put `values` into an object."""
+    """The lines of `unflatten` that make an object of `children` and `aux`."""
     halves = ((data, "children"), (statics, "aux"))
-    lines = [f"{_tuple('values[{0!r}]', names)} = {half}" for names, half in halves if names]
+    values = [f"{_tuple('values[{0!r}]', names)} = {half}" for names, half in halves if names]
     if issubclass(cls, _CONTAINERS):
         # What it holds besides its fields only the constructor knows: the outputs of transformers' models are such.
         later = [name for name, f in fields.items() if not f.init]
-        lines += [f"{name}_later = values.pop({name!r})" for name in later]
-        return [*lines, "self = cls(**values)", *[f"set_field(self, {name!r}, {name}_later)" for name in later]]
-    lines += ["self = new(cls)", *[f"set_field(self, {name!r}, values.pop({name!r}))" for name in descriptors]]
-    # The dict as a whole: an object that has had its `__dict__` read is slow to read on Python 3.11 and 3.12.
-    return [*lines, "set_dict(self, values)"] if len(descriptors) < len(fields) else lines
+        values += [f"{name}_later = values.pop({name!r})" for name in later]
+        set_later = [f"set_field(self, {name!r}, {name}_later)" for name in later]
+        return ["values = {}", *values, "self = cls(**values)", *set_later]
+    place = "self.__dict__" if cls.__dictoffset__ else "{}"
+    slots = [f"set_field(self, {name!r}, values.pop({name!r}))" for name in descriptors]
+    return ["self = new(cls)", f"values = {place}", *values, *slots]
 
 
 _CONTAINERS = (dict, list, set, bytearray)
@@ -424,10 +391,27 @@ def _tuple(form: str, names: list[str]) -> str:
     return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
 
 
-def _remade(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) -> DataclassNode:
+def _remade(given: Callable[[], Any], fields: dict[str, Field], descriptors: tuple[str, ...]) -> Any:
+    """The record of a class that was carried by value, and is now registered here.
+
+    `given` gives the class; with dill not before it is made, with all that its body holds.
+    """
+    cls = given()
+    if not isinstance(cls, type):
+        return _Awaited(fields, descriptors)
     _, node = _generate(cls, fields, descriptors)
     register_dataclass_node(node, late=False)
     return node
+
+
+class _Awaited:
+    """Stands for the record in a class body that dill has unpickled, until Python tells it the class."""
+
+    def __init__(self, *arguments: Any):
+        self.arguments = arguments
+
+    def __set_name__(self, owner: Any, name: str) -> None:
+        setattr(owner, name, _remade(lambda: owner, *self.arguments))
 
 
 def _replace(self: Any, /, **changes: Any) -> Any:

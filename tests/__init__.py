@@ -2,5 +2,5 @@
 
 import pytest
 
-# Its assertions then say what differs, and hold under `python -O` too.
+# What the shared classes and helpers assert is explained when it fails, and checked under PYTHONOPTIMIZE.
 pytest.register_assert_rewrite("tests.models")

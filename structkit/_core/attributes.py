@@ -9,10 +9,10 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from structkit._core.flat import Draft, Flat, field_values
-from structkit._core.lifecycle import assign, is_bare
+from structkit._core.flat import Draft, Flat, field_values, frozen_error
+from structkit._core.lifecycle import Open, assign, is_bare
 from structkit._core.plan import ClassPlan, class_dict, class_mro
-from structkit.errors import FrozenInstanceError, UnknownAttributeError, UnsetFieldError
+from structkit.errors import UnknownAttributeError, UnsetFieldError
 
 
 def guarded_setattr(self: Any, name: str, value: Any) -> None:
@@ -37,13 +37,13 @@ def guarded_setattr(self: Any, name: str, value: Any) -> None:
 def _assign_with_care(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
     children = getattr(self, "__flat__", (None,))[0]
     # Not into an object that is filled from outside, for which only `object.__setattr__` will do.
-    writable = not plan.frozen or type(children) is Draft or type(children) is list
+    writable = not plan.frozen or (isinstance(children, list) and type(children) is not Open)
     if name in plan.fields:
         if not writable:
-            raise FrozenInstanceError(plan.name, name)
+            raise frozen_error(plan, name)
         return assign(self, name, value)
     if not writable:
-        raise FrozenInstanceError(plan.name, name, known=False)
+        raise frozen_error(plan, name)
     if not hasattr(_class_attribute(type(self), name), "__set__") or name in Flat.__slots__:
         raise UnknownAttributeError(plan.name, name, plan.fields)
     object.__setattr__(self, name, value)
@@ -56,7 +56,7 @@ def guarded_delattr(self: Any, name: str) -> None:
         FrozenInstanceError: always.
     """
     plan: ClassPlan = self.__struct__
-    raise FrozenInstanceError(plan.name, name, "delete", known=name in plan.fields)
+    raise frozen_error(plan, name, "delete")
 
 
 def guard_getattr(getattr_: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
@@ -155,9 +155,12 @@ def correct_getters(plan: ClassPlan) -> None:
     """
     for base in plan.mro:
         base_plan: ClassPlan | None = class_dict(base).get("__struct__")
-        moved = [] if base_plan is None else _moved(base_plan, plan)
+        if base_plan is None:
+            continue
+        moved = _moved(base_plan, plan)
         for name in moved:
-            type.__setattr__(base, name, _property(name, _searching_getter(name), plan.fields[name].doc))
+            getter = _searching_getter(f"{base.__qualname__}.{name}", name)
+            type.__setattr__(base, name, _property(name, getter, base_plan.fields[name].doc))
         if not moved and not plan.new_bases:
             # The one parent has the same layout, and has mended its own bases.
             return
@@ -171,11 +174,16 @@ def _moved(base: ClassPlan, plan: ClassPlan) -> list[str]:
     return [name for name, f in base.fields.items() if places[name] != (f.static, base.index[name])]
 
 
-def _searching_getter(name: str) -> Callable[[Any], Any]:
+def _searching_getter(qualname: str, name: str) -> Callable[[Any], Any]:
     def getter(self: Any) -> Any:
         plan: ClassPlan = self.__struct__
-        return self.__flat__[plan.fields[name].static][plan.index[name]]
+        half, i = int(plan.fields[name].static), plan.index[name]
+        try:
+            return self.__flat__[half][i]
+        except AttributeError as error:
+            raise _unset(self, half, i, error) from None
 
+    getter.__name__, getter.__qualname__ = name, qualname
     return getter
 
 
@@ -293,7 +301,7 @@ def set_vars(self: Any, values: dict[str, Any]) -> None:
     """
     plan: ClassPlan = self.__struct__
     if not is_bare(self) and not isinstance(self.__flat__[0], list):
-        raise FrozenInstanceError(plan.name, "__dict__", known=False)
+        raise frozen_error(plan, "__dict__")
     for name, value in values.items():
         if name not in plan.fields:
             raise UnknownAttributeError(plan.name, name, plan.fields)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -42,7 +42,10 @@ def equal(self: Any, other: Any) -> Any:
     """Whether both are of one class, with equal statics and leaves: a bool, or a traced boolean inside a trace."""
     if type(self) is not type(other):
         return NotImplemented
-    verdict = _equal_structs(self, other)
+    waiting: list[tuple[Any, Any]] = []
+    verdict: Any = _compare_level(self, other, waiting)
+    if verdict and waiting:
+        verdict = _equal_in_turn(waiting)
     # A caller inside a trace may write `~(a == b)`, which needs an array also where the answer is known.
     return jnp.asarray(False) if verdict is False and _has_tracer(self, other) else verdict
 
@@ -62,14 +65,6 @@ def compared(self: Any, plan: ClassPlan) -> tuple[Any, Any]:
     names = [name for name in plan.static_names if plan.fields[name].compare]
     aux = pack_statics(plan.name, tuple(names), tuple([getattr(self, name) for name in names]))
     return tuple([getattr(self, name) for name in plan.data_names if plan.fields[name].compare]), aux
-
-
-def _equal_structs(a: Any, b: Any) -> Any:
-    """What `==` says of two structs of one class, but always a bool where the answer is known."""
-    waiting: list[tuple[Any, Any]] = []
-    if not _compare_level(a, b, waiting):
-        return False
-    return _equal_in_turn(waiting) if waiting else True
 
 
 def _compare_level(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
@@ -250,7 +245,10 @@ def equal_callables(self: Any, other: Any) -> Any:
     """
     if type(self) is not type(other):
         return NotImplemented
-    waiting = [(self, other)]
+    if self is other:
+        return True
+    # Not this one's own `==`: that is what may be calling.
+    waiting = [*zip(_parts(self) or (), _parts(other) or ())]
     entered: dict[tuple[int, int], Any] = {}
     while waiting:
         a, b = waiting.pop()
@@ -329,7 +327,8 @@ def _hash_content(self: Any) -> int:
     for child in children:
         if type(child) not in SCALARS:
             return _hash_nested(self)
-    return hash((children, aux))
+    # A list, in a constructor.
+    return hash((children if type(children) is tuple else items(children), aux))
 
 
 def _hashed(self: Any) -> tuple[tuple[Any, ...], Any]:
@@ -337,8 +336,7 @@ def _hashed(self: Any) -> tuple[tuple[Any, ...], Any]:
     plan: ClassPlan = self.__struct__
     if plan.hashes_all:
         children, aux = self.__flat__
-        # A list, in a constructor.
-        return children if type(children) is tuple else items(children), aux
+        return items(children), aux
     names = [name for name, f in plan.fields.items() if (f.compare if f.hash is None else f.hash)]
     statics = tuple([getattr(self, name) for name in plan.static_names if name in names])
     return tuple([getattr(self, name) for name in plan.data_names if name in names]), statics
@@ -419,22 +417,22 @@ def _identity(leaf: Any) -> Any:
     return type(leaf) if isinstance(leaf, Flat) else of_its_own(leaf)
 
 
-def _ordering(name: str, operation: Any) -> Callable[[Any, Any], bool]:
+def _ordering(qualname: str, operation: Any) -> Callable[[Any, Any], bool]:
     def compare(self: Any, other: Any) -> Any:
         if type(self) is not type(other):
             return NotImplemented
         names = [key for key, f in self.__struct__.fields.items() if f.compare]
         return operation(tuple([getattr(self, key) for key in names]), tuple([getattr(other, key) for key in names]))
 
-    compare.__name__ = compare.__qualname__ = name
+    compare.__name__, compare.__qualname__ = qualname.rpartition(".")[2], qualname
     compare.__doc__ = f"Compare the fields in order, as tuples do ({operation.__name__})."
     return compare
 
 
-_ORDERINGS = {f"__{name}__": _ordering(f"__{name}__", getattr(operator, name)) for name in ("lt", "le", "gt", "ge")}
+_ORDERINGS = {f"__{name}__": getattr(operator, name) for name in ("lt", "le", "gt", "ge")}
 
 
-def orderings(plan: ClassPlan, namespace: Iterable[str]) -> dict[str, Any]:
+def orderings(plan: ClassPlan, namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The methods that `order=True` adds to a class.
 
     Raises:
@@ -443,4 +441,5 @@ def orderings(plan: ClassPlan, namespace: Iterable[str]) -> dict[str, Any]:
     for name in _ORDERINGS:
         if name in namespace:
             raise DefinitionError(plan.name, f"order=True would overwrite its {name}", "drop one of the two")
-    return _ORDERINGS
+    qualname = namespace.get("__qualname__", plan.name)
+    return {name: _ordering(f"{qualname}.{name}", operation) for name, operation in _ORDERINGS.items()}

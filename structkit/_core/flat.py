@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from structkit._core.fields import MISSING
 from structkit._core.plan import ClassPlan, class_dict
-from structkit.errors import UnsetFieldError
+from structkit.errors import FrozenInstanceError, UnsetFieldError, nearest
 
 
 def _become(self: Any, cls: Any) -> None:
@@ -113,7 +113,8 @@ def any_unset(values: Iterable[Any]) -> bool:
 
 def items(half: Any) -> tuple[Any, ...]:
     """The items of half of a flat form, unset ones included, without the error for reading them."""
-    return tuple((list if isinstance(half, list) else tuple).__iter__(half))
+    kind: Any = list if isinstance(half, list) else tuple
+    return tuple(kind.__iter__(half))
 
 
 def sealed(half: Any) -> tuple[Any, ...]:
@@ -165,6 +166,15 @@ def with_flat(struct: Any, children: Iterable[Any], aux: tuple[Any, ...]) -> Any
     made = new(type(struct))
     store(made, (tuple(children) if struct.__struct__.frozen else list(children), aux))
     return made
+
+
+def frozen_error(plan: ClassPlan, name: str, action: str = "assign to") -> FrozenInstanceError:
+    """The error for a write to a finished struct, with the cure that this name has."""
+    f = plan.fields.get(name)
+    if f is None:
+        return FrozenInstanceError(plan.name, name, action, False, nearest(name, plan.fields))
+    cure = "" if f.init else "it is computed: change what it comes from with .replace(...)"
+    return FrozenInstanceError(plan.name, name, action, True, cure)
 
 
 def field_values(self: Any) -> dict[str, Any]:

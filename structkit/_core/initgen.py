@@ -161,6 +161,7 @@ def is_generated(init: Any) -> bool:
 
 def rebind_post_init(init: Any, post_init: Any) -> None:
     """Make a generated `__init__` call another `__post_init__`, which was put in the place of the class's own."""
+    init = inspect.unwrap(init, stop=is_generated)
     if is_generated(init):
         for name, cell in zip(init.__code__.co_freevars, init.__closure__):
             if name.rstrip("_") == "post_init":
@@ -458,5 +459,7 @@ def _argument_type(converter: Callable[..., Any]) -> Any:
         except Exception:
             continue
         annotation = next((parameter.annotation for parameter in parameters), inspect.Parameter.empty)
-        return Any if annotation is inspect.Parameter.empty else annotation
+        # A text is one that does not resolve where the converter is written; in the module of the class it may mean
+        # something else.
+        return Any if annotation is inspect.Parameter.empty or isinstance(annotation, str) else annotation
     return Any

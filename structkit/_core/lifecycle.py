@@ -31,6 +31,7 @@ from structkit._core.flat import (
     Unset,
     any_unset,
     by_names,
+    frozen_error,
     items,
     new,
     packed,
@@ -38,8 +39,14 @@ from structkit._core.flat import (
     snapshot,
     store,
 )
-from structkit._core.plan import GENERATED, ClassPlan
-from structkit.errors import FrozenInstanceError, MissingFieldError
+from structkit._core.plan import GENERATED, ClassPlan, plan_of
+from structkit.errors import MissingFieldError
+
+
+class Restored(Draft):
+    """The children of an object while a user's `__setstate__` runs: what they take has been converted before."""
+
+    __slots__ = ()
 
 
 class Open(Draft):
@@ -80,10 +87,10 @@ def is_bare(self: Any) -> bool:
     return not hasattr(self, "__flat__")
 
 
-def begin(self: Any) -> None:
+def begin(self: Any, kind: type[Draft] = Draft) -> None:
     """Turn a bare object into a draft."""
     children, aux = start(self.__struct__)
-    store(self, (Draft(children), aux))
+    store(self, (kind(children), aux))
 
 
 def finish(self: Any) -> None:
@@ -117,6 +124,7 @@ def _fill_defaults(self: Any, plan: ClassPlan) -> None:
             _put(self, plan, name, _converted(plan, name, default))
     if unset:
         where = "__post_init__" if plan.init == GENERATED and plan.post_init is not None else "__init__"
+        where = "__setstate__" if type(self.__flat__[0]) is Restored else where
         raise MissingFieldError(plan.name, unset, f"{plan.name}.{where}")
 
 
@@ -151,12 +159,15 @@ def assign(self: Any, name: str, value: Any) -> None:
         store(self, (opened, aux))
     children, aux = self.__flat__
     if not isinstance(children, list):
-        raise FrozenInstanceError(plan.name, name)
+        raise frozen_error(plan, name)
     if type(children) is not Open:
-        return _put(self, plan, name, _converted(plan, name, value))
+        return _put(self, plan, name, value if type(children) is Restored else _converted(plan, name, value))
     if name not in children.missing and not any_unset(items(children)) and type(aux) is not Incomplete:
         # All that has no default is set: what is still to come are fields that read as their defaults until then.
-        raise FrozenInstanceError(plan.name, name)
+        if plan.frozen:
+            raise frozen_error(plan, name)
+        store(self, (list(items(children)), aux))
+        return assign(self, name, value)
     _put(self, plan, name, value)
     children.missing.discard(name)
     if not children.missing:
@@ -191,7 +202,7 @@ def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) ->
     plan: ClassPlan = self.__struct__
     children, aux = self.__flat__
     if not isinstance(children, list):
-        raise FrozenInstanceError(plan.name, next(iter(names), "__init__"))
+        raise frozen_error(plan, next(iter(names), "__init__"))
     statics: dict[str, Any] = {}
     for name, value in zip(names, values):
         if plan.fields[name].static:
@@ -224,11 +235,17 @@ def init_part(
     _as_draft(self, work) if is_bare(self) else work()
 
 
-def _as_draft(self: Any, work: Callable[[], Any]) -> Any:
-    """What `work` returns, which constructs a bare object: a draft around it, finished or abandoned at its end."""
+def _as_draft(self: Any, work: Callable[[], Any], kind: type[Draft] = Draft) -> Any:
+    """What `work` returns, which constructs a bare object or goes on with a filled one.
+
+    With a draft around it, finished or abandoned at its end.
+    """
     # All of it inside: an interrupt may come between any two steps.
     try:
-        begin(self)
+        if is_bare(self):
+            begin(self, kind)
+        else:
+            store(self, (kind(items(self.__flat__[0])), self.__flat__[1]))
         result = work()
         finish(self)
     except BaseException:
@@ -243,6 +260,9 @@ def wrap_init(init: Callable[..., Any]) -> Callable[..., None]:
     @functools.wraps(init)
     def __init__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if hasattr(self, "__flat__"):
+            if type(self.__flat__[0]) is Restored:
+                # From here on it is constructed.
+                store(self, (Draft(items(self.__flat__[0])), self.__flat__[1]))
             return init(self, *args, **kwargs)
         # Spelt out, since a call of `_as_draft` would take a tenth of the time.
         try:
@@ -264,7 +284,7 @@ def wrap_setstate(setstate: Callable[[Any, Any], Any]) -> Callable[[Any, Any], N
     @functools.wraps(setstate)
     def __setstate__(self: Any, state: Any) -> Any:
         if is_bare(self):
-            return _as_draft(self, functools.partial(setstate, self, state))
+            return _as_draft(self, functools.partial(setstate, self, state), Restored)
         return setstate(self, state)
 
     return __setstate__
@@ -278,27 +298,24 @@ def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(post_init)
     def __post_init__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if is_bare(self) or type(self.__flat__[0]) not in (Filled, Open):
-            return post_init(self, *args, **kwargs)
-        try:
-            children, aux = self.__flat__
-            store(self, (Draft(items(children)), aux))
-            result = post_init(self, *args, **kwargs)
-            finish(self)
-        except BaseException:
-            abandon(self)
-            raise
-        return result
+        if is_bare(self) or type(self.__flat__[0]) in (Filled, Open):
+            return _as_draft(self, functools.partial(post_init, self, *args, **kwargs))
+        return post_init(self, *args, **kwargs)
 
     return __post_init__
 
 
-def nothing(self: Any) -> None:
-    """Do nothing: the `__post_init__` of a class that has checks alone, for packages that fill objects."""
+def no_post_init(plan: ClassPlan, qualname: str) -> Callable[..., None]:
+    """The `__post_init__` of a class without one, for packages that fill objects: it leads to a mixin's, if any."""
 
+    def __post_init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        owner = next(cls for cls in type(self).__mro__ if plan_of(cls) is plan)
+        following: Any = getattr(super(owner, self), "__post_init__", None)
+        if following is not None:
+            following(*args, **kwargs)
 
-checks_alone: Any = wrap_post_init(nothing)
-checks_alone.__name__ = checks_alone.__qualname__ = "__post_init__"
+    __post_init__.__qualname__ = f"{qualname}.__post_init__"
+    return wrap_post_init(__post_init__)
 
 
 def as_function(method: Any) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ import jax
 import jax.core
 import numpy as np
 
+from structkit._bridges import signature_text
 from structkit._core.flat import Flat, Unset, field_values
 from structkit._core.plan import GENERATED, ClassPlan
 from structkit._core.statics import SCALARS
@@ -29,6 +30,7 @@ def pformat(tree: Any, *, width: int = WIDTH, indent: int = INDENT) -> str:
         indent: of nested lines, in characters.
 
     Example:
+        >>> import jax
         >>> import jax.numpy as jnp
         >>> from structkit import pformat
         >>> print(pformat({"weight": jnp.ones((2, 3)), "activation": jax.nn.relu}))
@@ -90,7 +92,7 @@ def _call_text(call: inspect.Signature) -> str:
     parameters = [
         p if p.default is p.empty else p.replace(default=_Default(p.default)) for p in call.parameters.values()
     ]
-    return str(call.replace(parameters=parameters, return_annotation=call.empty))
+    return signature_text(call.replace(parameters=parameters, return_annotation=call.empty))
 
 
 class _Default:
@@ -182,6 +184,8 @@ def _leaf_doc(value: Any) -> Any:
     """Arrays as `f32[3]`, functions and classes by name; None leaves the value to `wadler_lindig`."""
     if isinstance(value, _ARRAYS):
         return _array_doc(value)
+    if type(value) is jax.ShapeDtypeStruct:
+        return _text(_short_form(value, "abstract"))
     if type(value) in _BRACKETS and len(value) > _MOST_ITEMS:
         return _cut(value)
     if isinstance(value, type):
@@ -192,10 +196,8 @@ def _leaf_doc(value: Any) -> Any:
 
 
 def _array_doc(value: Any) -> Any:
-    import wadler_lindig
-
     note = _array_note(value)
-    doc: Any = wadler_lindig.array_summary(value.shape, str(value.dtype), note)
+    doc = _text(_short_form(value, note))
     if value.ndim or note == "deleted" or isinstance(value, jax.core.Tracer) or not isinstance(value.dtype, np.dtype):
         return doc
     try:
@@ -205,6 +207,12 @@ def _array_doc(value: Any) -> Any:
         # Not all of it is on this process.
         return doc
     return _text(doc.text.replace("[]", f"({text})", 1))
+
+
+def _short_form(value: Any, note: str | None) -> str:
+    import wadler_lindig
+
+    return wadler_lindig.array_summary(value.shape, str(value.dtype), note).text
 
 
 def _cut(value: Any) -> Any:

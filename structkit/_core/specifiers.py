@@ -158,6 +158,10 @@ for _specifier, _fixed in _FIXED.items():
 def _made(specifier: Any, options: dict[str, Any], **fixed: Any) -> Field:
     known = specifier.__signature__.parameters
     unknown = [name for name in options if name not in known]
+    if "pytree_node" in unknown:
+        raise DefinitionError(
+            f"{specifier.__name__}(...)", "unknown option 'pytree_node', which is flax's", "use static()"
+        )
     if unknown:
         raise DefinitionError(
             f"{specifier.__name__}(...)",

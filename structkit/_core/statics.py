@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import operator
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
@@ -21,7 +22,7 @@ import jax
 import jax.core
 import numpy as np
 
-from structkit.errors import FreezeError, StaticValueError
+from structkit.errors import FreezeError, StaticValueError, UnhashableFieldError
 
 _T = TypeVar("_T")
 
@@ -71,14 +72,16 @@ def _tag_of(value: Any) -> Any:
     if special is not None:
         return special(value)
     _refuse_hidden_data(value)
-    if cls.__eq__ is object.__eq__ and cls.__hash__ is not None:
+    if cls.__eq__ is object.__eq__ and cls.__hash__ is not None and not hasattr(cls, "__struct__"):
         return None
+    # Its items first: they say better what is wrong.
+    items = tuple(map(_tag_of, value)) if isinstance(value, tuple) else ()
     _check_hashable(value)
     _check_equality(value)
     if isinstance(value, np.generic):
         return cls, value.tobytes()
     if isinstance(value, tuple):
-        return cls, *map(_tag_of, value)
+        return cls, *items
     if dataclasses.is_dataclass(cls):
         # A struct or a dataclass, whose own `==` says nothing of types, nor of fields that do not compare.
         if isinstance(getattr(value, "__flat__", ((),))[0], list):
@@ -87,9 +90,21 @@ def _tag_of(value: Any) -> Any:
             )
         held = [(getattr(value, f.name, None), f.compare) for f in dataclasses.fields(cls)]
         return cls, *[
-            _tag_of(item) if compares or isinstance(item, jax.Array) else of_its_own(item) for item, compares in held
+            _tag_in(value, item) if compares or isinstance(item, jax.Array) else of_its_own(item)
+            for item, compares in held
         ]
     return cls
+
+
+def _tag_in(owner: Any, item: Any) -> Any:
+    try:
+        return _tag_of(item)
+    except _Unfit:
+        # An ordinary dataclass that has a hash although it holds a dict or a numpy array says itself what is equal.
+        opaque: bool = type(item).__hash__ is None and not isinstance(item, jax.Array)
+        if opaque and not hasattr(type(owner), "__struct__"):
+            return None
+        raise
 
 
 def of_its_own(item: Any) -> Any:
@@ -114,7 +129,7 @@ def _refuse_hidden_data(value: Any) -> None:
             held = (function.__self__,)
         elif isinstance(function, functools.partial):
             held = (function.func, *function.args, *function.keywords.values())
-        elif (wrapped := getattr(function, "__wrapped__", None)) is not None:
+        elif (wrapped := _wrapped(function)) is not None:
             held = (wrapped,)
         for item in held:
             if type(item) not in _HARMLESS and _holds_data(item):
@@ -136,6 +151,14 @@ def _unfit_function(value: Any, function: Any, owner: Any) -> _Unfit:
         what = f"a function around data, a {kind}"
     cure = "JAX would not see the data in it; keep the function alone, or call the method where it is needed"
     return _Unfit(value, what, cure)
+
+
+def _wrapped(function: Any) -> Any:
+    try:
+        return getattr(function, "__wrapped__", None)
+    except Exception:
+        # Code of the value's class may raise anything.
+        return None
 
 
 def _holds_data(owner: Any) -> bool:
@@ -183,7 +206,10 @@ _SPECIAL_TAGS: dict[type, Callable[[Any], Any]] = {
 def _check_hashable(value: Any) -> None:
     try:
         hash(value)
-    except TypeError:
+    except TypeError as error:
+        if isinstance(error, UnhashableFieldError):
+            what = f"a {type(value).__name__}, whose field {error.field!r} has no hash"
+            raise _Unfit(value, what, _FREEZE.format("")) from None
         for kind, what, cure in _KNOWN_UNFIT:
             if isinstance(value, kind):
                 raise _Unfit(value, what, cure) from None
@@ -356,7 +382,10 @@ def _frozen(value: Any) -> Any:
         if isinstance(value, kind):
             return frozen(value)
     node = one_level(value)
-    return value if node is None else node[1].unflatten(map(_frozen, node[0]))
+    if node is None:
+        return value
+    found = [*map(_frozen, node[0])]
+    return value if all(map(operator.is_, found, node[0])) else node[1].unflatten(found)
 
 
 def one_level(value: Any) -> tuple[list[Any], Any] | None:

@@ -64,6 +64,30 @@ class _Params(NamedTuple):
     weakref_slot: bool = False
 
 
+class _Doc:
+    """A class's `__doc__` where it has none: its signature and fields, computed when read."""
+
+    def __get__(self, instance: Any, owner: Any) -> str:
+        try:
+            call = signature(owner)
+        except (TypeError, ValueError):
+            call = None
+        return class_text(owner, call)
+
+
+class _DocOfClasses:
+    """The `__doc__` of the metaclass: `pydoc` reads that of a class past the class, and finds a `_Doc` no text."""
+
+    def __get__(self, cls: Any, metaclass: Any) -> Any:
+        if cls is None:
+            return "The metaclass of `Struct`: a class statement becomes a frozen, typed pytree node."
+        doc = class_dict(cls).get("__doc__")
+        return doc.__get__(None, cls) if type(doc) is _Doc else doc
+
+    def __set__(self, cls: Any, doc: Any) -> None:
+        vars(type)["__doc__"].__set__(cls, doc)
+
+
 if TYPE_CHECKING:
     from structkit._bridges import ReplaceDescriptor
 
@@ -72,7 +96,7 @@ if TYPE_CHECKING:
 else:
 
     class StructMeta(ProtocolMeta):
-        """The metaclass of `Struct`: a class statement becomes a frozen, typed pytree node."""
+        __doc__ = _DocOfClasses()
 
         def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **keywords: Any) -> Any:
             """Plan, generate, make and register one class."""
@@ -94,7 +118,7 @@ else:
                 if clearer is None:
                     raise
                 raise clearer from error
-            _restore_members(cls, body, members)
+            _restore_members(cls, plan, body, members)
             attributes.correct_getters(plan)
             publish(cls)
             register(cls, plan.frozen)
@@ -137,6 +161,7 @@ else:
                 # A decorator that checks or logs: changed copies have to go through it as well.
                 plan.simple = False
             elif name == "__post_init__":
+                plan.post_init = value
                 rebind_post_init(class_dict(cls).get("__init__"), value)
 
         def __delattr__(cls, name: str) -> None:
@@ -211,28 +236,27 @@ def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]
                 if body.get("__struct__") is None:
                     found[name] = wrap(body[name])
                 break
-    if plan.checks and plan.post_init is None:
-        found["__post_init__"] = lifecycle.checks_alone
+    if plan.post_init is None and (plan.checks or not plan.fields):
+        found["__post_init__"] = lifecycle.no_post_init(plan, namespace.get("__qualname__", plan.name))
     return found
 
 
 def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
     """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
     members: dict[str, Any] = {}
-    ours = class_dict(Struct)
-    if plan.callable:
-        ours = {**ours, **_CALLABLE}
-        if "__eq__" not in namespace and _written(plan, "__eq__") is object.__eq__:
-            # JAX is given such an object as a function, and keeps programs by it.
-            own_hash = "__hash__" in namespace or _written(plan, "__hash__") is not object.__hash__
-            members.update({"__eq__": compare.equal_callables} if own_hash else _CALLABLE)
+    ours = {**class_dict(Struct), **(_CALLABLE if plan.callable else {})}
+    bodies = [namespace, members, *map(class_dict, plan.mro)]
     for name in _OURS if plan.new_bases else ():
         first = next((base for base in plan.new_bases if name in class_dict(base)), object)
         if plan_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
             members[name] = _nearest_struct_member(plan, name)
-    replaces = next((base for base in plan.new_bases if "replace" in class_dict(base)), object)
-    if node_of(replaces) is not None and "replace" not in namespace:
-        # Made for the fields of that class.
+    if plan.callable and _found(bodies, "__eq__") is compare.equal:
+        # JAX is given such an object as a function, and keeps programs by it.
+        unwritten = [name for name in _CALLABLE if _written(plan, name) is class_dict(object)[name]]
+        members.update({name: _CALLABLE[name] for name in unwritten if name not in namespace})
+    replaces: Any = next((class_dict(base) for base in plan.new_bases if "replace" in class_dict(base)), {})
+    if "__node__" in replaces and "replace" not in namespace:
+        # A dataclass of `structkit.struct`, for whose fields it was made.
         members["replace"] = ours["replace"]
     real = any(["__dict__" in class_dict(base) for base in plan.new_bases if plan_of(base) is None])
     if real and "__dict__" not in namespace:
@@ -247,7 +271,11 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
             members.update(
                 {name: ours[name] if wanted else _written(plan, name) for name in names if name not in namespace}
             )
-    if not plan.frozen and plan.options.get("eq", True) and "__hash__" not in namespace:
+    if plan.options.get("eq") is False and members.get("__hash__") is object.__hash__:
+        if _found(bodies, "__eq__") is not object.__eq__:
+            # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
+            members["__hash__"] = None
+    if not plan.frozen and _found(bodies, "__hash__") in _HASHES:
         members["__hash__"] = None
     if plan.options.get("order"):
         members.update(compare.orderings(plan, namespace))
@@ -255,7 +283,12 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 _BY_OPTION = {"eq": ("__eq__", "__ne__", "__hash__"), "repr": ("__repr__",)}
+_HASHES = (compare.hash_struct, compare.hash_callable)
 _CALLABLE = {"__eq__": compare.equal_callables, "__hash__": compare.hash_callable}
+
+
+def _found(bodies: list[Any], name: str) -> Any:
+    return next(body[name] for body in bodies if name in body)
 
 
 def _written(plan: ClassPlan, name: str) -> Any:
@@ -296,9 +329,13 @@ def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -
     return body
 
 
-def _restore_members(cls: Any, body: dict[str, Any], members: dict[str, Any]) -> None:
+def _restore_members(cls: Any, plan: ClassPlan, body: dict[str, Any], members: dict[str, Any]) -> None:
     """Put our methods back: an `__init_subclass__` may have made the class a dataclass of another framework's kind."""
     present = class_dict(cls)
+    if present["__dataclass_fields__"] is members["__dataclass_fields__"] and present.get("__init__") is not None:
+        # It has not: another `__init__` is one that it has put around ours, to check or to log.
+        plan.simple = plan.simple and present["__init__"] is members["__init__"]
+        members = {**members, "__init__": present["__init__"]}
     for name in _OURS:
         if name in present and name not in body:
             type.__delattr__(cls, name)
@@ -321,17 +358,6 @@ def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], e
 def _is_layout_conflict(error: BaseException | None) -> bool:
     """Whether Python said that the objects of two bases cannot be laid out in one."""
     return isinstance(error, TypeError) and ("lay-out conflict" in str(error) or "layout conflict" in str(error))
-
-
-class _Doc:
-    """A class's `__doc__` where it has none: its signature and fields, computed when read."""
-
-    def __get__(self, instance: Any, owner: Any) -> str:
-        try:
-            call = signature(owner)
-        except (TypeError, ValueError):
-            call = None
-        return class_text(owner, call)
 
 
 @dataclass_transform(eq_default=True, frozen_default=True, field_specifiers=(field, static, derived))
@@ -415,13 +441,16 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     def __copy__(self) -> Self:
         made: Self = flat.new(type(self))
-        flat.store(made, flat.snapshot(self))
+        if not lifecycle.is_bare(self):
+            flat.store(made, flat.snapshot(self))
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Statics are immutable; copies of those that compare by identity would change the tree structure.
         made: Self = flat.new(type(self))
         memo[id(self)] = made
+        if lifecycle.is_bare(self):
+            return made
         children, aux = flat.snapshot(self)
         copied: list[Any] = []
         # A loop here costs depth less than a copy of a list would.
@@ -441,13 +470,20 @@ class Struct(flat.Flat, metaclass=StructMeta):
         return state if len(state) == len(plan.fields) or lifecycle.is_bare(self) else flat.raw_values(self)
 
     def __setstate__(self: Any, state: dict[str, Any]) -> None:
-        if not lifecycle.is_bare(self):
-            raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
         plan: ClassPlan = self.__struct__
         if type(state) is not dict or state.keys() != plan.fields.keys():
             # Fields came or went since the pickle was made.
             state = replace.completed(plan.name, plan.fields, dict(**state), f"unpickling {plan.name}")
-        flat.store(self, flat.by_names(plan, state))
+        children, aux = flat.by_names(plan, state)
+        if not lifecycle.is_bare(self):
+            held = type(self.__flat__[0])
+            if issubclass(held, flat.Draft):
+                # A user's own, which calls this one, may go on to assign.
+                children = children if held is lifecycle.Open else held(flat.items(children))
+            elif compare.equal(flat.with_flat(self, children, aux), self) is not True:
+                # The same values are what a `__new__` of the user's has filled in already.
+                raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
+        flat.store(self, (children, aux))
 
 
 if not TYPE_CHECKING:
@@ -455,7 +491,11 @@ if not TYPE_CHECKING:
     type.__setattr__(Struct, "__dataclass_fields__", {})
     type.__setattr__(Struct, "__dataclass_params__", _Params())
     Struct.__struct__.finished = True
-    for _name, _method in class_dict(Struct).items():
+    # Empty, and found by whoever lists the names of a class whose own annotations do not resolve.
+    for _class in (Struct, flat.Flat):
+        if "__annotations__" in class_dict(_class):
+            type.__delattr__(_class, "__annotations__")
+    for _name, _method in (*class_dict(Struct).items(), *_CALLABLE.items()):
         if isinstance(_method, types.FunctionType) and _name != "__replace__":
             # Written in other modules, under names that say what they do.
             _method.__name__, _method.__qualname__ = _name, f"Struct.{_name}"

@@ -56,7 +56,9 @@ class Ref(Generic[_S, _V]):
 def at(tree: _S, where: Callable[[_S], _V], /) -> Ref[_S, _V]:
     """A place inside `tree`, of which `.set(v)`, `.apply(f)` and `.get()` make use; `.at(...)` goes further down.
 
-    Static fields and places that hold None can be pointed at too. No code of a class in the tree runs.
+    Static fields and places that hold None can be pointed at too. No code of a class in the tree runs, but for the
+    converter of a static field that is set: fields that `__post_init__` computes stay as they are, and no check
+    runs. Where they have to, use `.replace`.
 
     Args:
         tree: any pytree.

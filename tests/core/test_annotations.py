@@ -1,6 +1,7 @@
 """What an annotation says of a field, the same as a value, a string, a lazy or a postponed one; and how it is kept."""
 
 import inspect
+import pydoc
 import sys
 import textwrap
 import typing
@@ -16,6 +17,8 @@ from tests.models import names, static_names
 T = TypeVar("T")
 
 IS_LAZY = sys.version_info >= (3, 14)
+if IS_LAZY:
+    import annotationlib
 needs_lazy_annotations = pytest.mark.skipif(not IS_LAZY, reason="annotations are lazy from Python 3.14 on")
 needs_type_statement = pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement came with Python 3.12")
 
@@ -61,6 +64,8 @@ DATA = [
     *("list[Static[int]]", "dict[str, Static]", "dict[str, 'Static[int]']", "Callable[[Static[int]], int]"),
     *("'A'", "Optional['A']"),
 ]
+CLASS_VARIABLES = ["ClassVar", "ClassVar[int]", "typing.ClassVar", "Constant[int]", "Annotated[ClassVar[int], 'note']"]
+INIT_VARS = ["InitVar", "InitVar[int]", "dataclasses.InitVar[int]"]
 # Annotations with names that are not there are no values before Python 3.14.
 STATIC_WITH_MISSING = [
     *("Static[Missing]", "sk.Static[Missing]", "Static[list[Missing]]", "Static[Callable[[Missing], int]]"),
@@ -109,24 +114,14 @@ def test_everything_else_is_a_data_field(module, style, annotation):
     assert jax.tree.leaves(A(1.0, 2)) == [1.0, 2]
 
 
-@pytest.mark.parametrize(
-    ("style", "annotation"),
-    written(
-        ["ClassVar", "ClassVar[int]", "typing.ClassVar", "Constant[int]", "Annotated[ClassVar[int], 'note']"],
-        ["t.ClassVar[Missing]"],
-        [],
-    ),
-)
+@pytest.mark.parametrize(("style", "annotation"), written(CLASS_VARIABLES, ["t.ClassVar[Missing]"], []))
 def test_class_variables_are_found_in_every_annotation_that_means_one(module, style, annotation):
     A = define(module, style, f"{annotation}", "n = 3")
     assert names(A) == ["x"]
     assert A.n == A(1.0).n == 3
 
 
-@pytest.mark.parametrize(
-    ("style", "annotation"),
-    written(["InitVar", "InitVar[int]", "dataclasses.InitVar[int]"], ["dc.InitVar[Missing]"], []),
-)
+@pytest.mark.parametrize(("style", "annotation"), written(INIT_VARS, ["dc.InitVar[Missing]"], []))
 def test_init_vars_are_found_in_every_annotation_that_means_one(module, style, annotation):
     A = define(module, style, annotation, "def __post_init__(self, n):\n    self.x = self.x * n")
     assert names(A) == ["x"]
@@ -151,17 +146,14 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
         pytest.param(
             """
             Size = Constant = int
-
             def make():
                 from typing import ClassVar as Constant
                 Size = Static[int]
-
                 class A(Struct):
                     a: Size
                     b: Optional[A]
                     c: Constant[int] = 3
                 return A
-
             A = make()
             """,
             id="in the function around the class, before the module",
@@ -169,16 +161,13 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
         pytest.param(
             """
             Size = Static[int]
-
             def make():
                 class A(Struct):
                     a: Size
                 return A
-
             def caller():
                 Size = int
                 return make()
-
             A = caller()
             """,
             id="not in a caller",
@@ -186,7 +175,6 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
         pytest.param(
             """
             Size = int
-
             class A(Struct):
                 Size = Static[int]
                 a: Size
@@ -197,7 +185,6 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
             """
             from types import SimpleNamespace
             other = SimpleNamespace(Fixed=Static[int])
-
             class A(Struct):
                 a: other.Fixed
                 b: other.Missing
@@ -313,6 +300,67 @@ def test_lazy_annotations_may_name_what_is_defined_later(module):
     assert made.A.__annotations__["d"] == made.Later | None
     assert typing.get_type_hints(made.A)["e"] == list[made.Later]
     assert inspect.signature(made.A).parameters["d"].annotation == made.Later | None
+
+
+@needs_lazy_annotations
+def test_an_annotation_that_cannot_be_evaluated_yet_refuses_no_class(module):
+    """An attribute of a module that is half imported, as in a circular import."""
+    made = module(
+        """
+        import types
+        from dataclasses import InitVar
+        from typing import ClassVar
+        from structkit import Static, Struct
+        half = types.ModuleType("half")
+
+        class A(Struct):
+            a: half.Later
+            b: Static[half.Later] | None = None
+            c: ClassVar[half.Later] = 3
+            d: InitVar[half.Later] = 4
+
+            def __post_init__(self, d): ...
+        """
+    )
+    assert names(made.A) == ["a", "b"] and static_names(made.A) == ["b"] and made.A.c == 3
+    made.half.Later = int
+    assert typing.get_type_hints(made.A)["a"] is int
+    assert inspect.signature(made.A).parameters["a"].annotation is int
+
+
+@needs_lazy_annotations
+def test_a_class_whose_annotations_only_type_checkers_know_can_be_looked_at(module):
+    made = module(
+        """
+        from typing import TYPE_CHECKING
+        from structkit import Static, Struct, field
+        if TYPE_CHECKING:
+            from nowhere import Later
+
+        def convert(value: Later):
+            return value
+
+        class A(Struct):
+            a: Later
+            b: list[Later] = field(default_factory=list, doc="many")
+            c: int = field(default=1, converter=convert)
+            d: Static[Later] = 1
+
+        class B(A):
+            pass
+        """
+    )
+    written = "(a: Later, b: list[Later] = <factory>, c: Any = 1, d: Static[Later] = 1)"
+    for cls in (made.A, made.B):
+        call = inspect.signature(cls, annotation_format=annotationlib.Format.STRING)
+        assert call.replace(return_annotation=call.empty).format(quote_annotation_strings=False) == written
+        assert cls.__doc__.startswith(f"{cls.__name__}{written}\n")
+        assert written in pydoc.render_doc(cls, renderer=pydoc.plaintext)
+        forward = inspect.signature(cls, annotation_format=annotationlib.Format.FORWARDREF)
+        assert forward.parameters["a"].annotation.__forward_arg__ == "Later"
+        assert all(hasattr(cls, name) for name in {*dir(cls), *vars(cls)})
+        with pytest.raises(NameError, match="Later"):
+            inspect.signature(cls)
 
 
 # How annotations are kept

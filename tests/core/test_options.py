@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from structkit import Static, Struct, StructMeta, construct, field
-from tests.models import Pair, assert_frozen, names, static_names
+from tests.models import Pair, Point, assert_frozen, names, static_names
 
 # Options
 
@@ -57,6 +58,112 @@ def test_eq_false_and_repr_false_compare_hash_and_print_by_identity():
     assert a != b
     assert len({a, b}) == 2
     assert ".A object at 0x" in repr(a)
+
+
+class Written:
+    def __eq__(self, other):
+        return "written"
+
+    def __hash__(self):
+        return 5
+
+    def __repr__(self):
+        return "written"
+
+
+class OnlyEqual:
+    __eq__ = Written.__eq__
+
+
+class WrittenParent(Struct):
+    x: Any
+    __eq__, __hash__, __repr__ = Written.__eq__, Written.__hash__, Written.__repr__
+
+
+class EqualParent(Struct):
+    x: Any
+    __eq__ = Written.__eq__
+
+
+class Quiet(Point, eq=False, repr=False):
+    pass
+
+
+class Called(Struct, eq=False, repr=False):
+    x: Any
+
+    def __call__(self): ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Standard:
+    x: Any
+
+
+BY_IDENTITY = (object.__eq__, object.__hash__, object.__repr__)
+WRITTEN = (Written.__eq__, Written.__hash__, Written.__repr__)
+UNHASHABLE = (Written.__eq__, None, object.__repr__)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize(
+    ("bases", "expected"),
+    [
+        ((Struct,), BY_IDENTITY),
+        ((Point,), BY_IDENTITY),
+        ((Quiet,), BY_IDENTITY),
+        ((Called,), BY_IDENTITY),
+        ((Standard, Struct), BY_IDENTITY),
+        ((Written, Struct), WRITTEN),
+        ((Struct, Written), WRITTEN),
+        ((Written, Called), WRITTEN),
+        ((WrittenParent,), WRITTEN),
+        ((Point, WrittenParent), WRITTEN),
+        ((OnlyEqual, Struct), UNHASHABLE),
+        ((EqualParent,), UNHASHABLE),
+    ],
+)
+def test_eq_false_and_repr_false_inherit_what_user_code_wrote_and_otherwise_what_object_has(bases, expected, frozen):
+    if not frozen and any(getattr(base, "__dataclass_fields__", None) for base in bases):
+        pytest.skip("a mutable struct inherits no frozen fields")
+    options = {"eq": False, "repr": False, "frozen": frozen}
+    made = types.new_class("A", bases, options, lambda namespace: namespace.update(__annotations__={"y": int}))
+    assert (made.__eq__, made.__hash__, made.__repr__) == expected
+    kept = types.new_class("B", (made,), {"frozen": frozen})
+    assert (kept.__eq__, kept.__hash__, kept.__repr__) == expected
+
+
+def test_eq_false_and_repr_false_leave_what_the_body_has():
+    def body(namespace):
+        namespace.update(__annotations__={"x": int}, __eq__=Written.__eq__, __repr__=Written.__repr__)
+
+    made = types.new_class("A", (Struct,), {"eq": False, "repr": False}, body)
+    assert (made.__eq__, made.__hash__, made.__repr__) == (Written.__eq__, None, Written.__repr__)
+
+
+def test_eq_true_and_repr_true_generate_over_what_a_parent_wrote():
+    class A(WrittenParent, eq=True, repr=True):
+        pass
+
+    class B(Quiet, eq=True, repr=True):
+        pass
+
+    for cls in (A, B):
+        assert (cls(1) == cls(1), cls(1) == cls(2), repr(cls(1))) == (True, False, f"{cls.__name__}(x=1)")
+        assert hash(cls(1)) == hash(cls(1))
+
+
+@pytest.mark.parametrize(
+    ("options", "falsy"),
+    [({"eq": 1, "repr": "yes", "frozen": [0], "order": 2.0}, ()), ({"kw_only": "", "match_args": None}, "match_args")],
+)
+def test_an_option_is_taken_by_its_truth(options, falsy):
+    cls = types.new_class("A", (Struct,), options, lambda namespace: namespace.update(__annotations__={"x": int}))
+    assert cls(1) == cls(1)
+    assert_frozen(cls(1))
+    assert hasattr(cls, "__match_args__") is not bool(falsy)
+    assert not falsy or {getattr(cls.__dataclass_params__, name) for name in options} == {False}
+    assert falsy or cls(1) < cls(2)
 
 
 def test_kw_only_makes_every_parameter_of_the_class_keyword_only_and_none_of_its_children():

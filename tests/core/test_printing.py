@@ -61,7 +61,7 @@ TEXTS = [
     ({"a": [1, 2]}, "{'a': [1, 2]}"),
     (ones(2, 3), "f32[2,3]"),
     (np.ones((2, 3), np.int8), "i8[2,3](numpy)"),
-    ([ones(), jax.random.key(0)], "[f32[], key<fry>[]]"),
+    ([ones(), jax.random.key(0)], "[f32(1.0), key<fry>[]]"),
     (jax.nn.relu, "relu"),
     (jnp.float32, "float32"),
     (Linear, "Linear"),

@@ -1,12 +1,11 @@
 """Diffrax: the state of a differential equation is a struct."""
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import pytest
 
 from structkit import Struct, static, struct
-
-diffrax = pytest.importorskip("diffrax", reason="diffrax is not installed")
 
 
 class Pendulum(Struct):

@@ -4,16 +4,14 @@ import importlib
 import sys
 import textwrap
 
+import beartype
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import pytest
+from jaxtyping import Array, Float, jaxtyped
 
 from structkit import Struct, static, struct
-
-jaxtyping = pytest.importorskip("jaxtyping", reason="jaxtyping is not installed")
-beartype = pytest.importorskip("beartype", reason="beartype is not installed")
-
-from jaxtyping import Array, Float, jaxtyped  # noqa: E402
 
 
 @jaxtyped(typechecker=beartype.beartype)

@@ -2,11 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import optimistix
 import pytest
 
 from structkit import Struct, static, struct
-
-optimistix = pytest.importorskip("optimistix", reason="optimistix is not installed")
 
 
 class Pair(Struct):

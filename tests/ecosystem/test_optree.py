@@ -1,12 +1,10 @@
 """optree: structs are leaves to it until they are registered there, and then trees with the same paths."""
 
 import jax
-import pytest
+import optree
 from _trees import make
 
 from structkit import Struct, construct, static
-
-optree = pytest.importorskip("optree", reason="optree is not installed")
 
 
 class Pair(Struct):

@@ -2,7 +2,7 @@
 
 import sys
 
-from _swap import Report, swap
+from _swap import Report, maker, swap
 
 swap()
 
@@ -39,4 +39,4 @@ def many():
 
 state = report.time("vmap: reset and 10 steps", many)
 report.add((state.obs, state.reward, state))
-report.print(made_by=type(base.Transform).__module__, classes=type(state).__mro__[-2].__module__)
+report.print(classes=maker(base.Transform))

@@ -1,6 +1,6 @@
 """Takes 100 random steps in every environment that gymnax registers."""
 
-from _swap import Report, swap
+from _swap import Report, maker, swap
 
 swap()
 
@@ -29,4 +29,4 @@ for name in gymnax.registered_envs:
     except Exception as error:
         # An environment that a new JAX has broken must be broken in the same way with either module.
         failed[name] = f"{type(error).__name__}: {str(error)[:200]}"
-report.print(ran=ran, failed=failed, classes=type(params).__mro__[-2].__module__)
+report.print(ran=ran, failed=failed, classes=maker(type(params)))

@@ -1,6 +1,6 @@
 """Runs three evolution strategies on a sphere for 20 generations."""
 
-from _swap import Report, swap
+from _swap import Report, maker, swap
 
 swap()
 
@@ -24,4 +24,4 @@ for algorithm in (CMA_ES, Open_ES, SNES):
         return state, fitness, metrics
 
     report.add(report.time(algorithm.__name__, run))
-report.print(classes=type(params).__mro__[-2].__module__)
+report.print(classes=maker(type(params)))

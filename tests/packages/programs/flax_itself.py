@@ -1,6 +1,6 @@
 """Trains a linen model with flax's own train state, which is a `PyTreeNode`, and uses flax's own struct classes."""
 
-from _swap import Report, swap
+from _swap import Report, maker, swap
 
 swap()
 
@@ -68,7 +68,7 @@ report.add(restored)
 report.add(meta.unbox(restored.params))
 assert int(restored.step) == 30 and jax.tree.structure(restored) == jax.tree.structure(trained)
 report.print(
-    classes=State.__mro__[-2].__module__,
+    classes=maker(State),
     partitioned=sorted({base.__module__ for base in meta.Partitioned.__mro__}),
     version=flax.__version__,
 )

@@ -29,6 +29,12 @@ def swap():
     flax.struct = struct
 
 
+def maker(cls):
+    """The module that made a class a pytree."""
+    structkit = sys.modules.get("structkit")
+    return "structkit.struct" if structkit is not None and structkit.is_struct(cls) else "flax.struct"
+
+
 class Report:
     """Collects results and times, and prints them as one line of JSON."""
 
