@@ -263,14 +263,14 @@ def equal_callables(self: Any, other: Any) -> Any:
         elif len(parts) != len(others):
             return False
         elif not _met(a, b, entered):
-            waiting.extend(zip(parts, others))
+            waiting.extend([pair for pair in zip(parts, others) if pair[0] is not pair[1]])
     return True
 
 
 def _parts(value: Any) -> tuple[Any, ...] | None:
     """All that code can find in a struct, a container or another pytree node, one level down; None for a leaf."""
     kind = type(value)
-    if kind in SCALARS or isinstance(value, _ARRAYS):
+    if kind in SCALARS:
         return None
     if isinstance(value, Flat):
         children, aux = value.__flat__
@@ -280,7 +280,7 @@ def _parts(value: Any) -> tuple[Any, ...] | None:
     if kind in _DICTS:
         # In their own order: JAX sorts the keys, which not all keys allow, and a program may read it.
         return (*value, *value.values(), getattr(value, "default_factory", None))
-    node = one_level(value)
+    node = None if isinstance(value, _ARRAYS) else one_level(value)
     return None if node is None else (*node[0], node[1].node_data())
 
 
