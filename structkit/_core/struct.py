@@ -415,7 +415,6 @@ class Struct(flat.Flat, metaclass=StructMeta):
         __ne__ = compare.not_equal
         __hash__ = compare.hash_struct
         __name__ = property(attributes.function_name, doc="What JAX calls a struct with `__call__` in its programs.")
-        __rich_repr__ = rich_repr
         _repr_pretty_ = ipython_pretty
         __dict__ = property(attributes.Vars, attributes.set_vars, doc="A new dict of the fields: `vars(struct)`.")
 
@@ -431,8 +430,11 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     def __pdoc__(self, **options: Any) -> Any:
         """The document of `wadler_lindig` for this object; a class's own `__repr__` is heeded."""
-        own = type(self).__repr__ is not Struct.__repr__
-        return plain_doc(self) if own else struct_doc(self, **options)
+        return struct_doc(self, **options) if _prints_as_ours(self) else plain_doc(self)
+
+    def __rich_repr__(self) -> Any:
+        """The fields that rich shows; None leaves it to a class's own `__repr__`."""
+        return rich_repr(self) if _prints_as_ours(self) else None
 
     def __copy__(self) -> Self:
         made: Self = flat.new(type(self))
@@ -492,6 +494,10 @@ if not TYPE_CHECKING:
             # Written in other modules, under names that say what they do.
             _method.__name__, _method.__qualname__ = _name, f"Struct.{_name}"
     serve_pprint(class_dict(Struct)["__repr__"], pprint_struct)
+
+
+def _prints_as_ours(struct: Any) -> bool:
+    return type(struct).__repr__ is Struct.__repr__
 
 
 def is_struct(value: Any) -> bool:
