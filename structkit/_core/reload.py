@@ -17,12 +17,15 @@ from structkit._core.registry import classes
 
 
 def supersede(cls: Any, plan: ClassPlan) -> None:
-    """Let the class with another plan stand in for a finished one."""
+    """Let the class with another plan stand in for a finished one; one that has none is filled in by cloudpickle."""
     own: ClassPlan = class_dict(cls)["__struct__"]
+    successor = next((known for known in reversed(classes) if plan_of(known) is plan), None)
+    if successor is None:
+        return type.__setattr__(cls, "__struct__", plan)
     if own.successor is None:
         _shield(cls, own)
         type.__setattr__(cls, "__new__", _new_of_successor(cls, own, cls.__new__))
-    own.successor = next(known for known in reversed(classes) if plan_of(known) is plan)
+    own.successor = successor
 
 
 def _shield(cls: Any, plan: ClassPlan) -> None:

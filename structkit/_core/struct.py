@@ -122,7 +122,7 @@ else:
             _restore_members(cls, plan, body, members)
             attributes.correct_getters(plan)
             publish(cls)
-            register(cls, plan.frozen)
+            register(cls, None if plan.filled_later else plan.frozen)
             plan.finished = True
             return cls
 
@@ -489,10 +489,10 @@ if not TYPE_CHECKING:
     for _class in (Struct, flat.Flat):
         if "__annotations__" in class_dict(_class):
             type.__delattr__(_class, "__annotations__")
-    for _name, _method in (*class_dict(Struct).items(), *_CALLABLE.items()):
+    for _name, _method in class_dict(Struct).items():
         if isinstance(_method, types.FunctionType) and _name != "__replace__":
-            # Written in other modules, under names that say what they do.
-            _method.__name__, _method.__qualname__ = _name, f"Struct.{_name}"
+            # Written in other modules, under names that say what they do; from here, what pickles by name finds them.
+            _method.__module__, _method.__name__, _method.__qualname__ = __name__, _name, f"Struct.{_name}"
     serve_pprint(class_dict(Struct)["__repr__"], pprint_struct)
 
 
