@@ -164,7 +164,7 @@ def test_old_objects_get_the_new_class_by_the_names_of_the_fields(reloading):
         assert type(same) is module.Same and same == module.Same(9)
         mutable.a = 5
         assert (mutable.a, mutable.b) == (5, 7)
-        with pytest.raises(errors.UnsetFieldError, match="^Mutable"):
+        with pytest.raises(errors.UnsetFieldError, match="Mutable"):
             mutable.c
     reload(AFTER.replace("z: Any = 10", "q: Any = 1\n    z: Any = 10"))
     assert vars(model) == {"q": 1, "z": 10, "y": 2, "kind": "k", "x": 3}
