@@ -50,7 +50,7 @@ coverage packages oldest:
 
 coverage: ## Run the test suite and tests/ecosystem with the packages around JAX, and measure the branches covered
 run-coverage: $(call installed,ecosystem)
-	@$(BIN)/python -m pytest -n auto -o norecursedirs=packages --cov
+	@$(BIN)/python -m pytest -n auto -o 'norecursedirs=.* packages' --cov
 
 packages: ## Run real packages built on flax.struct with structkit.struct in its place
 run-packages: $(call installed,packages)

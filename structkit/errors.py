@@ -39,7 +39,8 @@ class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
 
     def __str__(self) -> str:
         if not self.known:
-            why = f"{self.struct} is frozen and has no field of this name{self.cure}"
+            frozen = "" if self.action == "delete" else "is frozen and "
+            why = f"{self.struct} {frozen}has no field of this name{self.cure}"
         elif self.action == "delete":
             why = f"{self.struct} keeps all of its fields; make a changed copy with .replace({self.field}=...)"
         else:

@@ -8,8 +8,7 @@ First each test file runs once under coverage, which says which tests run which 
 tests that run its line, those first that run little else, until one fails. A mutant that survives either shows what
 no test checks, or behaves as the original does: then `mutants.toml` says why, and the score leaves it out.
 
-One process imports jax and forks a child for each mutant, which imports the package from a copy of the checkout and
-runs pytest there. The checkout is never written to. Needs `coverage`, and a system that can fork.
+Everything runs in copies of the checkout, which is never written to. Needs `coverage`.
 """
 
 from __future__ import annotations
@@ -20,28 +19,27 @@ import collections
 import contextlib
 import copy
 import hashlib
-import importlib
 import itertools
 import json
 import os
+import queue
 import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
-import time
 import tomllib
-import traceback
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "structkit"
-JUDGED = Path(__file__).with_name("mutants.toml")
-LEFT_OUT = shutil.ignore_patterns(".*", "build", "dist", "__pycache__", "*.egg-info")
+FLOOR = 95.0
+JOBS = len(os.sched_getaffinity(0))
 
 SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
     ast.Eq: (ast.NotEq,),
@@ -106,16 +104,16 @@ def replacements(node: ast.AST, parent: Any) -> Iterator[ast.AST]:
             yield from (ast.Constant("".join(lines[:i] + lines[i + 1 :])) for i in range(len(lines)) if len(lines) > 1)
         case ast.Constant(value=None):
             yield TRUE
-        case ast.Call(keywords=keywords):
-            yield from (
-                changed(node, keywords=[*keywords[:i], *keywords[i + 1 :]]) for i, k in enumerate(keywords) if k.arg
-            )
+        case ast.Call(keywords=given):
+            yield from (changed(node, keywords=[*given[:i], *given[i + 1 :]]) for i, k in enumerate(given) if k.arg)
         case ast.Subscript(slice=ast.Slice() as cut):
             yield from (changed(node, slice=changed(cut, **{end: None})) for end in ("lower", "upper"))
-        case ast.Return(value=ast.expr()):
-            yield changed(node, value=NONE)
-        case ast.Assign(targets=[ast.Name()]) | ast.AnnAssign(target=ast.Name(), value=ast.expr()):
-            # Without the statement the name would be missing, which is no subtle mistake.
+        # Without an assignment to a name, the name would be missing, which is no subtle mistake.
+        case (
+            ast.Return(value=ast.expr())
+            | ast.Assign(targets=[ast.Name()])
+            | ast.AnnAssign(target=ast.Name(), value=ast.expr())
+        ):
             yield changed(node, value=NONE)
         case ast.Assign() | ast.AugAssign() | ast.Raise() | ast.Delete() | ast.Expr(value=ast.Call()):
             yield ast.Pass()
@@ -125,55 +123,39 @@ def replacements(node: ast.AST, parent: Any) -> Iterator[ast.AST]:
             yield ast.Break()
 
 
-class Site(NamedTuple):
-    """Where a node stands: its parent, the statement it belongs to, and the names of the functions and classes around.
+def sites(node: Any, parent: Any, statement: Any, path: tuple[str, ...] = (), message: bool = False) -> Iterator[tuple]:
+    """The places for mistakes in a node, without type checking, annotations, docstrings and the texts of errors.
 
-    `runs_on_import` is whether no function is around it, `is_message` whether strings in it are messages for people.
+    Each is a node with its parent, its statement, and the names of the functions and classes around; `message` is
+    whether strings are for people.
     """
-
-    node: Any
-    parent: Any
-    statement: Any
-    path: tuple[str, ...] = ()
-    runs_on_import: bool = True
-    is_message: bool = False
-
-
-def sites(site: Site) -> Iterator[Site]:
-    """The places for mistakes in a node, without type checking, annotations, docstrings and the texts of errors."""
-    node, parent, statement, path, runs_on_import, is_message = site
     match node:
         case ast.If() if "TYPE_CHECKING" in ast.unparse(node.test):
             for child in node.body if isinstance(node.test, ast.UnaryOp) else node.orelse:
-                yield from sites(site._replace(node=child))
+                yield from sites(child, parent, statement, path, message)
             return
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            if any(["overload" in ast.unparse(decorator) for decorator in node.decorator_list]):
+        case ast.FunctionDef() | ast.ClassDef():
+            if "overload" in map(ast.unparse, node.decorator_list):
                 return
-            path = (*path, node.name)
-            runs_on_import = runs_on_import and isinstance(node, ast.ClassDef)
-            is_message = node.name.endswith("Error")
-        case ast.Assign(value=ast.Call(func=ast.Name(id=called))) if called in TYPING:
-            return
+            path, message = (*path, node.name), node.name.endswith("Error")
         case ast.Assign(targets=[ast.Name(id="__all__")]) | ast.Expr(value=ast.Constant()) | ast.JoinedStr():
             # The parts of an f-string have no positions of their own before Python 3.12.
             return
-        case ast.Call():
-            called = ast.unparse(node.func).split(".")[-1]
-            if called in TYPING:
-                return
-            is_message = is_message or called == "warn" or called.endswith("Error")
+        case ast.Assign(value=ast.Call(func=called)) | ast.Call(func=called) if ast.unparse(called) in TYPING:
+            return
+        case ast.Call(func=called):
+            message = message or ast.unparse(called).endswith(("warn", "Error"))
         case ast.Raise():
-            is_message = True
-        case ast.Constant(value=str()) if is_message:
+            message = True
+        case ast.Constant(value=str()) if message:
             return
     if isinstance(node, ast.stmt | ast.ExceptHandler):
         statement = node
-    yield Site(node, parent, statement, path, runs_on_import, is_message)
+    yield node, parent, statement, path
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and name not in UNREAD:
-                yield from sites(Site(child, node, statement, path, runs_on_import, is_message))
+                yield from sites(child, node, statement, path, message)
 
 
 def substituted(tree: Any, old: ast.AST, new: ast.AST) -> Any:
@@ -190,25 +172,15 @@ def substituted(tree: Any, old: ast.AST, new: ast.AST) -> Any:
 
 
 class Mutant(NamedTuple):
-    """One mistake.
-
-    Attributes:
-        module: the file, from the package's folder on.
-        function: the dotted name of the function or class around it; empty at the top.
-        before: the statement, without what is indented under it.
-        after: the same with the mistake.
-        lines: the lines of the file that a test has to run to see it.
-        names: what a statement binds that runs on import.
-        span: where the changed part stands in the file, as two byte offsets.
-        text: what stands there instead.
-    """
+    """One mistake: in a statement, without what is indented under it, of a function or class, empty at the top."""
 
     module: str
     function: str
     before: str
     after: str
+    # A test has to run one of these to see it.
     lines: range
-    names: tuple[str, ...]
+    # Where the changed part stands in the file, as two byte offsets, and what stands there instead.
     span: tuple[int, int]
     text: str
 
@@ -217,315 +189,48 @@ class Mutant(NamedTuple):
         """How `mutants.toml` knows it: without line or module, since code moves."""
         return self.function, self.before, self.after
 
-    def apply(self, source: bytes) -> bytes:
-        """The mutated source."""
+    def source(self) -> bytes:
+        source = (ROOT / PACKAGE / self.module).read_bytes()
         return source[: self.span[0]] + self.text.encode() + source[self.span[1] :]
+
+    def compiles(self) -> bool:
+        with contextlib.suppress(SyntaxError):
+            return bool(compile(self.source(), self.module, "exec", dont_inherit=True))
+        return False
+
+    def __str__(self) -> str:
+        """The change of lines, of which long ones are cut to what is near the change."""
+        pairs = zip(self.before, self.after)
+        same = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
+        cut = slice(max(0, same - 100), same + 100)
+        before, after = (text[cut].replace("\n", "\n  ") for text in (self.before, self.after))
+        return f"{PACKAGE}/{self.module}:{self.lines.start} {self.function}\n- {before}\n+ {after}"
+
+    def entry(self) -> str:
+        """What `mutants.toml` says of it."""
+        items = zip(("function", "before", "after", "reason"), (*self.key, ""))
+        return "\n".join(["[[equivalent]]", *(f"{key} = {json.dumps(value)}" for key, value in items)])
 
 
 def mutants_of(module: str, source: bytes) -> Iterator[Mutant]:
     """Every mutant of one file."""
-    starts = [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    starts = [0, *itertools.accumulate(map(len, source.splitlines(keepends=True)))]
     tree = ast.parse(source)
-    for node, parent, statement, path, runs_on_import, _ in sites(Site(tree, None, tree)):
+    for node, parent, statement, path in sites(tree, None, tree):
         if not hasattr(node, "lineno"):
             continue
         span = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
         first = [child.lineno for name in BLOCKS for child in getattr(statement, name, [])[:1]]
         lines = range(statement.lineno, min(first, default=statement.end_lineno + 1))
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(statement, ast.FunctionDef):
             # Defaults and decorators show where the function runs.
             lines = range(statement.body[0].lineno, statement.end_lineno + 1)
-        targets = getattr(statement, "targets", [getattr(statement, "target", None)]) if runs_on_import else []
-        names = tuple([target.id for target in targets if isinstance(target, ast.Name)])
         before = ast.unparse(substituted(statement, tree, tree))
         for other in replacements(node, parent):
             after = ast.unparse(substituted(statement, node, other))
             text = f"({ast.unparse(other)})" if isinstance(other, ast.expr) else ast.unparse(other)
             if after != before:
-                yield Mutant(module, ".".join(path), before, after, lines, names, span, text)
-
-
-class Test(NamedTuple):
-    """What the run under coverage says of a test: how many seconds it takes, and how many lines of the package."""
-
-    seconds: float
-    breadth: int
-
-
-class Map:
-    """Which tests run which lines; a line is a module with a number.
-
-    Attributes:
-        tests: by file, then by node id.
-        overhead: by file, the seconds until its first test starts.
-        contexts: by line, the node ids of the tests that run it, and the files that do while they are collected; empty
-            for one that runs on import only.
-        readers: by name, the lines of the functions that read it.
-    """
-
-    def __init__(self, folder: Path, results: Path, files: Iterable[str]):
-        from coverage import Coverage
-
-        combined = Coverage(config_file=str(results / "coverage.ini"))
-        combined.combine([str(results)])
-        data = combined.get_data()
-        self.contexts: dict[tuple[str, int], set[str]] = {}
-        self.readers = collections.defaultdict[str, set[tuple[str, int]]](set)
-        for path in data.measured_files():
-            module = Path(path).relative_to(folder / PACKAGE).as_posix()
-            for line, contexts in data.contexts_by_lineno(path).items():
-                self.contexts[module, line] = {*contexts} - {"import", ""}
-            self._note_readers(module, Path(path).read_bytes())
-        breadth = collections.Counter(context for contexts in self.contexts.values() for context in contexts)
-        self.overhead: dict[str, float] = {}
-        self.tests: dict[str, dict[str, Test]] = {}
-        for file in files:
-            said = read(results, file)
-            self.overhead[file] = said["overhead"]
-            self.tests[file] = {test: Test(seconds, breadth[test]) for test, seconds in said["seconds"].items()}
-
-    def _note_readers(self, module: str, source: bytes) -> None:
-        for function in ast.walk(ast.parse(source)):
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                lines = {(module, line) for line in range(function.body[0].lineno, function.end_lineno + 1)}
-                for node in ast.walk(function):
-                    self.readers[getattr(node, "id", getattr(node, "attr", ""))] |= lines
-
-    def candidates(self, mutant: Mutant) -> list[tuple[str, dict[str, Test]]]:
-        """The tests that may see a mistake, by file, the most promising files first."""
-        lines = [(mutant.module, line) for line in mutant.lines]
-        found = self._contexts_of(lines)
-        if not found and not self.contexts.keys().isdisjoint(lines):
-            # It runs on import only: take the tests that use what it binds, or else all of them.
-            found = self._contexts_of(line for name in mutant.names for line in self.readers[name]) or {*self.tests}
-        chosen = [
-            (file, {name: test for name, test in tests.items() if file in found or name in found})
-            for file, tests in self.tests.items()
-        ]
-        return sorted([item for item in chosen if item[1]], key=self._worth, reverse=True)
-
-    def _contexts_of(self, lines: Iterable[tuple[str, int]]) -> set[str]:
-        return set().union(*(self.contexts.get(line, ()) for line in lines))
-
-    def _worth(self, item: tuple[str, dict[str, Test]]) -> float:
-        file, tests = item
-        # A test that runs few lines looks at each of them more closely.
-        closeness = sum([1 / (1 + test.breadth) for test in tests.values()])
-        return closeness / (0.1 + self.overhead[file] + sum([test.seconds for test in tests.values()]))
-
-
-# What follows runs in the children, each of which leaves one file of JSON.
-
-
-def result_file(results: Path, name: str) -> Path:
-    return results / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
-
-
-def read(results: Path, name: str) -> Any:
-    file = result_file(results, name)
-    return json.loads(file.read_text("utf-8")) if file.exists() else None
-
-
-def write(results: Path, name: str, value: Any) -> None:
-    result_file(results, name).write_text(json.dumps(value), "utf-8")
-
-
-def run_pytest(file: str, plugin: object) -> int:
-    """Run one test file in the current folder; pytest's exit code."""
-    import pytest
-
-    # A second run in one process finds the plugins imported.
-    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    return int(pytest.main([*options, file], plugins=[plugin]))
-
-
-class Measuring:
-    """A plugin of pytest: tells coverage which test runs, and notes which fail and how long each takes."""
-
-    def __init__(self, file: str, coverage: Any):
-        self.file, self.coverage = file, coverage
-        self.start, self.overhead = time.perf_counter(), 0.0
-        self.seconds: dict[str, float] = {}
-        self.failed: list[str] = []
-
-    def enter(self, context: str) -> None:
-        """Book under this name what runs from now on, in the interpreters that a test starts too."""
-        os.environ["MUTATE_CONTEXT"] = context
-        self.coverage.switch_context(context)
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.overhead = self.overhead or time.perf_counter() - self.start
-        # What one test has cached would hide which lines the next one depends on.
-        for name in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
-            for value in vars(sys.modules[name]).values():
-                if hasattr(type(value), "cache_clear"):
-                    value.cache_clear()
-        self.enter(nodeid)
-        self.seconds[nodeid] = -time.perf_counter()
-
-    def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        self.seconds[nodeid] += time.perf_counter()
-        self.enter(self.file)
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.failed:
-            self.failed.append(report.nodeid)
-
-    def pytest_collectreport(self, report: Any) -> None:
-        if report.failed:
-            self.failed.append(report.nodeid)
-
-
-def measure(file: str, results: Path) -> None:
-    """Run a test file under coverage."""
-    from coverage import Coverage
-
-    os.environ["COVERAGE_CORE"] = "ctrace"
-    coverage = Coverage(config_file=str(results / "coverage.ini"))
-    # The interpreters that a test starts find the `sitecustomize` there.
-    os.environ["COVERAGE_PROCESS_START"] = str(results / "coverage.ini")
-    os.environ["PYTHONPATH"] += os.pathsep + str(results)
-    sys.path.append(str(results))
-    plugin = Measuring(file, coverage)
-    coverage.start()
-    plugin.enter("import")
-    importlib.import_module(PACKAGE)
-    # What test files share runs in every one of them, and says nothing about this one.
-    for name in re.findall(r"^(?:from|import) (tests\.[\w.]+)", Path(file).read_text("utf-8"), re.MULTILINE):
-        importlib.import_module(name)
-    plugin.start = time.perf_counter()
-    plugin.enter(file)
-    run_pytest(file, plugin)
-    coverage.stop()
-    coverage.save()
-    write(results, file, {"overhead": plugin.overhead, "seconds": plugin.seconds, "failed": plugin.failed})
-
-
-class Judging:
-    """A plugin of pytest: runs chosen tests only, until one fails, and ends the process where one takes too long."""
-
-    def __init__(self, tests: dict[str, Test], note: Callable[[str], None]):
-        self.tests, self.note = tests, note
-
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        items[:] = [item for item in items if item.nodeid in self.tests]
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.note(f"{nodeid} does not end")
-        signal.alarm(30 + int(20 * self.tests[nodeid].seconds))
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.failed:
-            self.note(report.nodeid)
-            os._exit(1)
-
-
-def judge(name: str, candidates: list[tuple[str, dict[str, Test]]], results: Path) -> None:
-    """Run tests until one fails: then the exit code is not 0, and the file says which test it was."""
-    for file, tests in candidates:
-        write(results, name, f"{file} cannot be collected")
-        signal.alarm(60)
-        code = run_pytest(file, Judging(tests, lambda killer: write(results, name, killer)))
-        # Without tests (5), their names depend on what was mutated.
-        if code not in (0, 5):
-            sys.exit(code)
-
-
-# What follows runs in the parent.
-
-
-class Task(NamedTuple):
-    """What a child does: a function and its arguments, and a mutant to do it on."""
-
-    name: str
-    call: Callable[..., None]
-    arguments: tuple[Any, ...]
-    mutant: Mutant | None = None
-
-
-def run_all(tasks: list[Task], folders: list[Path]) -> Iterator[tuple[Task, int, float]]:
-    """Each task with its exit status and seconds, as they end: as many at once as there are copies of the checkout."""
-    waiting, idle = collections.deque(tasks), [*folders]
-    running: dict[int, tuple[Task, Path, float]] = {}
-    try:
-        while waiting or running:
-            while waiting and idle:
-                task, folder = waiting.popleft(), idle.pop()
-                set_source(folder, task.mutant)
-                running[start(task, folder)] = task, folder, time.perf_counter()
-            pid, status = os.wait()
-            task, folder, begun = running.pop(pid)
-            end(pid)
-            set_source(folder, task.mutant, back=True)
-            idle.append(folder)
-            yield task, status, time.perf_counter() - begun
-    finally:
-        for pid in running:
-            end(pid)
-
-
-def set_source(folder: Path, mutant: Mutant | None, back: bool = False) -> None:
-    if mutant is not None:
-        file = folder / PACKAGE / mutant.module
-        original = (ROOT / PACKAGE / mutant.module).read_bytes()
-        file.write_bytes(original if back else mutant.apply(original))
-
-
-def start(task: Task, folder: Path) -> int:
-    """Fork a child that does the task in a folder; its process id."""
-    pid = os.fork()
-    if pid:
-        return pid
-    status, stderr = 1, os.dup(2)
-    try:
-        # What it starts ends with it.
-        os.setsid()
-        for stream in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        # A mistake may fill the memory.
-        resource.setrlimit(resource.RLIMIT_DATA, (2**33, 2**33))
-        os.chdir(folder)
-        sys.path.insert(0, str(folder))
-        os.environ["PYTHONPATH"] = str(folder)
-        task.call(*task.arguments)
-        status = 0
-    except Exception:
-        os.write(stderr, traceback.format_exc().encode())
-    finally:
-        os._exit(status)
-
-
-def end(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
-
-
-def known_tests(root: Path, results: Path, jobs: int) -> Map:
-    """Run every test file once under coverage; the tests that fail there have to pass without it."""
-    (results / "coverage.ini").write_text(
-        f"[run]\nsource = {root / PACKAGE}\ndata_file = {results / '.coverage'}\nparallel = true\n"
-        "context = ${MUTATE_CONTEXT-}\n"
-    )
-    (results / "sitecustomize.py").write_text("import coverage\n\ncoverage.process_startup()\n")
-    files = [path.relative_to(root).as_posix() for path in (root / "tests").rglob("test_*.py")]
-    # The long ones first, so that the processes end together.
-    files.sort(key=lambda file: (root / file).stat().st_size, reverse=True)
-    again = []
-    # Nothing is mutated yet, so one folder does for all.
-    for task, status, seconds in run_all([Task(file, measure, (file, results)) for file in files], [root] * jobs):
-        if status:
-            sys.exit(f"{task.name} cannot be run under coverage")
-        said = read(results, task.name)
-        print(f"{task.name}: {len(said['seconds'])} tests in {seconds:.0f} s", flush=True)
-        if said["failed"]:
-            name, chosen = f"{task.name} again", {name: Test(60, 0) for name in said["failed"]}
-            again.append(Task(name, judge, (name, [(task.name, chosen)], results)))
-    for task, status, _ in run_all(again, [root] * jobs):
-        if status:
-            sys.exit(f"The tests have to pass on the package itself: {read(results, task.name)}")
-    return Map(root, results, files)
+                yield Mutant(module, ".".join(path), before, after, lines, span, text)
 
 
 def all_mutants(seed: int) -> list[Mutant]:
@@ -537,28 +242,97 @@ def all_mutants(seed: int) -> list[Mutant]:
     return sorted(found.values(), key=lambda mutant: hashlib.sha256(repr((seed, *mutant.key)).encode()).digest())
 
 
-def compiles(mutant: Mutant) -> bool:
-    """Whether Python takes the mutated file."""
-    try:
-        compile(mutant.apply((ROOT / PACKAGE / mutant.module).read_bytes()), mutant.module, "exec", dont_inherit=True)
-    except SyntaxError:
-        return False
-    return True
+PYTEST = ["-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"]
+# A mistake may make a loop endless.
+UNTIL_ONE_FAILS = [*PYTEST, "-x", "-o", "faulthandler_timeout=120", "-o", "faulthandler_exit_on_timeout=true"]
 
 
-def text_of(mutant: Mutant) -> str:
-    """A mutant as a change of lines, of which long ones are cut to what is near the change."""
-    before, after = mutant.before, mutant.after
-    same = len([*itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, after))])
-    start = max(0, same - 100)
-    cut = [text[start : same + 100].replace("\n", "\n  ") for text in (before, after)]
-    return f"{PACKAGE}/{mutant.module}:{mutant.lines.start} {mutant.function}\n- {cut[0]}\n+ {cut[1]}"
+def run(folder: Path, arguments: list[str], **environment: str) -> tuple[int, str]:
+    """Run Python in a copy of the checkout: its exit code, and what it prints."""
+    found = os.pathsep.join([str(folder), environment.pop("PYTHONPATH", ""), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", **environment, "PYTHONPATH": found}
+    with tempfile.TemporaryFile("w+") as output:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+        process = subprocess.Popen(
+            [sys.executable, *arguments], cwd=folder, env=environment, start_new_session=True, **streams
+        )
+        try:
+            code = process.wait()
+        finally:
+            # What it started ends with it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        output.seek(0)
+        return code, output.read()
 
 
-def entry_of(mutant: Mutant) -> str:
-    """A mutant as an entry of `mutants.toml`."""
-    items = {"function": mutant.function, "before": mutant.before, "after": mutant.after, "reason": ""}
-    return "\n".join(["[[equivalent]]", *(f"{key} = {json.dumps(value)}" for key, value in items.items())])
+def killer(folder: Path, tests: list[str]) -> str:
+    """The first of the tests that fails; empty if none does."""
+    code, output = run(folder, [*UNTIL_ONE_FAILS, *tests], PYTHONDONTWRITEBYTECODE="1")
+    failed = re.findall("^(?:FAILED|ERROR) .*", output, re.MULTILINE)
+    return (failed or ["The run breaks off."])[0] if code else ""
+
+
+class Map:
+    """Which tests run which lines; a line is a module with a number.
+
+    Attributes:
+        contexts: by line, the node ids of the functions that run it, and the files that do while they are collected.
+        breadth: by node id, how many lines it runs.
+    """
+
+    def __init__(self, folder: Path, results: Path):
+        from coverage import Coverage
+
+        # pytest tells the interpreters that a test starts which one it is.
+        (results / "coverage.ini").write_text(
+            f"[run]\nsource = {folder / PACKAGE}\ndata_file = {results / '.coverage'}\nparallel = true\n"
+            "context = ${PYTEST_CURRENT_TEST}\ndynamic_context = test_function\n"
+        )
+        (results / "sitecustomize.py").write_text("import coverage\n\ncoverage.process_startup()\n")
+        environment = {
+            "COVERAGE_CORE": "ctrace",
+            "COVERAGE_PROCESS_START": str(results / "coverage.ini"),
+            "PYTHONPATH": str(results),
+        }
+
+        def measure(file: str) -> None:
+            code, output = run(folder, [*PYTEST, file], PYTEST_CURRENT_TEST=file, **environment)
+            # A test may fail under coverage (1).
+            if code not in (0, 1, 5):
+                raise RuntimeError(f"{file} cannot be run under coverage:\n{output}")
+            print(f"{file}: {output.splitlines()[-1]}", flush=True)
+
+        # The long ones first, so that the processes end together.
+        paths = sorted((folder / "tests").rglob("test_*.py"), key=lambda path: path.stat().st_size, reverse=True)
+        files = [path.relative_to(folder).as_posix() for path in paths if path.parent.name != "packages"]
+        with ThreadPoolExecutor(JOBS) as pool:
+            list(pool.map(measure, files))
+        combined = Coverage(config_file=str(results / "coverage.ini"))
+        combined.combine([str(results)])
+        data = combined.get_data()
+        self.contexts = {
+            (Path(path).relative_to(folder / PACKAGE).as_posix(), line): {*map(self._node_id, contexts)}
+            for path in data.measured_files()
+            for line, contexts in data.contexts_by_lineno(path).items()
+        }
+        self.breadth = collections.Counter(itertools.chain(*self.contexts.values()))
+
+    @staticmethod
+    def _node_id(context: str) -> str:
+        """The test function or file of `file|module.function` and of `node id (phase)`."""
+        test, _, function = context.partition("|")
+        if function and "::" not in test:
+            test += "::" + function.split(f"{Path(test).stem}.")[-1].replace(".", "::")
+        return test.split("[")[0].split(" ")[0]
+
+    def candidates(self, mutant: Mutant) -> list[list[str]]:
+        """The tests that may see a mistake: a few functions that run little else, then all files that run its line."""
+        lines = {(mutant.module, line) for line in mutant.lines}
+        found = set().union(*(self.contexts[line] for line in lines & self.contexts.keys()))
+        functions = sorted([name for name in found if "::" in name], key=lambda name: (self.breadth[name], name))
+        files = collections.Counter(name.split("::")[0] for name in found)
+        return [tests for tests in (functions[:20], [file for file, _ in files.most_common()]) if tests]
 
 
 def main() -> int:
@@ -566,55 +340,60 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200, help="how many mutants (200)")
     parser.add_argument("--seed", type=int, default=0, help="which sample (0)")
     parser.add_argument("--only", metavar="REGEX", help="every mutant whose `module:function` matches, no sample")
-    parser.add_argument("--jobs", type=int, default=2, help="how many at once (2)")
-    parser.add_argument("--floor", type=float, default=95.0, help="the percentage that has to die (95)")
     options = parser.parse_args()
 
-    judged = {
-        (item["function"], item["before"], item["after"]): item["reason"]
-        for item in tomllib.loads(JUDGED.read_text("utf-8")).get("equivalent", [])
-    }
+    # The folder of this file has a package named `struct`, as the standard library has a module.
+    sys.path[:] = [path for path in sys.path if path != str(Path(__file__).parent)]
+    listed = tomllib.loads(Path(__file__).with_name("mutants.toml").read_text("utf-8"))["equivalent"]
+    judged = {(item["function"], item["before"], item["after"]) for item in listed}
     mutants = all_mutants(options.seed)
-    for key in judged.keys() - {mutant.key for mutant in mutants}:
-        print(f"{JUDGED.name} has an entry that fits no mutant: {key}")
-    if options.only is not None:
+    for key in judged - {mutant.key for mutant in mutants}:
+        print(f"mutants.toml has an entry that fits no mutant: {key}")
+    if options.only:
         mutants = [m for m in mutants if re.search(options.only, f"{m.module.removesuffix('.py')}:{m.function}")]
-    sample = [*itertools.islice(filter(compiles, mutants), None if options.only else options.count)]
+    sample = [*itertools.islice(filter(Mutant.compiles, mutants), None if options.only else options.count)]
     others = [mutant for mutant in sample if mutant.key not in judged]
     print(f"{len(sample)} mutants, {len(sample) - len(others)} of them judged equivalent", flush=True)
 
-    # The package comes from the copies, and so does `tests`.
-    sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() not in (ROOT, ROOT / "tests")]
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    for name in ("jax", "jax.numpy", "pytest", "hypothesis"):
-        importlib.import_module(name)
-    # No backend is up yet, and no thread of JAX runs.
-    warnings.filterwarnings("ignore", message=r".*fork\(\)")
-    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
-        results, *folders = (Path(scratch, name) for name in ("results", *map(str, range(options.jobs))))
+    # A mistake may fill the memory.
+    resource.setrlimit(resource.RLIMIT_DATA, (2**33, 2**33))
+    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch, ThreadPoolExecutor(JOBS) as pool:
+        results, *folders = (Path(scratch, name) for name in ("results", *map(str, range(JOBS))))
         results.mkdir()
-        shutil.copytree(ROOT, folders[0], ignore=LEFT_OUT)
-        tests = known_tests(folders[0], results, options.jobs)
-        # The copies keep the compiled tests, and never get a compiled mutant.
-        sys.dont_write_bytecode = True
-        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        shutil.copytree(ROOT, folders[0], ignore=shutil.ignore_patterns(".*", "build", "dist", "__pycache__"))
+        known = Map(folders[0], results)
+        if failed := killer(folders[0], [*known.breadth]):
+            sys.exit(f"The tests have to pass on the package itself: {failed}")
         for folder in folders[1:]:
             shutil.copytree(folders[0], folder)
-        tasks = [Task(str(i), judge, (str(i), tests.candidates(m), results), m) for i, m in enumerate(others)]
+        idle = queue.SimpleQueue[Path]()
+        for folder in folders:
+            idle.put(folder)
+
+        def judge(mutant: Mutant) -> str:
+            """What kills a mutant; empty if it survives."""
+            folder = idle.get()
+            (folder / PACKAGE / mutant.module).write_bytes(mutant.source())
+            try:
+                return next(filter(None, (killer(folder, tests) for tests in known.candidates(mutant))), "")
+            finally:
+                shutil.copy2(ROOT / PACKAGE / mutant.module, folder / PACKAGE / mutant.module)
+                idle.put(folder)
+
         survivors = []
-        for i, (task, status, seconds) in enumerate(run_all(tasks, folders), 1):
-            assert task.mutant is not None
-            killer = read(results, task.name) if status else "SURVIVES" if task.arguments[1] else "NO TEST RUNS IT"
-            print(f"\n{i}. {text_of(task.mutant)}\n{seconds:.1f} s: {killer}", flush=True)
-            if not status:
-                survivors.append(task.mutant)
+        for i, (mutant, found) in enumerate(zip(others, pool.map(judge, others)), 1):
+            print(
+                f"\n{i}. {mutant}\n{found or 'SURVIVES' if known.candidates(mutant) else 'NO TEST RUNS IT'}", flush=True
+            )
+            if not found:
+                survivors.append(mutant)
     if survivors:
         print("\nSurvivors: write tests that see them, or say why nobody can.")
     for mutant in survivors:
-        print(f"\n{text_of(mutant)}\n{entry_of(mutant)}")
+        print(f"\n{mutant}\n{mutant.entry()}")
     score = 100 - 100 * len(survivors) / max(1, len(others))
     print(f"\n{len(others) - len(survivors)} of {len(others)} mutants die: {score:.1f} %")
-    return int(score < options.floor)
+    return int(score < FLOOR)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Walks are loops with a stack of their own, so that depth costs no recursion.
 
 from __future__ import annotations
 
+import collections
 import functools
 import operator
 from collections.abc import Callable, Mapping
@@ -19,20 +20,17 @@ import numpy as np
 
 from structkit._core.flat import Flat, items
 from structkit._core.plan import ClassPlan, class_dict
-from structkit._core.statics import SCALARS, pack_statics
+from structkit._core.statics import SCALARS, of_its_own, one_level, pack_statics
 from structkit.errors import DefinitionError, UnhashableFieldError
 
 _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray, np.generic)
 _LEAVES: tuple[type[Any], ...] = (*_ARRAYS, bool, int, float, complex)
 _BOOLS: tuple[type[Any], ...] = (bool, np.bool_)
-
-
-def _is_struct(value: Any) -> bool:
-    """Whether it is a struct or an object of `structkit.struct`, whose class says what is compared."""
-    return isinstance(value, Flat) or _is_node(value)
+_DICTS: tuple[type[Any], ...] = (dict, collections.OrderedDict, collections.defaultdict)
 
 
 def _is_node(value: Any) -> bool:
+    """Whether it is an object of `structkit.struct`, whose class says what is compared."""
     return "__node__" in class_dict(type(value))
 
 
@@ -94,7 +92,7 @@ def _compare_level(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
 def _equal_in_turn(waiting: list[tuple[Any, Any]]) -> Any:
     """Whether the two of each pair are equal: False at the first pair that is not."""
     traced: list[Any] = []
-    entered: set[tuple[int, int]] = set()
+    entered: dict[tuple[int, int], Any] = {}
     waiting.reverse()
     while waiting:
         a, b = waiting.pop()
@@ -104,11 +102,11 @@ def _equal_in_turn(waiting: list[tuple[Any, Any]]) -> Any:
             verdict = a == b if kind is type(b) else _equal_leaves(a, b)
         elif isinstance(a, Flat):
             # Not `==`, which would look for tracers at each level; but a class may have an `__eq__` of its own.
-            if _class_attribute(kind, "__eq__") not in (equal, equal_callables):
+            if _has_own_equality(a):
                 verdict = a == b
             else:
                 verdict = (not a.__struct__.frozen and _met(a, b, entered)) or _compare_level(a, b, inner)
-        elif kind in (list, tuple, dict):
+        elif kind in (list, tuple, dict, collections.defaultdict):
             verdict = (kind is not tuple and _met(a, b, entered)) or _compare_containers(a, b, inner)
         elif isinstance(a, _ARRAYS):
             verdict = _equal_leaves(a, b)
@@ -124,18 +122,19 @@ def _equal_in_turn(waiting: list[tuple[Any, Any]]) -> Any:
     return functools.reduce(jnp.logical_and, traced) if traced else True
 
 
-def _met(a: Any, b: Any, entered: set[tuple[int, int]]) -> bool:
+def _met(a: Any, b: Any, entered: dict[tuple[int, int], Any]) -> bool:
     """Whether two containers that may contain themselves have been entered before."""
     pair = id(a), id(b)
     seen = pair in entered
-    entered.add(pair)
+    # Kept, so that no other object gets the same id meanwhile.
+    entered[pair] = a, b
     return seen
 
 
 def _compare_containers(a: Any, b: Any, inner: list[tuple[Any, Any]]) -> bool:
-    if len(a) != len(b):
+    if len(a) != len(b) or getattr(a, "default_factory", None) != getattr(b, "default_factory", None):
         return False
-    if type(a) is not dict:
+    if not isinstance(a, dict):
         inner.extend(zip(a, b))
         return True
     for key, value in a.items():
@@ -146,21 +145,31 @@ def _compare_containers(a: Any, b: Any, inner: list[tuple[Any, Any]]) -> bool:
 
 
 def _compare_nodes(a: Any, b: Any, inner: list[tuple[Any, Any]]) -> bool:
-    """The same for a pytree node of another library: by its leaves. Anything else by its own `==`."""
-    leaves, treedef = jax.tree.flatten(a, is_leaf=_is_struct)
-    if len(leaves) == 1 and leaves[0] is a:
+    """The same for a pytree node of another library: by its children. Anything else by its own `==`."""
+    node, other = one_level(a), one_level(b)
+    if node is None or other is None:
         return _equal_opaque(a, b)
-    other_leaves, other_treedef = jax.tree.flatten(b, is_leaf=_is_struct)
-    inner.extend(zip(leaves, other_leaves))
-    return bool(treedef == other_treedef)
+    inner.extend(zip(node[0], other[0]))
+    return bool(node[1] == other[1])
 
 
 def _has_tracer(*structs: Any) -> bool:
-    halves = [items(compared(struct, struct.__struct__)[0]) for struct in structs]
-    # Most structs that differ hold numbers alone, and need not be flattened to see it.
-    mixed = [half for half in halves if not SCALARS.issuperset(map(type, half))]
-    types = {*map(type, jax.tree.leaves(mixed))} if mixed else ()
-    return any([issubclass(kind, jax.core.Tracer) for kind in types])
+    waiting: list[Any] = [child for struct in structs for child in items(compared(struct, struct.__struct__)[0])]
+    return _tracer_among(waiting)
+
+
+def _tracer_among(waiting: list[Any]) -> bool:
+    """Whether there is a tracer in any of the values, in a walk of its own: JAX's refuses dicts that do not sort."""
+    entered: dict[int, Any] = {}
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, jax.core.Tracer):
+            return True
+        parts = _parts(value)
+        if parts is not None and id(value) not in entered:
+            entered[id(value)] = value
+            waiting.extend(parts)
+    return False
 
 
 def _equal_leaves(a: Any, b: Any) -> Any:
@@ -208,9 +217,8 @@ def equal_values(values: tuple[Any, ...], others: tuple[Any, ...]) -> Any:
         verdict = same if verdict is True or same is False else jnp.logical_and(verdict, same)
         if same is False:
             break
-    # Not into structs: they say so themselves, and may hold one another.
-    leaves = jax.tree.leaves((values, others), is_leaf=_is_struct) if isinstance(verdict, bool) else ()
-    return jnp.asarray(verdict) if any([isinstance(leaf, jax.core.Tracer) for leaf in leaves]) else verdict
+    traced = isinstance(verdict, bool) and _tracer_among([*values, *others])
+    return jnp.asarray(verdict) if traced else verdict
 
 
 def _equal_as_python(a: Any, b: Any) -> Any:
@@ -232,40 +240,64 @@ def _equal_as_python(a: Any, b: Any) -> Any:
 def equal_callables(self: Any, other: Any) -> Any:
     """Whether two structs that can be called compute the same: a bool, inside a trace too.
 
-    Every field counts, numbers by type and sign, arrays by dtype, weak type and contents, tracers by identity.
+    Every field counts: numbers by type and sign, arrays by dtype, weak type and contents, tracers by identity, dicts
+    with the order of their keys, and what has no hash by identity.
     """
     if type(self) is not type(other):
         return NotImplemented
-    waiting = [(self, other)]
+    if self is other:
+        return True
+    # Not this one's own `==`: that is what may be calling.
+    waiting = [*zip(_parts(self) or (), _parts(other) or ())]
+    entered: dict[tuple[int, int], Any] = {}
     while waiting:
         a, b = waiting.pop()
-        if a is not b and not (type(a) is type(b) and _compute_the_same(a, b, waiting)):
+        if a is b:
+            continue
+        if type(a) is not type(b):
             return False
+        parts, others = _parts(a), _parts(b)
+        if parts is None or others is None or _has_own_equality(a):
+            if not _same_leaf(a, b):
+                return False
+        elif len(parts) != len(others):
+            return False
+        elif not _met(a, b, entered):
+            waiting.extend([pair for pair in zip(parts, others) if pair[0] is not pair[1]])
     return True
 
 
-def _compute_the_same(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
-    """Whether two values of one type may stand for each other in a program; their parts are left to compare."""
-    kind = type(a)
-    if isinstance(a, Flat):
-        if _class_attribute(kind, "__eq__") not in (equal, equal_callables):
-            return _equal_opaque(a, b)
-        (children, aux), (other_children, other_aux) = a.__flat__, b.__flat__
-        waiting.extend(zip(children, other_children))
-        return bool(aux == other_aux)
+def _parts(value: Any) -> tuple[Any, ...] | None:
+    """All that code can find in a struct, a container or another pytree node, one level down; None for a leaf."""
+    kind = type(value)
     if kind in SCALARS:
+        return None
+    if isinstance(value, Flat):
+        children, aux = value.__flat__
+        return (*items(children), *items(aux))
+    if kind in (list, tuple):
+        return tuple(value)
+    if kind in _DICTS:
+        # In their own order: JAX sorts the keys, which not all keys allow, and a program may read it.
+        return (*value, *value.values(), getattr(value, "default_factory", None))
+    node = None if isinstance(value, _ARRAYS) else one_level(value)
+    return None if node is None else (*node[0], node[1].node_data())
+
+
+def _has_own_equality(value: Any) -> bool:
+    return isinstance(value, Flat) and _class_attribute(type(value), "__eq__") not in (equal, equal_callables)
+
+
+def _same_leaf(a: Any, b: Any) -> bool:
+    """Whether two values of one type, without parts, may stand for each other in a program."""
+    if type(a) in (float, complex):
         # By what they print: 0.0 and -0.0 are equal, and a NaN is not equal to itself.
-        return repr(a) == repr(b) if kind in (float, complex) else a == b
+        return repr(a) == repr(b)
     if isinstance(a, jax.core.Tracer):
         return False
     if isinstance(a, _ARRAYS):
         return _same_array(a, b)
-    leaves, treedef = jax.tree.flatten(a, is_leaf=_is_struct)
-    if len(leaves) == 1 and leaves[0] is a:
-        return _equal_opaque(a, b)
-    other_leaves, other_treedef = jax.tree.flatten(b, is_leaf=_is_struct)
-    waiting.extend(zip(leaves, other_leaves))
-    return bool(treedef == other_treedef)
+    return _equal_opaque(a, b) if _has_own_equality(a) else _equal_opaque(of_its_own(a), of_its_own(b))
 
 
 def _same_array(a: Any, b: Any) -> bool:
@@ -286,7 +318,12 @@ def hash_struct(self: Any) -> int:
     Raises:
         UnhashableFieldError: a field's value is unhashable, such as an array.
     """
-    children, aux = self.__flat__ if self.__struct__.hashes_all else _hashed(self)
+    # A `__hash__` of the user's may come here through `super()`.
+    return hash_callable(self) if self.__struct__.callable else _hash_content(self)
+
+
+def _hash_content(self: Any) -> int:
+    children, aux = _hashed(self)
     for child in children:
         if type(child) not in SCALARS:
             return _hash_nested(self)
@@ -313,7 +350,7 @@ def _hash_nested(root: Any) -> int:
         for child in pending:
             if type(child) in SCALARS:
                 hashes.append(child)
-            elif isinstance(child, Flat) and _class_attribute(type(child), "__hash__") is hash_struct:
+            elif _is_hashed_by_content(child):
                 entered.append((child, iter(_hashed(child)[0]), []))
                 break
             else:
@@ -326,9 +363,17 @@ def _hash_nested(root: Any) -> int:
             entered[-1][2].append(found)
 
 
+def _is_hashed_by_content(value: Any) -> bool:
+    # One that can be called too, as a field of another struct.
+    return isinstance(value, Flat) and _class_attribute(type(value), "__hash__") in (hash_struct, hash_callable)
+
+
 def _hash_child(struct: Any, child: Any) -> int:
     try:
         return _hash_tree(child)
+    except UnhashableFieldError:
+        # Of a struct further in.
+        raise
     except (TypeError, RecursionError) as error:
         plan: ClassPlan = struct.__struct__
         name = next((name for name in plan.data_names if getattr(struct, name) is child), "")
@@ -337,37 +382,39 @@ def _hash_child(struct: Any, child: Any) -> int:
 
 
 def _hash_tree(value: Any) -> int:
-    """The hash of a value, in one walk; as in `==`, a pytree node of another library counts by its leaves."""
+    """The hash of a value, in one walk; as in `==`, a pytree node of another library counts by its children."""
     # Structs first: asking one's class for its `__hash__` runs code of the metaclass.
     if isinstance(value, Flat):
-        return hash_struct(value) if _class_attribute(type(value), "__hash__") is hash_callable else hash(value)
+        return _hash_content(value) if _is_hashed_by_content(value) else hash(value)
     if type(value) in SCALARS:
         return hash(value)
     if type(value) is tuple:
         return hash(tuple(map(_hash_tree, value)))
-    leaves, treedef = (None, None) if type(value).__hash__ is None else jax.tree.flatten(value, is_leaf=_is_struct)
-    if leaves is None or (len(leaves) == 1 and leaves[0] is value):
-        return hash(value)
-    return hash((treedef, *map(_hash_tree, leaves)))
+    node = None if type(value).__hash__ is None or _is_node(value) else one_level(value)
+    return hash(value) if node is None else hash((node[1], *map(_hash_tree, node[0])))
 
 
 def hash_callable(self: Any) -> int:
     """The hash of a struct that can be called: arrays by identity, so that JAX's caches compare none on the host."""
-    children, aux = self.__flat__
-    return hash((tuple(map(_identity, items(children))), items(aux)))
+    found: list[Any] = []
+    waiting = [self]
+    # The beginning is enough to tell most apart, and what holds itself has no end.
+    while waiting and len(found) < 1000:
+        value = waiting.pop()
+        parts = _parts(value)
+        if parts is None or _has_own_equality(value):
+            found.append(_identity(value))
+        else:
+            found.append(type(value))
+            waiting.extend(parts)
+    return hash(tuple(found))
 
 
-def _identity(value: Any) -> Any:
-    """Something hashable that is the same for one and the same value, and for equal numbers and structs of them."""
-    if type(value) in SCALARS:
-        return repr(value) if type(value) in (float, complex) else value
-    if isinstance(value, Flat):
-        children, aux = value.__flat__
-        return type(value), tuple(map(_identity, items(children))), items(aux)
-    leaves, treedef = jax.tree.flatten(value, is_leaf=_is_struct)
-    if len(leaves) == 1 and leaves[0] is value:
-        return id(value) if isinstance(value, _ARRAYS) or type(value).__hash__ is None else value
-    return treedef, tuple(map(_identity, leaves))
+def _identity(leaf: Any) -> Any:
+    """Something hashable that is the same for two leaves which may stand for each other, but for arrays."""
+    if isinstance(leaf, _ARRAYS):
+        return id(leaf)
+    return type(leaf) if isinstance(leaf, Flat) else of_its_own(leaf)
 
 
 def _ordering(qualname: str, operation: Any) -> Callable[[Any, Any], bool]:

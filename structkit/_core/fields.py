@@ -147,8 +147,9 @@ def adopt(stranger: Any) -> Field:
     # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
     options = {name: MISSING if isinstance(value, _SENTINEL) else value for name, value in options.items()}
     if not isinstance(stranger, Field):
-        # Where Equinox keeps it.
-        options["converter"] = stranger.metadata.get("converter")
+        # Where Equinox keeps it; what cannot be called is somebody's own remark.
+        converter = stranger.metadata.get("converter")
+        options["converter"] = converter if callable(converter) else None
     return Field(metadata=stranger.metadata, static=getattr(stranger, "explicit_static", None), **options)
 
 
@@ -222,6 +223,12 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
         raise DefinitionError(
             struct, f"{name!r} has a field of {type(value).__module__}, which is not understood", "use structkit.field"
         )
+    if isinstance(value, types.FunctionType) and (value.__module__, value.__name__) in _SPECIFIERS:
+        raise DefinitionError(
+            struct,
+            f"{name!r} has {value.__name__} itself for its default",
+            f"write {name}: <type> = {value.__name__}(...)",
+        )
     if isinstance(value, dataclasses.Field):
         # A copy, ours too: a field object used in two classes must not carry one's name into the other.
         declared = adopt(value)
@@ -239,7 +246,15 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
 
 
 # What other libraries leave in a class body: as a default it would be a value, and its options be lost.
-_FOREIGN_FIELDS = {("attr._make", "_CountingAttr"), ("msgspec._core", "Field"), ("pydantic.fields", "FieldInfo")}
+_FOREIGN_FIELDS = {
+    *[("attr._make", name) for name in ("_CountingAttr", "Factory")],
+    ("msgspec._core", "Field"),
+    ("pydantic.fields", "FieldInfo"),
+}
+
+
+_SPECIFIERS = {("structkit._core.specifiers", name) for name in ("field", "static", "derived")}
+_SPECIFIERS |= {("structkit.struct", "field"), ("dataclasses", "field")}
 
 
 def _defined_in_body(struct: str, name: str, value: Any) -> bool:
@@ -253,14 +268,26 @@ _BUILTIN_MUTABLES = (list, dict, set, bytearray)
 
 def _refuse_mutable(struct: str, declared: Field) -> None:
     default = declared.default
-    kind = type(default)
-    if getattr(kind, "__hash__", None) is not None or isinstance(default, jax.Array):
+    try:
+        part = _mutable_part(default)
+    except RecursionError:
+        # What is nested too deeply to look into is told where it is used.
         return
-    if kind in _BUILTIN_MUTABLES:
-        cure = f"lambda: {default!r}" if default else kind.__name__
+    if part is None:
+        return
+    if part is default and type(part) in _BUILTIN_MUTABLES:
+        cure = f"lambda: {default!r}" if default else type(part).__name__
     else:
-        cure = "lambda: np.array(...), or a jax.Array" if isinstance(default, np.ndarray) else "lambda: ..."
-    raise MutableDefaultError(struct, declared.name, kind.__name__, f"default_factory={cure}")
+        cure = "lambda: np.array(...), or a jax.Array" if isinstance(part, np.ndarray) else "lambda: ..."
+    raise MutableDefaultError(struct, declared.name, type(part).__name__, f"default_factory={cure}")
+
+
+def _mutable_part(value: Any) -> Any:
+    """The value, or what is in a tuple or a frozen struct, that all objects would share and could change."""
+    if type(value).__hash__ is None and not isinstance(value, jax.Array):
+        return value
+    parts: Any = value.__flat__[0] if hasattr(type(value), "__struct__") else value if type(value) is tuple else ()
+    return next((found for part in parts if (found := _mutable_part(part)) is not None), None)
 
 
 def _check_static_defaults(struct: str, own: dict[str, Field]) -> None:

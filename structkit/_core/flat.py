@@ -154,7 +154,9 @@ def snapshot(self: Any) -> tuple[Any, tuple[Any, ...]]:
     if not isinstance(children, list):
         return children, aux
     plan: ClassPlan = self.__struct__
-    return (sealed(children) if plan.frozen else type(children)(items(children))), aux
+    if plan.frozen:
+        return sealed(children), aux
+    return (Draft if isinstance(children, Draft) else list)(items(children)), aux
 
 
 def with_flat(struct: Any, children: Iterable[Any], aux: tuple[Any, ...]) -> Any:

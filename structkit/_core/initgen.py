@@ -6,17 +6,17 @@ shared by all classes.
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
 import keyword
 import linecache
+import re
 import sys
 import types
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from structkit._bridges import LAZY_ANNOTATIONS, class_annotations, set_lazy_annotations
+from structkit._bridges import LAZY_ANNOTATIONS, class_annotations, set_lazy_annotations, without_columns
 from structkit._core.fields import MISSING, Field
 from structkit._core.flat import Draft, Incomplete, Unset, store
 from structkit._core.lifecycle import abandon, as_function, finish, init_part
@@ -295,20 +295,17 @@ def template(
 
 def _compile(source: str) -> types.CodeType:
     """The code of a function all of whose names, but for its own variables, are cells."""
-    module = ast.parse(source)
-    names = sorted({node.id for node in ast.walk(module) if isinstance(node, ast.Name)})
-    outer: Any = ast.parse(f"def make({', '.join(names)}): pass")
-    outer.body[0].body = module.body
-    for node in ast.walk(outer):
-        if "lineno" in node._attributes:
-            located: Any = node
-            # Without columns, which are wrong where other names stand in the place of placeholders.
-            located.end_lineno, located.col_offset, located.end_col_offset = located.lineno, -1, -1
+    # Its own variables are among the words too, and the words of its docstring, which does no harm.
+    words = sorted({*_WORD.findall(source)}.difference(keyword.kwlist))
+    text = f"def make({', '.join(words)}):\n " + source.replace("\n", "\n ")
     # Not without docstrings (`python -OO`): they are in the constants.
-    code = compile(outer, "<structkit>", "exec", dont_inherit=True, optimize=0)
+    code = compile(text, "<structkit>", "exec", dont_inherit=True, optimize=0)
     for _ in ("make", "__init__"):
         code = next(part for part in code.co_consts if isinstance(part, types.CodeType))
-    return code
+    return without_columns(code).replace(co_firstlineno=1)
+
+
+_WORD = re.compile(r"[^\W\d]\w*")
 
 
 def _clone(code: types.CodeType, words: dict[str, str], filename: str, qualname: str) -> types.CodeType:

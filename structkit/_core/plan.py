@@ -172,9 +172,10 @@ def linearize(bases: tuple[type, ...]) -> list[type]:
 
 
 def _refuse_reserved(plan: ClassPlan, namespace: dict[str, Any]) -> None:
-    for body in (namespace, *[class_dict(base) for base in plan.new_bases if "__struct__" not in class_dict(base)]):
+    for body in (namespace, *map(class_dict, plan.new_bases)):
         for name in RESERVED:
-            if name in body and not isinstance(body[name], types.MemberDescriptorType):
+            # A struct among the bases has its own plan and its own slot.
+            if name in body and not isinstance(body[name], (ClassPlan, types.MemberDescriptorType)):
                 raise DefinitionError(plan.name, f"{name!r} is what structs keep their fields in", "rename it")
 
 

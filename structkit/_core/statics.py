@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 import math
+import operator
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
@@ -22,11 +22,11 @@ import jax
 import jax.core
 import numpy as np
 
-from structkit.errors import FreezeError, StaticValueError
+from structkit.errors import FreezeError, StaticValueError, UnhashableFieldError
 
 _T = TypeVar("_T")
 
-PLAIN = frozenset({int, str, bytes, type(None), type, types.FunctionType, types.BuiltinFunctionType, type(...)})
+PLAIN = frozenset({int, str, bytes, type(None), type, types.BuiltinFunctionType, type(...)})
 """Exact types whose values are hashable, and never equal to a value of another exact type in this set."""
 
 SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
@@ -53,6 +53,9 @@ def _tag(struct: str, field: str, value: Any) -> Any:
     except _Unfit as unfit:
         what = unfit.what if unfit.value is value else f"a {type(value).__name__} with {unfit.what} in it"
         raise StaticValueError(struct, field, what, unfit.cure) from None
+    except RecursionError:
+        what = f"a {type(value).__name__} that is nested too deeply"
+        raise StaticValueError(struct, field, what, "use a data field") from None
 
 
 class _Unfit(Exception):
@@ -69,7 +72,7 @@ def _tag_of(value: Any) -> Any:
     if special is not None:
         return special(value)
     _refuse_hidden_data(value)
-    if cls.__eq__ is object.__eq__ and cls.__hash__ is not None:
+    if cls.__eq__ is object.__eq__ and cls.__hash__ is not None and not hasattr(cls, "__struct__"):
         return None
     # Its items first: they say better what is wrong.
     items = tuple(map(_tag_of, value)) if isinstance(value, tuple) else ()
@@ -81,12 +84,30 @@ def _tag_of(value: Any) -> Any:
         return cls, *items
     if dataclasses.is_dataclass(cls):
         # A struct or a dataclass, whose own `==` says nothing of types, nor of fields that do not compare.
+        if isinstance(getattr(value, "__flat__", ((),))[0], list):
+            raise _Unfit(
+                value, f"a {type(value).__name__} under construction", "it still changes; store it when it is made"
+            )
         held = [(getattr(value, f.name, None), f.compare) for f in dataclasses.fields(cls)]
-        return cls, *[_tag_of(item) if compares else _of_its_own(item) for item, compares in held]
+        return cls, *[
+            _tag_in(value, item) if compares or isinstance(item, jax.Array) else of_its_own(item)
+            for item, compares in held
+        ]
     return cls
 
 
-def _of_its_own(item: Any) -> Any:
+def _tag_in(owner: Any, item: Any) -> Any:
+    try:
+        return _tag_of(item)
+    except _Unfit:
+        # An ordinary dataclass that has a hash although it holds a dict or a numpy array says itself what is equal.
+        opaque: bool = type(item).__hash__ is None and not isinstance(item, jax.Array)
+        if opaque and not hasattr(type(owner), "__struct__"):
+            return None
+        raise
+
+
+def of_its_own(item: Any) -> Any:
     """Something that is equal for the same value only, where `==` of its owner does not look at it."""
     try:
         return item, _tag_of(item)
@@ -95,32 +116,61 @@ def _of_its_own(item: Any) -> Any:
 
 
 def _refuse_hidden_data(value: Any) -> None:
-    """Refuse a method of an object that holds data: no transformation would see the data."""
-    function = value
-    # Through `functools.partial` and what `jax.jit` and others wrap; not for ever, since anything may stand there.
-    for _ in range(8):
+    """Refuse a function that holds data: no transformation would see the data.
+
+    That is a method of an object with data, or such an object in a `functools.partial` or in what `jax.jit` made of it.
+    """
+    waiting = [value]
+    # An object may answer any name, `__wrapped__` too, without end.
+    for _ in range(20):
+        function = waiting.pop()
+        held: tuple[Any, ...] = ()
         if isinstance(function, types.MethodType):
+            held = (function.__self__,)
+        elif isinstance(function, functools.partial):
+            held = (function.func, *function.args, *function.keywords.values())
+        elif (wrapped := _wrapped(function)) is not None:
+            held = (wrapped,)
+        for item in held:
+            if type(item) not in _HARMLESS and _holds_data(item):
+                raise _unfit_function(value, function, item)
+        waiting.extend(held)
+        if not waiting:
             break
-        inner = inspect.getattr_static(function, "__wrapped__", None) is not None
-        function = function.func if isinstance(function, functools.partial) else inner and function.__wrapped__
-    if not isinstance(function, types.MethodType):
-        return
-    owner = function.__self__
-    if isinstance(owner, type) or not _holds_data(owner):
-        return
-    raise _Unfit(
-        value,
-        f"{type(owner).__name__}.{function.__name__}, a method of an object that holds data",
-        "JAX would not see the data in it; keep the function alone, or call the method where it is needed",
-    )
+
+
+# Numbers and texts, and functions that say themselves what they are made of.
+_HARMLESS = SCALARS | {types.FunctionType, type(jax.jit(len)), jax.custom_jvp, jax.custom_vjp}
+
+
+def _unfit_function(value: Any, function: Any, owner: Any) -> _Unfit:
+    kind = type(owner).__name__
+    if isinstance(function, types.MethodType):
+        what = f"{kind}.{function.__name__}, a method of an object that holds data"
+    else:
+        what = f"a function around data, a {kind}"
+    cure = "JAX would not see the data in it; keep the function alone, or call the method where it is needed"
+    return _Unfit(value, what, cure)
+
+
+def _wrapped(function: Any) -> Any:
+    try:
+        return getattr(function, "__wrapped__", None)
+    except Exception:
+        # Code of the value's class may raise anything.
+        return None
 
 
 def _holds_data(owner: Any) -> bool:
+    if isinstance(owner, type):
+        return False
     plan = getattr(type(owner), "__struct__", None)
     if plan is not None:
         # Not by its leaves: it may be under construction.
-        return bool(plan.data_names)
-    return not jax.tree_util.all_leaves([owner]) and bool(jax.tree.leaves(owner))
+        return bool(plan.data_names) or isinstance(getattr(owner, "__flat__", ((),))[0], list)
+    leaves = jax.tree.leaves(owner)
+    is_container = isinstance(owner, (list, tuple, dict)) or (len(leaves) == 1 and leaves[0] is owner)
+    return any([isinstance(leaf, jax.Array) or not is_container for leaf in leaves])
 
 
 def _tag_of_float(value: float) -> str:
@@ -149,13 +199,17 @@ _SPECIAL_TAGS: dict[type, Callable[[Any], Any]] = {
     complex: _tag_of_complex,
     tuple: _tag_of_tuple,
     frozenset: _tag_of_frozenset,
+    types.FunctionType: lambda value: _refuse_hidden_data(value) if value.__dict__ else None,
 }
 
 
 def _check_hashable(value: Any) -> None:
     try:
         hash(value)
-    except TypeError:
+    except TypeError as error:
+        if isinstance(error, UnhashableFieldError):
+            what = f"a {type(value).__name__}, whose field {error.field!r} has no hash"
+            raise _Unfit(value, what, _FREEZE.format("")) from None
         for kind, what, cure in _KNOWN_UNFIT:
             if isinstance(value, kind):
                 raise _Unfit(value, what, cure) from None
@@ -256,6 +310,8 @@ class FrozenArray:
     def __init__(self, array: np.ndarray[Any, Any]):
         if array.dtype.hasobject:
             raise FreezeError(None, "an array of objects", "use a tuple")
+        if isinstance(array, np.ma.MaskedArray):
+            raise FreezeError(None, "a masked array", "freeze its data and its mask")
         self._array = np.array(array, order="C")
         self._array.setflags(write=False)
         self._hash = hash((array.shape, array.dtype.str, self._array.tobytes()))
@@ -313,14 +369,39 @@ def freeze(value: Any) -> Any:
         >>> freeze({"sizes": [1, 2]})
         freeze({'sizes': (1, 2)})
     """
+    try:
+        return _frozen(value)
+    except RecursionError:
+        raise FreezeError(None, f"a {type(value).__name__} that is nested too deeply", "use a data field") from None
+
+
+def _frozen(value: Any) -> Any:
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(freeze, value))
+        return type(value)(*map(_frozen, value))
     for kind, frozen in _FROZEN_FORMS.items():
         if isinstance(value, kind):
             return frozen(value)
+    node = one_level(value)
+    if node is None:
+        return value
+    found = [*map(_frozen, node[0])]
+    return value if all(map(operator.is_, found, node[0])) else node[1].unflatten(found)
+
+
+def one_level(value: Any) -> tuple[list[Any], Any] | None:
+    """The children of a pytree node and the structure over them; None for a leaf.
+
+    Where depth is not known this is the way: JAX's own walk ends with a SystemError where recursion does.
+    """
     children, treedef = jax.tree.flatten(value, is_leaf=lambda inner: inner is not value)
-    is_leaf = len(children) == 1 and children[0] is value
-    return value if is_leaf else treedef.unflatten(map(freeze, children))
+    return None if len(children) == 1 and children[0] is value else (children, treedef)
+
+
+def _frozen_entry(key: Any, item: Any) -> Any:
+    try:
+        return _frozen(item)
+    except FreezeError as error:
+        raise FreezeError(key if error.entry is None else error.entry, error.what, error.cure) from None
 
 
 def _refuse_tracer(value: Any) -> Any:
@@ -335,11 +416,11 @@ def _freeze_jax_array(value: Any) -> FrozenArray:
 
 _FROZEN_FORMS: dict[type, Callable[[Any], Any]] = {
     jax.core.Tracer: _refuse_tracer,
-    list: lambda value: tuple(map(freeze, value)),
-    tuple: lambda value: tuple(map(freeze, value)),
-    set: lambda value: frozenset(map(freeze, value)),
-    frozenset: lambda value: frozenset(map(freeze, value)),
-    dict: lambda value: FrozenDict({key: freeze(item) for key, item in value.items()}),
+    list: lambda value: tuple(map(_frozen, value)),
+    tuple: lambda value: tuple(map(_frozen, value)),
+    set: lambda value: frozenset(map(_frozen, value)),
+    frozenset: lambda value: frozenset(map(_frozen, value)),
+    dict: lambda value: FrozenDict({key: _frozen_entry(key, item) for key, item in value.items()}),
     np.ndarray: FrozenArray,
     jax.Array: _freeze_jax_array,
 }

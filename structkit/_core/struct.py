@@ -152,7 +152,7 @@ else:
             if name == "__struct__":
                 return supersede(cls, value)
             if plan.successor is not None and (
-                name[:2] == "__" or name in {**plan.fields, **plan.successor.__struct__.fields}
+                name[:2] == "__" or name in plan.fields | plan.successor.__struct__.fields
             ):
                 return None
             if name in plan.fields and type(value) is not property:
@@ -247,7 +247,8 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
             members[name] = _nearest_struct_member(plan, name)
     if plan.callable and _found(bodies, "__eq__") is compare.equal:
         # JAX is given such an object as a function, and keeps programs by it.
-        members.update({name: method for name, method in _CALLABLE.items() if name not in namespace})
+        unwritten = [name for name in _CALLABLE if _written(plan, name) is class_dict(object)[name]]
+        members.update({name: _CALLABLE[name] for name in unwritten if name not in namespace})
     replaces: Any = next((class_dict(base) for base in plan.new_bases if "replace" in class_dict(base)), {})
     if "__node__" in replaces and "replace" not in namespace:
         # A dataclass of `structkit.struct`, for whose fields it was made.
@@ -438,13 +439,16 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     def __copy__(self) -> Self:
         made: Self = flat.new(type(self))
-        flat.store(made, flat.snapshot(self))
+        if not lifecycle.is_bare(self):
+            flat.store(made, flat.snapshot(self))
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Statics are immutable; copies of those that compare by identity would change the tree structure.
         made: Self = flat.new(type(self))
         memo[id(self)] = made
+        if lifecycle.is_bare(self):
+            return made
         children, aux = flat.snapshot(self)
         copied: list[Any] = []
         # A loop here costs depth less than a copy of a list would.
@@ -535,5 +539,5 @@ def fields(struct: Any) -> tuple[Field, ...]:
         [('x', False), ('unit', True)]
     """
     cls = struct if isinstance(struct, type) else type(struct)
-    known = node_of(cls) or replace.known_plan("fields", cls)
+    known = node_of(cls) or plan_of(cls) or replace.known_plan("fields", struct)
     return tuple(known.fields.values())

@@ -7,6 +7,7 @@ imported here, and where it is not installed nothing waits for it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -113,6 +114,10 @@ def _on_first_class(cls: type) -> None:
     except ValueError:
         # Another thread was first.
         return
+    if "flax" in sys.modules:
+        # Another thread may be in the middle of importing it, too late for the watcher: this waits for the end.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(MODULE)
     if hasattr(sys.modules.get(MODULE), "register_serialization_state"):
         _announce_all()
     elif "flax" in sys.modules or importlib.util.find_spec("flax") is not None:

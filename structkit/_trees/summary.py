@@ -26,6 +26,7 @@ class Row(NamedTuple):
 
 _HEAD = ("path", "type", "shape", "dtype", "parameters", "bytes")
 _TO_THE_RIGHT = 4
+_DEEPEST = 2000
 
 
 def summary(tree: Any) -> str:
@@ -65,6 +66,8 @@ def _rows(tree: Any) -> Iterator[Row]:
     waiting: list[tuple[tuple[Any, ...], Any, Any]] = [((), tree, tree)]
     while waiting:
         path, holder, node = waiting.pop()
+        if len(path) > _DEEPEST:
+            raise RecursionError(f"summary: the tree is more than {_DEEPEST} levels deep, or holds itself")
         level = one_level(node)
         if level is None:
             yield _row(keystr(path), type(holder).__name__, node)

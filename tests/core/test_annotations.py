@@ -64,6 +64,8 @@ DATA = [
     *("list[Static[int]]", "dict[str, Static]", "dict[str, 'Static[int]']", "Callable[[Static[int]], int]"),
     *("'A'", "Optional['A']"),
 ]
+CLASS_VARIABLES = ["ClassVar", "ClassVar[int]", "typing.ClassVar", "Constant[int]", "Annotated[ClassVar[int], 'note']"]
+INIT_VARS = ["InitVar", "InitVar[int]", "dataclasses.InitVar[int]"]
 # Annotations with names that are not there are no values before Python 3.14.
 STATIC_WITH_MISSING = [
     *("Static[Missing]", "sk.Static[Missing]", "Static[list[Missing]]", "Static[Callable[[Missing], int]]"),
@@ -112,24 +114,14 @@ def test_everything_else_is_a_data_field(module, style, annotation):
     assert jax.tree.leaves(A(1.0, 2)) == [1.0, 2]
 
 
-@pytest.mark.parametrize(
-    ("style", "annotation"),
-    written(
-        ["ClassVar", "ClassVar[int]", "typing.ClassVar", "Constant[int]", "Annotated[ClassVar[int], 'note']"],
-        ["t.ClassVar[Missing]"],
-        [],
-    ),
-)
+@pytest.mark.parametrize(("style", "annotation"), written(CLASS_VARIABLES, ["t.ClassVar[Missing]"], []))
 def test_class_variables_are_found_in_every_annotation_that_means_one(module, style, annotation):
     A = define(module, style, f"{annotation}", "n = 3")
     assert names(A) == ["x"]
     assert A.n == A(1.0).n == 3
 
 
-@pytest.mark.parametrize(
-    ("style", "annotation"),
-    written(["InitVar", "InitVar[int]", "dataclasses.InitVar[int]"], ["dc.InitVar[Missing]"], []),
-)
+@pytest.mark.parametrize(("style", "annotation"), written(INIT_VARS, ["dc.InitVar[Missing]"], []))
 def test_init_vars_are_found_in_every_annotation_that_means_one(module, style, annotation):
     A = define(module, style, annotation, "def __post_init__(self, n):\n    self.x = self.x * n")
     assert names(A) == ["x"]
@@ -154,17 +146,14 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
         pytest.param(
             """
             Size = Constant = int
-
             def make():
                 from typing import ClassVar as Constant
                 Size = Static[int]
-
                 class A(Struct):
                     a: Size
                     b: Optional[A]
                     c: Constant[int] = 3
                 return A
-
             A = make()
             """,
             id="in the function around the class, before the module",
@@ -172,16 +161,13 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
         pytest.param(
             """
             Size = Static[int]
-
             def make():
                 class A(Struct):
                     a: Size
                 return A
-
             def caller():
                 Size = int
                 return make()
-
             A = caller()
             """,
             id="not in a caller",
@@ -189,7 +175,6 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
         pytest.param(
             """
             Size = int
-
             class A(Struct):
                 Size = Static[int]
                 a: Size
@@ -200,7 +185,6 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
             """
             from types import SimpleNamespace
             other = SimpleNamespace(Fixed=Static[int])
-
             class A(Struct):
                 a: other.Fixed
                 b: other.Missing

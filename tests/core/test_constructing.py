@@ -1,19 +1,13 @@
-"""The generated constructor, converters, and `construct`, which runs none of them."""
+"""The generated constructor, its converters, and `construct`."""
 
 import copy
-import dataclasses
-import functools
-import inspect
-import pickle
-import types
-from dataclasses import KW_ONLY, InitVar
+from dataclasses import InitVar
 from typing import Any
 
-import jax
-import numpy as np
 import pytest
 
 from structkit import Static, Struct, construct, derived, errors, field, static
+from tests.models import Loud
 
 
 class Recorder:
@@ -25,48 +19,6 @@ class Recorder:
     def __call__(self, value):
         self.log.append((self.name, value))
         return value * 2
-
-
-# The generated constructor
-
-
-def test_arguments_come_in_the_order_of_the_body_and_then_by_keyword():
-    class A(Struct):
-        a: int
-        scale: InitVar[int]
-        b: int = derived()
-        _: KW_ONLY
-        c: int
-        d: int = 4
-
-        def __post_init__(self, scale):
-            self.b = self.a * scale
-
-    class B(A):
-        e: int
-        f: int = field(default=6, kw_only=True)
-
-    assert list(inspect.signature(B).parameters) == ["a", "scale", "e", "c", "d", "f"]
-    assert vars(A(2, 3, c=3)) == {"a": 2, "b": 6, "c": 3, "d": 4}
-    assert vars(B(2, 3, 5, c=3)) == {"a": 2, "b": 6, "c": 3, "d": 4, "e": 5, "f": 6}
-    assert A(scale=3, c=3, a=2) == A(2, 3, c=3)
-    with pytest.raises(TypeError):
-        A(1, 2, 3)
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs"), [((1,), {}), ((1, 2), {"z": 1}), ((), {}), ((1, 2, 3), {}), ((1,), {"x": 1}), ((1,), {"q": 1})]
-)
-def test_a_frozen_dataclass_of_the_same_shape_fails_and_works_alike(args, kwargs):
-    body = {"__annotations__": {"x": int, "y": int, "_": KW_ONLY, "z": int}, "y": 2, "z": 3}
-    outcomes = []
-    for decorator, bases in ((dataclasses.dataclass(frozen=True), ()), (lambda cls: cls, (Struct,))):
-        cls = decorator(types.new_class("A", bases, {}, lambda namespace: namespace.update(body)))
-        try:
-            outcomes.append(dataclasses.astuple(cls(*args, **kwargs)))
-        except TypeError as error:
-            outcomes.append(str(error))
-    assert outcomes[0] == outcomes[1]
 
 
 def test_a_default_factory_makes_a_new_value_for_each_object_and_only_where_none_is_given():
@@ -129,55 +81,12 @@ def test_converters_run_once_on_assignments_in_hooks_and_on_the_defaults_that_th
     assert sorted(log) == [("a", 1), ("b", 2), ("c", 2)]
 
 
-class Converted(Struct):
-    x: int = field(converter=lambda value: 2 * value)
-
-    def __post_init__(self):
-        object.__setattr__(self, "x", self.x + 1)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda a: jax.tree.map(lambda leaf: leaf, a),
-        lambda a: jax.jit(lambda tree: tree)(a),
-        lambda a: pickle.loads(pickle.dumps(a)),
-        copy.copy,
-        copy.deepcopy,
-    ],
-    ids=["map", "jit", "pickle", "copy", "deepcopy"],
-)
-def test_converters_and_post_inits_run_for_no_tree_and_no_copy(make):
-    assert make(Converted(1)).x == 6
-
-
-def test_converters_that_are_methods_and_classes_work():
-    class A(Struct):
-        x: float = field(converter=float)
-        y: Any = field(converter=functools.partial(np.asarray, dtype=np.float32))
-        z: tuple = static(converter=tuple)
-
-    a = A("1.5", [1, 2], [3])
-    assert (a.x, a.y.dtype, a.z) == (1.5, np.float32, (3,))
-
-
-# construct
-
-
-def fail(*_, **__):
-    raise AssertionError("ran")
-
-
-def test_construct_runs_no_code_of_the_class():
-    class A(Struct):
-        x: int = field(converter=fail)
-        n: Static[int] = static(converter=fail)
-        y: int = derived()
-        __new__ = __init__ = __post_init__ = __check_init__ = __setattr__ = fail
-
-    a = construct(A, x=1, n=2, y=3)
-    assert vars(a) == {"x": 1, "n": 2, "y": 3}
-    assert jax.tree.map(lambda leaf: leaf + 1, a) == construct(A, x=2, n=2, y=4)
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_copies_run_no_hook(duplicate):
+    made = Loud(1)
+    Loud.marks.clear()
+    assert vars(duplicate(made)) == {"x": 1, "y": 0, "twice": 2, "label": "a"}
+    assert Loud.marks == []
 
 
 def test_construct_fills_defaults_takes_anything_as_data_and_checks_names_and_statics():

@@ -1,5 +1,7 @@
 """`==` and order: a bool outside a trace, a traced boolean inside one, and what a class may say about them."""
 
+import functools
+from collections import OrderedDict, defaultdict
 from typing import Any
 
 import jax
@@ -7,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structkit import Struct, errors, field, static
+from structkit import Struct, errors, field, static, struct
 from tests.models import Box, Coordinates, Mutable, Pair, Point, Ring, Skipping
 
 
@@ -46,6 +48,26 @@ class Version(Struct, order=True):
     major: int
     minor: int = 0
     note: str = static(default="", compare=False)
+
+
+@struct.dataclass
+class Node:
+    x: Any
+
+
+@jax.tree_util.register_pytree_node_class
+class Fresh:
+    """A node whose children are made when it is flattened."""
+
+    def __init__(self, x):
+        self.x = x
+
+    def tree_flatten(self):
+        return ([[self.x]],), None
+
+    @classmethod
+    def tree_unflatten(cls, aux, children):
+        return cls(children[0][0][0])
 
 
 class Raising:
@@ -88,6 +110,12 @@ EQUAL = [
     (-0.0 * ones(), 0.0 * ones()),
     (np.array([{"a"}, None], object), np.array([{"a"}, None], object)),
     (np.array(["a", "b"]), np.array(["a", "b"])),
+    # JAX flattens no dict whose keys do not sort.
+    ({1: ones(2), "a": 2, None: 3}, {None: 3, "a": 2, 1: ones(2)}),
+    (defaultdict(int, {1: 1, "a": ones(2)}), defaultdict(int, {"a": ones(2), 1: 1})),
+    (OrderedDict({1: 1, "a": ones(2)}), OrderedDict({1: 1, "a": ones(2)})),
+    (Node({1: 1, "a": ones(2)}), Node({"a": ones(2), 1: 1})),
+    ([Fresh(float(i)) for i in range(20)], [Fresh(float(i)) for i in range(20)]),
 ]
 UNEQUAL = [
     *((ones(3), other) for other in (0 * ones(3), ones(4), ones(3, 1), ones(1, 3), ones(1), ones())),
@@ -104,6 +132,12 @@ UNEQUAL = [
     ([1, 2], (1, 2)),
     ([1, 2], [1, 2, 3]),
     ({"a": 1}, {"b": 1}),
+    *(({1: 1, "a": 2, "b": ones(2)}, other) for other in ({1: 1, "a": 3, "b": ones(2)}, {1: 1, "a": 2, 3: ones(2)})),
+    (defaultdict(int, {1: 1, "a": 2}), defaultdict(int, {1: 1, "a": 3})),
+    (defaultdict(int, {1: 1}), defaultdict(list, {1: 1})),
+    (OrderedDict({1: 1, "a": 2}), OrderedDict({"a": 2, 1: 1})),
+    (Node({1: 1, "a": 2}), Node({1: 1, "a": 3})),
+    ([Fresh(float(i)) for i in range(20)], [Fresh(float(i)) for i in (*range(19), 0)]),
     ({"a": [ones(2), Point(ones(2))]}, {"a": [ones(2), Point(0 * ones(2))]}),
     (Coordinates(1, 2), (1, 2)),
     (Ring(1, 2), Ring(1, 3)),
@@ -206,6 +240,29 @@ def test_deleted_arrays_are_equal_to_themselves_alone_and_raise_nothing():
     assert (gone != other) is True
 
 
+@pytest.mark.parametrize(
+    ("make", "close"),
+    [
+        (Mutable, lambda struct: setattr(struct, "x", [struct, struct.x])),
+        (lambda value: [value], lambda values: values.append(values)),
+        (lambda value: {"a": value}, lambda values: values.update(b=values)),
+    ],
+)
+def test_what_holds_itself_is_compared_once(make, close):
+    one, same, other = loops = [make(value) for value in (1, 1, 2)]
+    for loop in loops:
+        close(loop)
+    assert (Point(one) == Point(same)) is True and (Point(one) != Point(same)) is False
+    assert (Point(one) == Point(other)) is False and (Point(one) != Point(other)) is True
+
+
+def test_depth_is_no_limit():
+    for nest in (Point, Mutable, lambda x: [x], lambda x: (1, x), lambda x: {"a": x}, lambda x: [Point(x)]):
+        one, same, other = (functools.reduce(lambda inner, _: nest(inner), range(5000), x) for x in (1, 1, 2))
+        assert (Point(one) == Point(same)) is True
+        assert (Point(one) == Point(other)) is False
+
+
 # Inside a trace
 
 
@@ -248,6 +305,8 @@ def test_equality_is_a_traced_boolean_also_where_one_side_is_concrete(make, valu
     [
         (lambda x: Pair(x, name="a"), lambda x: Pair(x, name="b")),
         (Point, lambda x: Point(x[:2])),
+        (lambda x: Pair(x, {1: 1, "a": 2}), lambda x: Pair(x, {1: 1, "a": 3})),
+        (lambda x: Pair({1: x, "a": 2}, 1), lambda x: Pair({1: x, "a": 2}, 2)),
         (Point, lambda x: Point(x.astype(jnp.int32))),
         (lambda x: Pair(x, 1), lambda x: Pair(x, "a")),
         (lambda x: Pair(x, None), lambda x: Pair(x, 1.0)),

@@ -1,4 +1,4 @@
-"""`freeze`: hashable values with the content of lists, dicts, sets and numpy arrays."""
+"""`freeze`: hashable values with the content of lists, dicts, sets and arrays, in trees of any kind."""
 
 import collections
 import copy
@@ -13,13 +13,18 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
-from structkit import FrozenArray, FrozenDict, Struct, errors, freeze, static
-from tests.models import Coordinates, Level, Point
+from structkit import FrozenArray, FrozenDict, Struct, errors, freeze, static, struct
+from tests.models import Coordinates, Lazy, Level, Pair, Point
 
 
 class Holder(Struct):
     n: Any = static()
     x: Any = 1.0
+
+
+@struct.dataclass
+class Node:
+    x: Any
 
 
 class Config(Struct):
@@ -41,6 +46,72 @@ def test_lists_sets_dicts_and_arrays_become_hashable_at_every_depth():
     assert frozen[5:] == (frozenset({8}), Coordinates((9,), freeze({"a": 2})))
 
 
+@jax.tree_util.register_pytree_node_class
+class Bag:
+    """A node of another library."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def tree_flatten(self):
+        return (self.items,), None
+
+    @classmethod
+    def tree_unflatten(cls, aux, children):
+        return cls(*children)
+
+
+@pytest.mark.parametrize(
+    ("make", "find"),
+    [
+        (lambda array: array, lambda frozen: frozen),
+        (lambda array: [array], lambda frozen: frozen[0]),
+        (lambda array: (1, (array,)), lambda frozen: frozen[1][0]),
+        (lambda array: {"a": [{"b": array}]}, lambda frozen: frozen["a"][0]["b"]),
+        (lambda array: Coordinates(array, 1), lambda frozen: frozen.x),
+        (lambda array: collections.OrderedDict(a=array), lambda frozen: frozen["a"]),
+        (lambda array: Point([array]), lambda frozen: frozen.x[0]),
+        (lambda array: Pair(Point({"a": array}), name="n"), lambda frozen: frozen.x.x["a"]),
+        (lambda array: {"a": Point(array)}, lambda frozen: frozen["a"].x),
+        (lambda array: Node(array), lambda frozen: frozen.x),
+        (lambda array: Bag([array]), lambda frozen: frozen.items[0]),
+        (lambda array: Lazy(array), lambda frozen: frozen.x),
+    ],
+)
+@pytest.mark.parametrize(
+    "array",
+    [jnp.arange(3.0), np.arange(3.0), jnp.float32(2), jnp.ones(2, jnp.bfloat16), np.zeros((0, 2)), jnp.asarray(1)],
+    ids=str,
+)
+def test_arrays_of_jax_and_numpy_become_frozen_arrays_at_every_depth(array, make, find):
+    frozen = freeze(make(array))
+    found = find(frozen)
+    assert type(found) is FrozenArray and found.array.dtype == array.dtype
+    np.testing.assert_array_equal(found.array, array)
+    assert (found == freeze(np.asarray(array))) is True
+    assert (found != freeze(np.asarray(array) + 1)) is (array.size > 0)
+    if not isinstance(frozen, Bag):
+        assert hash(frozen) == hash(freeze(make(array))) and frozen == freeze(make(array)) == freeze(frozen)
+        assert Holder(frozen) == Holder(freeze(make(array)))
+
+
+def test_a_struct_is_frozen_without_its_constructor_and_keeps_its_class_and_statics():
+    class Counted(Struct):
+        x: Any
+        n: Any = static(default=(1,))
+
+        def __post_init__(self):
+            made.append(self)
+
+    made = []
+    frozen = freeze(Counted([jnp.ones(2)]))
+    assert type(frozen) is Counted and len(made) == 1
+    assert frozen.n == (1,) and jax.tree.leaves(frozen) == [freeze(np.ones(2, np.float32))]
+    run = jax.jit(lambda holder: made.append(1) or jnp.asarray(holder.n.x[0]).sum())
+    assert [run(Holder(freeze(Counted([jnp.ones(2) * k])))) for k in (1, 1, 2)] == [2, 2, 4]
+    assert made.count(1) == 2
+
+
 def test_everything_else_is_left_as_it_is():
     for value in (
         1,
@@ -49,12 +120,11 @@ def test_everything_else_is_left_as_it_is():
         len,
         Level.ONE,
         jnp.float32,
-        Point(1),
         PartitionSpec("x"),
         np.float32(1),
-        jnp.ones(2),
     ):
         assert freeze(value) is value
+    assert freeze(Point(1)) == Point(1)
 
 
 def test_the_argument_and_what_it_holds_may_change_later():
@@ -154,15 +224,31 @@ def test_frozen_values_copy_and_pickle(value):
 
 
 def test_what_has_no_frozen_form_is_refused_with_its_entry_and_left_alone():
-    value = {"a": [1], "b": {"c": jnp.ones(3)}}
+    value = {"a": [1], "b": {"c": jax.random.key(0)}}
+    loop = [1]
+    loop.append(loop)
     for misuse, text in [
-        (value, "a jax array (at key 'c'): arrays belong in a data field: drop static"),
+        (value, "a random key (at key 'c'): use its jax.random.key_data, or a data field"),
         (np.array([object()], dtype=object), "an array of objects: use a tuple"),
+        (np.ma.masked_array([1], [0]), "a masked array: freeze its data and its mask"),
+        (loop, "a list that is nested too deeply: use a data field"),
+        (Point([loop]), "a Point that is nested too deeply: use a data field"),
     ]:
         with pytest.raises(errors.FreezeError) as error:
             freeze(misuse)
         assert str(error.value) == f"freeze: cannot freeze {text}"
     assert (list(value), value["a"]) == (["a", "b"], [1])
+
+
+def test_a_tracer_is_refused_at_every_depth():
+    def run(x):
+        for value in (x, [x], {"a": (x,)}, Point(x), Point([{"a": Point(x)}]), Node(x), Coordinates(1, x)):
+            with pytest.raises(errors.FreezeError, match=r"cannot freeze a tracer.*: it has no value yet; freeze out"):
+                freeze(value)
+        # What is concrete inside a trace has a value.
+        return x + jnp.asarray(freeze([np.ones(())])[0])
+
+    assert jax.jit(run)(1.0) == jax.grad(lambda x: 2 * run(x) - x)(1.0) + 1 == 2
 
 
 def test_a_frozen_dict_with_keys_in_another_order_traces_the_same_program():

@@ -7,14 +7,14 @@ import typing
 import weakref
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, InitVar
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
 import pytest
 import typing_extensions
 
 from structkit import Static, Struct, construct, errors, field, is_struct, static
-from tests.models import Box, Pair, Point, assert_frozen, names, static_names
+from tests.models import Point, assert_frozen, names, static_names
 
 T = TypeVar("T")
 
@@ -38,12 +38,9 @@ def test_an_undecorated_subclass_is_a_pytree_with_the_fields_of_the_parent_in_fr
         pass
 
     for cls in (Child, Grandchild):
-        assert is_struct(cls)
-        assert names(cls) == ["x", "z"]
-        assert jax.tree.leaves(cls(1.0)) == [1.0, 3.0]
-        assert type(jax.jit(lambda struct: struct)(cls(1.0))) is cls
-        assert type(jax.tree.map(lambda leaf: -leaf, cls(1.0))) is cls
-        assert isinstance(cls(1.0), Point)
+        made = jax.jit(lambda struct: jax.tree.map(lambda leaf: -leaf, struct))(cls(1.0))
+        assert is_struct(cls) and type(made) is cls
+        assert vars(made) == {"x": -1.0, "z": -3.0}
 
 
 class ParentStatic(Struct):
@@ -81,27 +78,19 @@ def test_a_field_that_is_annotated_again_keeps_its_place_and_stays_static(annota
     assert jax.tree.leaves(A(0.5))[0] == 0.5
 
 
-def test_a_field_is_static_no_more_where_a_subclass_says_so():
+def test_a_field_turns_static_or_data_where_a_subclass_says_so():
     class Child(ParentStatic):
+        x: Static[Any] = 0.0
         n: int = field(default=8, static=False)
         m: int = dataclasses.field(default=9, metadata={"static": False})
 
     class Grandchild(Child):
         n: int = 3
 
-    assert jax.tree.leaves(Child()) == [0.0, 8, 9]
-    assert jax.tree.leaves(Grandchild()) == [0.0, 3, 9]
-
-
-def test_a_data_field_becomes_static_where_a_subclass_says_so():
-    class A(Pair):
-        x: Static[int]
-
-    a = A(1, 2)
-    assert jax.tree.leaves(a) == [2]
-    assert (a.x, a.y, a.name) == (1, 2, "pair")
-    assert jax.tree.structure(a) != jax.tree.structure(A(3, 2))
-    assert jax.tree.leaves(Pair(1, 2)) == [1, 2]
+    assert static_names(Child) == static_names(Grandchild) == ["x"]
+    assert (jax.tree.leaves(Child()), jax.tree.leaves(Grandchild())) == ([8, 9], [3, 9])
+    assert jax.tree.structure(Child(1.0)) != jax.tree.structure(Child(2.0))
+    assert jax.tree.leaves(ParentStatic(5.0)) == [5.0]
 
 
 def test_a_field_hides_a_method_or_value_of_a_base():
@@ -135,13 +124,10 @@ def test_a_subclass_that_overrides_a_field_with_a_method_is_refused():
 
 def test_methods_of_all_kinds_work_and_zero_argument_super_in_them():
     class A(Struct):
-        class Config:
-            size = 3
-
         x: int
 
         def value(self):
-            return self.x, __class__.Config.size
+            return self.x, __class__.__name__
 
         @property
         def double(self):
@@ -155,20 +141,11 @@ def test_methods_of_all_kinds_work_and_zero_argument_super_in_them():
         def plus(value):
             return value + 1
 
-        def __call__(self):
-            return self.x
-
         def __iter__(self):
             return iter(self.value())
 
-        def __getitem__(self, i):
-            return self.value()[i]
-
         def __len__(self):
-            return 2
-
-        def __bool__(self):
-            return False
+            return 0
 
     class B(A):
         def value(self):
@@ -182,41 +159,13 @@ def test_methods_of_all_kinds_work_and_zero_argument_super_in_them():
         def make(cls):
             return super().make()
 
-        def __call__(self):
-            return super().__call__() + 1
-
     b = B.make()
-    assert (b.value(), b.double, b(), list(b), b[0], len(b), bool(b)) == ((5, 2, 3), 5, 3, [5, 2, 3], 5, 2, False)
+    assert (b.value(), b.double, list(b), len(b), bool(b)) == ((5, 2, "A"), 5, [5, 2, "A"], 0, False)
     assert b == B(2)
     assert jax.tree.leaves([b]) == [2]
 
 
 # Several parents
-
-
-def test_multiple_inheritance_takes_the_fields_of_both_sides_and_those_of_a_diamond_once():
-    class Top(Struct):
-        t: int = field(default=0, kw_only=True)
-
-    class Left(Top):
-        a: int
-        n: Static[int]
-
-    class Right(Top):
-        b: int
-        m: Static[str]
-
-    class Both(Left, Right):
-        c: int = field(kw_only=True)
-
-    class Other(Right, Left):
-        pass
-
-    both = Both(2, "m", 3, 4, c=5)
-    assert vars(both) == {"t": 0, "b": 2, "m": "m", "a": 3, "n": 4, "c": 5}
-    assert jax.tree.map(lambda leaf: -leaf, both) == Both(-2, "m", -3, 4, c=-5)
-    assert names(Other) == ["t", "a", "n", "b", "m"]
-    assert Other(1, 2, 3, "m") == Other(a=1, n=2, b=3, m="m")
 
 
 @pytest.mark.parametrize(
@@ -272,10 +221,7 @@ def test_super_reads_the_field_itself_where_a_field_before_it_turned_static():
         def from_a(self):
             return super().x, super().y, super().n
 
-    class Child(A):
-        pass
-
-    for cls in (A, Child):
+    for cls in (A, type(A)("Child", (A,), {})):
         assert cls(1, 2).from_a() == cls(1, 2).from_plain() == (1, 2, 3)
     assert vars(Plain(1, 2)) == {"x": 1, "y": 2, "n": 3}
 
@@ -353,21 +299,6 @@ def test_bases_with_a_layout_of_their_own_are_refused(stranger, struct_first):
 # Generic classes
 
 
-def test_generic_structs_work_with_and_without_parameters():
-    class Named(Box[T], Generic[T]):
-        name: Static[str] = "box"
-
-    class IntBox(Named[int]):
-        extra: int = 0
-
-    assert Box[int](5) == Box(5)
-    assert jax.tree.structure(Box[int](5)) == jax.tree.structure(Box(5))
-    assert type(Box[int](5)) is Box
-    assert names(IntBox) == ["item", "name", "extra"]
-    assert vars(IntBox(1)) == {"item": 1, "name": "box", "extra": 0}
-    assert Named[str]("s").name == "box"
-
-
 @pytest.mark.skipif(not hasattr(typing, "TypeAliasType"), reason="type parameters came with Python 3.12")
 def test_classes_with_type_parameters_work(module):
     made = module(
@@ -378,9 +309,6 @@ def test_classes_with_type_parameters_work(module):
             item: T
             n: Static[int] = 1
 
-            def first(self) -> T:
-                return super().__getattribute__("item")
-
         class Pair[A, B: int](Box[A]):
             other: B | None = None
 
@@ -389,7 +317,6 @@ def test_classes_with_type_parameters_work(module):
         """
     )
     assert made.Box[int](5) == made.Box(5)
-    assert made.Box(5).first() == 5
     assert [parameter.__name__ for parameter in made.Pair.__type_params__] == ["A", "B"]
     assert vars(made.Pair[int, bool](1, 2, True)) == {"item": 1, "n": 2, "other": True}
     assert jax.tree.leaves(made.IntPair(1, 2, 3)) == [1, 3]
@@ -473,7 +400,7 @@ def test_protocols_are_bases_on_either_side(library, struct_first):
 
 
 @pytest.mark.parametrize("library", [typing, typing_extensions])
-def test_a_protocol_keeps_a_custom_init_and_gets_no_say_in_a_generated_one(library):
+def test_a_generic_protocol_keeps_a_custom_init_that_calls_its_own(library):
     class Named(library.Protocol[T]):
         def name(self) -> T: ...
 
@@ -484,18 +411,10 @@ def test_a_protocol_keeps_a_custom_init_and_gets_no_say_in_a_generated_one(libra
             super().__init__()
             self.x = 2 * x
 
-        def name(self):
-            return "a"
-
-    class B(Struct, Named[str]):
-        def name(self):
-            return "b"
-
-    class C(A):
+    class B(A):
         pass
 
-    assert A(1).x == C(1).x == 2
-    assert B().name() == "b"
+    assert A(1).x == B(1).x == 2
 
 
 # Frozen dataclasses
@@ -514,14 +433,13 @@ class StandardBase:
 
 @either_side
 def test_a_frozen_dataclass_is_a_base_on_either_side(struct_first):
-    class A(*mixed(StandardBase, Struct, struct_first=struct_first)):
-        d: int = 4
-
     class Bare(*mixed(StandardBase, Struct, struct_first=struct_first)):
         pass
 
+    class A(*mixed(StandardBase, Struct, struct_first=struct_first)):
+        d: int = 4
+
     a = A(1)
-    assert names(A) == ["a", "b", "c", "d"]
     assert static_names(A) == static_names(Bare) == ["c"]
     assert vars(a) == {"a": 1, "b": [], "c": 3, "d": 4}
     assert (a.constant, a.total(), Bare(1, [2], 5).total()) == (7, 4, 6)
@@ -566,24 +484,21 @@ def test_hooks_of_a_frozen_dataclass_base_run():
     assert vars(A(2, 3)) == {"x": 2, "y": 6, "z": 5}
 
 
-@pytest.mark.parametrize("written", [True, False])
-def test_a_getattr_that_delegates_to_a_field_never_recurses(written):
+def test_a_getattr_that_delegates_to_a_field_never_recurses():
     class A(Struct):
         inner: Point
 
-        if written:
-
-            def __init__(self, inner):
-                self.inner = inner
-
-        else:
-
-            def __post_init__(self):
-                pass
+        def __post_init__(self):
+            pass
 
         def __getattr__(self, name):
             return getattr(self.inner, name)
 
-    assert A(Point(3)).x == 3
-    with pytest.raises(AttributeError, match="'Point' object has no attribute 'nothing'"):
-        A(Point(3)).nothing
+    class B(A):
+        def __init__(self, inner):
+            self.inner = inner
+
+    for cls in (A, B):
+        assert cls(Point(3)).x == 3
+        with pytest.raises(AttributeError, match="'Point' object has no attribute 'nothing'"):
+            cls(Point(3)).nothing

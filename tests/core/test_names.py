@@ -37,28 +37,12 @@ MACHINERY = {
 }
 BUILTINS = {name for name in dir(builtins) if name.isidentifier() and name.islower() and not name.startswith("_")}
 METHODS = {name for name in dir(Struct) if not name.startswith("_")}
-AWKWARD = [
-    *("self", "cls", "self_", "cls_", "values", "keys", "items", "default", "field", "type", "_private", "at"),
-    *(
-        "children",
-        "aux",
-        "match",
-        "case",
-        "args",
-        "kwargs",
-        "struct",
-        "other",
-        "changes",
-        "memo",
-        "tree",
-        "name",
-        "spec",
-    ),
-    *("shape", "dtype", "T", "get", "set", "apply", "copy", "count", "index", "Awkward", "Struct", "BaseException"),
-    *("x_", "_", "_x", "_0", "_class", "__x", "__name__x", "statics", "begin", "begin_", "finish", "default_x"),
-    *("größe", "naïve", "θ", "π_2", "实例", "été"),
-]
-NAMES = sorted({*AWKWARD, *MACHINERY, *BUILTINS, *METHODS} - {"x"})
+AWKWARD = """
+    self cls self_ cls_ values keys items default field type at children aux match case args kwargs struct other changes
+    memo tree name spec shape dtype T get set apply copy count index statics begin begin_ finish default_x Awkward
+    Struct BaseException x_ _ _x _0 _class _private _node _steps __x __name__x größe naïve θ π_2 实例 été
+"""
+NAMES = sorted({*AWKWARD.split(), *MACHINERY, *BUILTINS, *METHODS} - {"x"})
 
 
 def awkward_class(name, kind):
@@ -166,17 +150,7 @@ def test_a_field_is_found_under_the_normal_form_of_its_name(module):
 # Names with two leading underscores are mangled, as everywhere.
 
 
-def test_mangled_fields_work():
-    a = Mangled(1)
-    assert names(Mangled) == ["_Mangled__x", "_Mangled__y"]
-    assert str(inspect.signature(Mangled)).startswith("(_Mangled__x: Any, _Mangled__y")
-    assert (a.total(), a.doubled().total()) == (3, 4)
-    assert repr(a) == "Mangled(_Mangled__x=1, _Mangled__y=2)"
-    assert pickle.loads(pickle.dumps(a)) == a
-    assert_frozen(a, "_Mangled__x")
-
-
-def test_mangled_fields_of_parent_and_child_do_not_meet():
+def test_mangled_fields_work_and_those_of_parent_and_child_do_not_meet():
     class _Child(Mangled):
         __x: Any = 10
 
@@ -187,6 +161,11 @@ def test_mangled_fields_of_parent_and_child_do_not_meet():
         def own(self):
             return self.__x
 
-    assert names(_Child) == ["_Mangled__x", "_Mangled__y", "_Child__x"]
-    assert (_Child(1).own(), _Child(1).total()) == (11, 3)
-    assert jax.tree.leaves(_Child(1)) == [1, 11]
+    a, child = Mangled(1), _Child(1)
+    assert names(_Child) == [*names(Mangled), "_Child__x"] == ["_Mangled__x", "_Mangled__y", "_Child__x"]
+    assert str(inspect.signature(Mangled)).startswith("(_Mangled__x: Any, _Mangled__y")
+    assert (a.total(), a.doubled().total(), child.own(), child.total()) == (3, 4, 11, 3)
+    assert repr(a) == "Mangled(_Mangled__x=1, _Mangled__y=2)"
+    assert pickle.loads(pickle.dumps(a)) == a
+    assert jax.tree.leaves(child) == [1, 11]
+    assert_frozen(a, "_Mangled__x")

@@ -22,7 +22,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from structkit import Static, Struct, at, construct, errors, field, freeze, replace, static
-from tests.models import Coordinates, Level, Mutable, T
+from tests.models import Coordinates, Level, Mutable, Skipping, T
 
 
 class Holder(Struct):
@@ -51,6 +51,7 @@ class Flag(enum.Flag):
 class Config:
     a: Any
     b: Any = None
+    note: Any = dataclasses.field(default=None, compare=False)
 
 
 class Inner(Struct):
@@ -223,6 +224,23 @@ LOOKALIKES = [
     (Inner(1), Inner(True), Inner(1.0), Inner(1, n=True), Inner(1, n=1.0)),
     (Inner((1,)), Inner((True,))),
     (Inner(1, n=(0.0,)), Inner(1, n=(-0.0,))),
+    *(
+        tuple(nest(value) for value in (0.0, -0.0, 1, True, (1,), (True,)))
+        for nest in [
+            Config,
+            lambda value: Config(0, value),
+            lambda value: Config(0, note=value),
+            lambda value: (Config(0, (value,)),),
+            lambda value: frozenset({Config(value)}),
+            lambda value: freeze({"a": [Config(value)]}),
+            lambda value: Coordinates(0, Config(value)),
+            lambda value: Skipping(0, value),
+            lambda value: Skipping(0, 0, tag=value),
+            lambda value: Inner(Skipping(0, value)),
+            lambda value: Config(Inner(0, n=Skipping(0, value))),
+            lambda value: freeze(Inner([Skipping(0, {"a": value})])),
+        ]
+    ),
     (PartitionSpec("x"), ("x",), PartitionSpec(("x",), None)),
     (Color.RED, Level.ONE),
     (Flag.A, 1),
@@ -346,12 +364,17 @@ BAD = [
     (np.datetime64("NaT", "D"), f"a datetime64 {NOT_ITSELF}"),
     (Coordinates(math.nan, 1), f"a Coordinates with NaN in it: {NAN}"),
     (Inner(math.nan), f"a Inner {NOT_ITSELF}"),
-    (Inner(jnp.ones(3)), f"an unhashable Inner: {NO_HASH}"),
+    (Inner(jnp.ones(3)), "a Inner, whose field 'a' has no hash: use a data field, or static(converter=freeze)"),
     (Config([1]), f"an unhashable Config: {NO_HASH}"),
     (types.SimpleNamespace(a=1), f"an unhashable SimpleNamespace: {NO_HASH}"),
     (ArrayLike(), "a ArrayLike whose == gives a ndarray, not a bool: use a data field"),
     (Raising(), "a Raising whose == raises RuntimeError: use a data field"),
     (NeverEqual(), f"a NeverEqual {NOT_ITSELF}"),
+    (Skipping(1, jnp.ones(3)), "a Skipping with a jax array in it: arrays belong in a data field: drop static"),
+    (
+        functools.reduce(lambda inner, _: (inner,), range(5000), 1),
+        "a tuple that is nested too deeply: use a data field",
+    ),
 ]
 
 STORES = {
@@ -399,6 +422,113 @@ def test_a_tracer_is_refused_where_it_is_stored_inside_every_transformation(tran
         return x
 
     transform(run)(jnp.ones(3) if transform is jax.vmap else 1.0)
+
+
+class Model(Struct):
+    w: Any
+    f: Any = static(default=None)
+
+    def loss(self, x=1.0):
+        return x * self.w
+
+    __call__ = loss
+
+    @classmethod
+    def make(cls):
+        return cls(1.0)
+
+    @staticmethod
+    def double(x):
+        return 2 * x
+
+
+class Settings(Struct):
+    n: Static[int] = 3
+    f: Any = static(init=False, default=None)
+
+    def __post_init__(self):
+        if self.n == 0:
+            self.f = self.power
+        if self.n < 0:
+            self.f = (self,)
+
+    def power(self, x):
+        return x**self.n
+
+
+model = Model(jnp.ones(3))
+METHOD = "Model.loss, a method of an object that holds data"
+HIDING = {
+    "method": (model.loss, METHOD),
+    "method of numbers": (Model(2.0).loss, METHOD),
+    "call": (model.__call__, METHOD),
+    "in a tuple": ((1, model.loss), f"a tuple with {METHOD} in it"),
+    "in a dataclass": (Config(model.loss), f"a Config with {METHOD} in it"),
+    "partial of a method": (functools.partial(model.loss, 2.0), METHOD),
+    "partial of partials": (functools.partial(functools.partial(model.loss, 2.0)), METHOD),
+    "method in a partial": (functools.partial(map, model.loss), METHOD),
+    **{
+        f"{wrap.__name__} of a method": (wrap(model.loss), METHOD)
+        for wrap in (jax.jit, jax.vmap, jax.grad, jax.checkpoint, jax.custom_jvp, functools.lru_cache)
+    },
+    "jit of vmap": (jax.jit(jax.vmap(model.loss)), METHOD),
+    "jit of an object": (jax.jit(model), "a function around data, a Model"),
+    "partial of a function": (functools.partial(Model.loss, model), "a function around data, a Model"),
+    "keyword of a partial": (functools.partial(Model.double, x=jnp.ones(3)), "a function around data, a ArrayImpl"),
+    "container in a partial": (functools.partial(len, [jnp.ones(3)]), "a function around data, a list"),
+    "partial of JAX": (jax.tree_util.Partial(Model.double, jnp.ones(3)), "a function around data, a ArrayImpl"),
+    "method of an array": (jnp.ones(3).sum, "ArrayImpl._sum, a method of an object that holds data"),
+    "method of a mutable struct": (Mutable(1).__repr__, "Mutable.__repr__, a method of an object that holds data"),
+}
+
+
+@pytest.mark.parametrize(("function", "what"), HIDING.values(), ids=HIDING.keys())
+def test_a_function_that_hides_data_from_jax_is_refused(function, what):
+    for store in (Holder, WithInit, lambda function: replace(Holder(1), n=function)):
+        with pytest.raises(
+            errors.StaticValueError, match=r"in it; keep the function alone, or call the method"
+        ) as error:
+            store(function)
+        assert f".n cannot hold {what}: JAX would not see the data" in str(error.value)
+
+
+def test_methods_and_functions_that_hide_nothing_are_kept():
+    for function in (
+        Settings().power,
+        Model.make,
+        Model.double,
+        Model.loss,
+        functools.partial(Model.loss, x=(1, [2.0])),
+        jax.jit(jax.vmap(Model.double)),
+        functools.partial(Settings.power, Settings()),
+    ):
+        assert Holder(function).n is function
+    assert jax.grad(lambda model: model.loss(2.0))(Model(3.0)).w == 2
+    assert jax.grad(Model(3.0).loss)(5.0) == jax.jit(Model(3.0).loss)(1.0) == 3
+
+
+def test_an_object_under_construction_is_no_static_and_neither_are_its_methods():
+    for n, what in ((0, "Settings.power, a method"), (-1, "a tuple with a Settings under construction in it")):
+        with pytest.raises(errors.StaticValueError, match=rf"^static field Settings\.f cannot hold {what}"):
+            Settings(n)
+
+
+def test_an_object_that_answers_to_every_name_ends_the_search():
+    class Answering:
+        def __getattr__(self, name):
+            return Answering()
+
+    assert Holder(answer := Answering()).n is answer
+
+
+def test_a_traced_value_is_refused_in_a_field_that_does_not_compare_and_in_a_function():
+    def run(x):
+        for value in (Skipping(1, x), functools.partial(len, x), x.sum, Model(x).loss):
+            with pytest.raises(errors.StaticValueError):
+                Holder(value)
+        return x
+
+    jax.jit(run)(1.0)
 
 
 def test_a_refused_static_is_not_kept_and_leaves_the_object_frozen():

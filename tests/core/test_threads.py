@@ -1,14 +1,16 @@
 """Threads that construct, define and read structs share no mutable state."""
 
 import functools
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import pytest
 
-from structkit import Static, Struct, derived, static
+from structkit import Static, Struct, derived, field, static
 from tests.models import Pair, Point, assert_frozen
 
 THREADS = 4
@@ -84,7 +86,7 @@ def test_one_failing_thread_leaves_the_others_alone():
     assert in_threads(attempt, range(400)) == [None if x % 2 else x for x in range(400)]
 
 
-def test_threads_that_read_a_cached_property_get_one_value():
+def test_threads_that_read_cached_properties_get_one_value_of_each():
     barrier = threading.Barrier(THREADS)
 
     class Shared(Struct):
@@ -95,9 +97,68 @@ def test_threads_that_read_a_cached_property_get_one_value():
             barrier.wait(timeout=30)
             return object()
 
+        @functools.cached_property
+        def other(self):
+            return object()
+
     struct = Shared(1)
-    tokens = in_threads(lambda _: struct.token)
-    assert all(token is struct.token for token in tokens)
+    tokens = in_threads(lambda _: (struct.token, struct.other))
+    assert set(tokens) == {(struct.token, struct.other)}
+
+
+@pytest.fixture
+def hurry():
+    """Threads that take turns as often as Python can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_the_first_reads_of_a_cached_property_race_for_one_value(hurry):
+    class Shared(Struct):
+        x: Any
+
+        @functools.cached_property
+        def token(self):
+            return object()
+
+        @functools.cached_property
+        def other(self):
+            return object()
+
+    def read(k):
+        names = ("token", "other")[:: 1 - 2 * (k % 2)]
+        barrier.wait(timeout=30)
+        return [{name: getattr(struct, name) for name in names} for struct in structs]
+
+    structs, barrier = [Shared(i) for i in range(500)], threading.Barrier(THREADS)
+    first, *others = in_threads(read)
+    assert all(values == first for values in others)
+
+
+def test_writes_of_threads_to_the_fields_of_a_mutable_struct_never_undo_each_other(hurry):
+    class Shared(Struct, frozen=False):
+        a: Any = 0
+        b: Any = 0
+        c: Any = field(default=0, converter=int)
+        s: Any = static(default=0)
+        t: Any = static(default=0)
+
+    def write(name):
+        barrier.wait(timeout=30)
+        for i in range(1, 500):
+            setattr(struct, name, i)
+            if getattr(struct, name) != i or (i % 50 == 0 and len(jax.tree.leaves(struct)) != 3):
+                lost.append((name, i))
+
+    struct, lost = Shared(), []
+    names = tuple(vars(struct))
+    barrier = threading.Barrier(len(names))
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(write, names))
+    assert lost == []
+    assert vars(struct) == dict.fromkeys(names, 499)
 
 
 def test_a_constructor_that_builds_other_structs_of_its_class_keeps_them_apart():

@@ -1,6 +1,5 @@
 """Structs under every transformation of JAX: what goes in as a struct comes out as one."""
 
-import dataclasses
 import functools
 import pickle
 from collections.abc import Callable
@@ -13,8 +12,20 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from structkit import Struct, at, construct, replace, static
-from tests.models import Custom, Everything, Left, Loud, LoudCustom, Pair, Right, Scaled, Squared
+from structkit import Struct, construct, static
+from tests.models import (
+    Custom,
+    Everything,
+    Left,
+    Loud,
+    LoudCustom,
+    Pair,
+    Right,
+    Scaled,
+    Skipping,
+    Squared,
+    names_places,
+)
 
 f32 = functools.partial(jnp.asarray, dtype=jnp.float32)
 DEVICE = jax.devices()[0]
@@ -277,12 +288,6 @@ MISMATCHES = {
 }
 
 
-class Twin(Struct):
-    x: Any
-    y: Any = None
-    name: str = static(default="pair")
-
-
 class Child(Pair):
     pass
 
@@ -292,34 +297,28 @@ class Child(Pair):
     "other",
     [
         # Trap 1: two classes with as many fields.
-        pytest.param(lambda s: Twin(s.x, s.y), id="another class"),
+        pytest.param(lambda s: Skipping(s.x, s.y), id="another class"),
         pytest.param(lambda s: Child(s.x, s.y), id="a subclass"),
         pytest.param(lambda s: s.replace(name="other"), id="another static"),
         pytest.param(lambda s: s.replace(y={}), id="another child"),
     ],
 )
 def test_another_structure_is_refused(other, error, misuse):
-    with pytest.raises(error, match=r"Twin|Child|other|prefix|structure|args.0..y"):
+    with pytest.raises(error, match=r"Skipping|Child|other|prefix|structure|args.0..y"):
         misuse(pair(), other)
 
 
 NAMED = {
     "an argument of jit": (r"s\.y", lambda s: jax.jit(lambda s: s)(s.replace(y="text"))),
-    "a result of jit": (r"\.y", lambda s: jax.jit(lambda s: s.replace(y="text"))(s)),
+    "a result of jit": pytest.param(r"\.y", lambda s: jax.jit(lambda s: s.replace(y="text"))(s), marks=names_places),
     "two sizes in vmap": (r"(?s)s\.x.*s\.y", lambda s: jax.vmap(lambda s: s)(pair([1, 2], [1, 2, 3]))),
     "in_axes": (r"in_axes\[0\]\.y", lambda s: jax.vmap(lambda s: s, in_axes=(Pair(0, (0, 0)),))(s)),
     "nested in_axes": (
         r"in_axes\[0\]\.first\.bias",
         lambda s: jax.vmap(lambda m: m, in_axes=(Model(Linear(0, [0, 0]), 0, 0),))(model()),
     ),
-    "in_shardings": (
-        r"\.y",
-        lambda s: jax.jit(doubled, in_shardings=(Pair(EVERYWHERE, (EVERYWHERE, EVERYWHERE)),))(s),
-    ),
-    "scan": (
-        r"\.x",
-        lambda s: jax.lax.scan(lambda s, _: (s.replace(x=f32([1, 2])), None), s, length=2),
-    ),
+    "in_shardings": (r"\.y", lambda s: jax.jit(doubled, in_shardings=(Pair(EVERYWHERE, (EVERYWHERE, EVERYWHERE)),))(s)),
+    "scan": (r"\.x", lambda s: jax.lax.scan(lambda s, _: (s.replace(x=f32([1, 2])), None), s, length=2)),
     "cond": ("y", lambda s: jax.lax.cond(True, lambda s: s, lambda s: s.replace(y=jnp.int32(1)), s)),
     "compiled": (r"\.y", lambda s: jax.jit(doubled).lower(s).compile()(pair(1.0, [1.0, 2.0]))),
 }
@@ -379,10 +378,9 @@ def test_a_callable_struct_its_methods_and_its_class_are_jitted():
 
 
 def test_jits_of_two_callable_structs_of_one_class_do_not_share_a_program():
-    one, other = Scale(f32(2.0)), Scale(f32(3.0))
-    assert [float(jax.jit(s)(f32(1.0))) for s in (one, other, one)] == [2.0, 3.0, 2.0]
-    assert [float(jax.jit(Scale(factor))(f32(1.0))) for factor in (2.0, 3.0, 2)] == [2.0, 3.0, 2.0]
-    assert float(jax.jit(one.replace(factor=f32(5.0)))(f32(1.0))) == 5.0
+    for factor in (2.0, 3.0, 2.0, 2):
+        assert float(jax.jit(Scale(factor))(f32(1.0))) == float(jax.jit(Scale(f32(factor)))(f32(1.0))) == factor
+    assert float(jax.jit(Scale(f32(2.0)).replace(factor=f32(5.0)))(f32(1.0))) == 5.0
 
 
 def test_other_transformations_take_a_callable_struct_with_array_fields():
@@ -395,19 +393,6 @@ def test_other_transformations_take_a_callable_struct_with_array_fields():
     assert jax.lax.map(layer, x).tolist() == [0.0, 3.0]
     assert jax.lax.cond(True, layer, layer, x).tolist() == [0.0, 3.0]
     assert "mul" in str(jax.make_jaxpr(layer)(x))
-
-
-def test_a_tracer_field_is_replaced_updated_and_compared_inside_jit():
-    @jax.jit
-    def f(s):
-        s = s.replace(x=s.x + 1)
-        s = dataclasses.replace(s, y=s.y * 2)
-        s = at(s, lambda t: t.x).apply(lambda p: p * 10)
-        return replace(s, name="done"), s == s
-
-    done, same = f(pair())
-    assert_same(done, pair(20.0, 4.0, name="done"))
-    assert bool(same) is True
 
 
 # Layers and prefixes
@@ -465,21 +450,6 @@ def test_a_donated_struct_is_used_up_and_the_result_lives():
     assert_same(result, pair(2 * np.ones(4), np.zeros(4)))
     with pytest.raises(RuntimeError, match="deleted"):
         s.x + 1
-
-
-def test_a_training_loop_with_a_donated_state_compiles_once():
-    def step(m, x):
-        value, gradient = jax.value_and_grad(loss)(m, x)
-        return jax.tree.map(lambda p, g: p - 0.01 * g, m, gradient), value
-
-    function, traces = counting(step)
-    jitted = jax.jit(function, donate_argnums=0)
-    m, values = model(), []
-    for _ in range(5):
-        m, value = jitted(m, inputs())
-        values.append(float(value))
-    assert values == sorted(values, reverse=True) and values[0] > values[-1]
-    assert len(traces) == 1
 
 
 # Leaves and modes

@@ -24,20 +24,14 @@ def test_local_classes_travel_to_another_process():
         x: jax.Array
         tags: list = struct.field(pytree_node=False, default=None)
 
-        def double(self):
-            return self.replace(x=self.x * 2)
-
     class Node(struct.PyTreeNode):
         x: jax.Array
-
-        def double(self):
-            return self.replace(x=self.x * 2)
 
     data = cloudpickle.dumps([Local(jnp.ones(2), "b"), Decorated(jnp.ones(2), ["t"]), Node(jnp.ones(2))])
     code = (
         "import sys, pickle, jax\n"
         "a, b, c = pickle.loads(sys.stdin.buffer.read())\n"
-        "assert a.double().x.sum() == b.double().x.sum() == c.double().x.sum() == 4\n"
+        "assert a.double().x.sum() == 4 and b.replace(x=1).x == c.replace(x=1).x == 1\n"
         "assert (a.name, b.tags) == ('b', ['t'])\n"
         "assert len(jax.tree.leaves([a, b, c])) == 3\n"
         "for v in (a, b, c):\n"
@@ -73,12 +67,10 @@ def test_a_class_by_value_is_the_same_class_in_this_process():
     class Local(Struct):
         x: int
 
-    assert type(pickle.loads(cloudpickle.dumps(Local(1)))) is Local
-
-
-def test_a_decorated_class_by_value_works_in_this_process():
     @struct.dataclass
-    class Local:
+    class Decorated:
         x: int
 
-    assert jax.tree.leaves(pickle.loads(cloudpickle.dumps(Local(1)))) == [1]
+    for cls in (Local, Decorated):
+        made = pickle.loads(cloudpickle.dumps(cls(1)))
+        assert type(made) is cls and jax.tree.leaves(made) == [1]

@@ -30,16 +30,12 @@ def test_filter_jit_and_filter_grad_see_the_arrays_of_a_struct(kind):
     assert jnp.allclose(grads.model.scale, jax.grad(loss)(tagged.model).scale)
 
 
-def test_partition_and_combine_give_the_struct_back():
+def test_partition_combine_and_tree_at_give_the_struct_back():
     tagged = Tagged(make())
     arrays, rest = eqx.partition(tagged, eqx.is_array)
     assert rest.tag == tagged.tag and eqx.combine(arrays, rest) == tagged
-
-
-def test_tree_at_replaces_a_place_in_a_struct():
-    model = make()
-    where = lambda m: m.layers[1].bias  # noqa: E731
-    assert eqx.tree_at(where, model, jnp.ones(2)) == at(model, where).set(jnp.ones(2))
+    where = lambda t: t.model.layers[1].bias  # noqa: E731
+    assert eqx.tree_at(where, tagged, jnp.ones(2)) == at(tagged, where).set(jnp.ones(2))
 
 
 def test_a_struct_inside_a_module_and_a_module_inside_a_struct():

@@ -30,15 +30,9 @@ class Decorated:
     options: dict = dataclasses.field(default_factory=dict)
 
 
-def test_a_struct_is_read_from_a_command_line():
+def test_a_struct_and_a_decorated_class_are_read_from_a_command_line():
     arguments = ["--steps", "3", "--optimizer.rate", "0.5", "--optimizer.name", "sgd", "--sizes", "1", "2", "3"]
     settings = tyro.cli(Settings, args=[*arguments, "--verbose"])
     assert settings == Settings(3, Optimizer(0.5, "sgd"), (1, 2, 3), True)
-
-
-def test_a_decorated_class_is_read_from_a_command_line():
-    assert tyro.cli(Decorated, args=["--steps", "3", "--sizes", "7"]) == Decorated(3, (7,))
-
-
-def test_a_default_object_gives_the_defaults():
     assert tyro.cli(Settings, default=Settings(5), args=["--seed", "9"]) == Settings(5, seed=9)
+    assert tyro.cli(Decorated, args=["--steps", "3", "--sizes", "7"]) == Decorated(3, (7,))

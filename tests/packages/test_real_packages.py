@@ -16,6 +16,7 @@ import pytest
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 ROOT = PROGRAMS.parents[2]
+STEPPED = ["xminigrid", "navix", "pgx", "flashbax", "craftax", "jaxmarl", "mujoco_mjx"]
 
 
 def run(program, how, *arguments, compiled):
@@ -57,32 +58,18 @@ def test_gymnax_takes_the_same_steps_in_every_environment():
     assert theirs["ran"] and reports["late"]["ran"] == theirs["ran"] and reports["late"]["failed"] == theirs["failed"]
 
 
-@pytest.mark.parametrize("backend", ["positional", "generalized"])
-def test_brax_steps_an_ant_to_the_same_bits(backend):
-    compare("brax_ant", backend, ways=("late",))
+@pytest.mark.parametrize(
+    "program", ["brax_ant positional", "brax_ant generalized", *(f"others {package}" for package in STEPPED)]
+)
+def test_packages_step_to_the_same_bits(program):
+    compare(*program.split(), ways=("late",))
 
 
-def test_evosax_evolves_the_same_populations():
-    compare("evosax_sphere")
+@pytest.mark.parametrize("program", ["evosax_sphere", "others clu", "others transformers"])
+def test_packages_whose_classes_flax_has_a_part_in_give_the_same_either_way(program):
+    compare(*program.split())
 
 
 def test_flax_trains_a_linen_model_to_the_same_bits():
     _, reports = compare("flax_itself")
     assert "structkit.struct" in reports["early"]["partitioned"]
-
-
-@pytest.mark.parametrize("package", ["xminigrid", "navix", "pgx", "flashbax", "craftax", "jaxmarl"])
-def test_other_packages_step_to_the_same_bits(package):
-    compare("others", package, ways=("late",))
-
-
-def test_clu_collects_the_same_metrics():
-    compare("others", "clu")
-
-
-def test_transformers_gives_the_same_outputs_by_field_key_and_index():
-    compare("others", "transformers")
-
-
-def test_mujoco_mjx_steps_to_the_same_bits():
-    compare("others", "mujoco_mjx", ways=("late",))

@@ -38,22 +38,16 @@ class Slotted:
     name: str = struct.field(pytree_node=False, default="s")
 
 
-def test_is_struct_knows_classes_and_objects_which_are_no_instances_of_struct():
+def test_is_struct_and_fields_know_classes_and_objects_which_are_no_instances_of_struct():
     class Undecorated(Point):
         pass
 
     for value in (Point, Point(1), Node, Node(1), Slotted(1)):
         assert is_struct(value) and not isinstance(value, Struct)
     assert not is_struct(Undecorated) and not is_struct(Undecorated(1)) and not is_struct(struct.PyTreeNode)
-
-
-def test_fields_are_those_of_structkit():
     for given in (Point, Point(1)):
-        assert [(f.name, f.static, f.doc) for f in fields(given)] == [
-            ("x", False, None),
-            ("y", False, None),
-            ("name", True, "what it is called"),
-        ]
+        found = [("x", False, None), ("y", False, None), ("name", True, "what it is called")]
+        assert [(f.name, f.static, f.doc) for f in fields(given)] == found
     assert fields(Node)[1].default_factory is list
     with pytest.raises(NotAStructError):
         fields(struct.PyTreeNode)
@@ -88,13 +82,6 @@ def test_at_reaches_data_and_static_places(where, expected):
 
 
 def test_at_runs_no_code_of_the_class_and_checks_nothing():
-    assert at(Point(1), lambda p: p.x).set("refused").x == "refused"
-    assert at(Point(1), lambda p: p.name).set([1]).name == [1]
-    with pytest.raises(PlaceError, match=r"tree.nam is no field of Point \(did you mean 'name'\?\)"):
-        at(Point(1), lambda p: p.nam)
-
-
-def test_at_keeps_the_items_of_a_dict():
     @struct.dataclass
     class A(dict):
         x: Any
@@ -104,6 +91,10 @@ def test_at_keeps_the_items_of_a_dict():
             self["x"] = self.x
 
     assert at(A(1), lambda a: a.x).set(3)["x"] == 3 and at(A(1), lambda a: a.name).set("b").name == "b"
+    assert at(Point(1), lambda p: p.x).set("refused").x == "refused"
+    assert at(Point(1), lambda p: p.name).set([1]).name == [1]
+    with pytest.raises(PlaceError, match=r"tree.nam is no field of Point \(did you mean 'name'\?\)"):
+        at(Point(1), lambda p: p.nam)
 
 
 def test_printing_and_summing_up():

@@ -1,27 +1,22 @@
 """Places inside trees: what `at` reaches, changes, keeps and refuses."""
 
 import dataclasses
+import operator
 from collections import OrderedDict, defaultdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 import pytest
 
 from structkit import Ref, Struct, StructError, at, errors, static
-from tests.models import Loud, LoudCustom, Mutable, Pair
+from tests.models import Coordinates, Loud, LoudCustom, Mutable, Pair
 
 
 class Model(Struct):
     layers: Any
     sizes: Any = static(default=(1, 2))
     extra: Any = None
-
-
-class Corner(NamedTuple):
-    x: Any
-    y: Any
 
 
 @jax.tree_util.register_dataclass
@@ -53,14 +48,15 @@ class Marker:
 
 def a_tree():
     extra = {
-        "corner": Corner(1, [2, Corner(3, (4, 5))]),
+        "corner": Coordinates(1, [2, Coordinates(3, (4, 5))]),
         "numbers": {5: (6, 7), -1: 8},
         "none": None,
         "registered": Registered(9),
         "ordered": OrderedDict(b=10),
         "ring": Ring([11, Pair(12)]),
+        "mutable": Mutable([16]),
     }
-    return Model([Pair(jnp.ones(2)), Pair("p", "q")], (13, Corner(14, 15)), extra)
+    return Model([Pair(jnp.ones(2)), Pair("p", "q")], (13, Coordinates(14, 15)), extra)
 
 
 WHERES = {
@@ -69,12 +65,10 @@ WHERES = {
     "negative item": (lambda m: m.layers[-1], Pair("p", "q")),
     "the first item from the end": (lambda m: m.layers[-2].name, "pair"),
     "attribute": (lambda m: m.layers[1].x, "p"),
-    "another attribute": (lambda m: m.layers[1].y, "q"),
     "None": (lambda m: m.layers[0].y, None),
     "static": (lambda m: m.layers[0].name, "pair"),
-    "static tuple": (lambda m: m.sizes, (13, Corner(14, 15))),
+    "static tuple": (lambda m: m.sizes, (13, Coordinates(14, 15))),
     "item of a static": (lambda m: m.sizes[0], 13),
-    "negative item of a static": (lambda m: m.sizes[-2], 13),
     "attribute of a named tuple in a static": (lambda m: m.sizes[1].y, 15),
     "negative item of a named tuple in a static": (lambda m: m.sizes[-1][-2], 14),
     "dict key": (lambda m: m.extra["corner"], ...),
@@ -85,11 +79,11 @@ WHERES = {
     "tuple in a named tuple": (lambda m: m.extra["corner"].y[1].y[-1], 5),
     "int key": (lambda m: m.extra["numbers"][5], (6, 7)),
     "negative int key": (lambda m: m.extra["numbers"][-1], 8),
-    "negative tuple item": (lambda m: m.extra["numbers"][5][-2], 6),
     "None in a dict": (lambda m: m.extra["none"], None),
     "registered dataclass": (lambda m: m.extra["registered"].a, 9),
     "ordered dict": (lambda m: m.extra["ordered"]["b"], 10),
     "custom node": (lambda m: m.extra["ring"][1].x, 12),
+    "item in a mutable struct": (lambda m: m.extra["mutable"].x[0], 16),
     "a length": (lambda m: m.layers[len(m.layers) - 1].x, "p"),
     "iteration": (lambda m: next(layer for i, layer in enumerate(m.layers) if i == 1).x, "p"),
     "the tree itself": (lambda m: m, ...),
@@ -131,12 +125,10 @@ def test_what_is_off_the_way_is_shared():
     tree = a_tree()
     after = at(tree, lambda m: m.layers[1].x).set(0)
     assert after.layers[0] is tree.layers[0] and after.extra is tree.extra
-    assert after.layers is not tree.layers
 
 
 def test_dict_subclasses_and_their_order_are_kept():
-    counts = defaultdict(int, {"b": 1, "a": 2})
-    after = at(counts, lambda t: t["a"]).set(5)
+    after = at(defaultdict(int, {"b": 1, "a": 2}), lambda t: t["a"]).set(5)
     assert after == {"b": 1, "a": 5} and after.default_factory is int
     ordered = at(OrderedDict(b=1, a=2), lambda t: t["b"]).set(3)
     assert list(ordered.items()) == [("b", 3), ("a", 2)]
@@ -159,19 +151,7 @@ def test_the_path_is_shown():
 
 def test_a_tree_needs_no_struct():
     assert at([1, (2, [3])], lambda t: t[1][1][0]).set(4) == [1, (2, [4])]
-    assert at([1, 2], lambda t: t[-1]).set(3) == [1, 3]
-    assert at({1: "a"}, lambda t: t[1]).set("b") == {1: "b"}
     assert at({True: "a"}, lambda t: t[True]).set("b") == {True: "b"}
-
-
-def test_optimizer_states_of_optax_are_reached():
-    params = Pair(jnp.ones(2), jnp.zeros(1))
-    state = optax.chain(optax.clip(1.0), optax.adam(1e-3)).init(params)
-    assert at(state, lambda s: s[1][0].count).get() == 0
-    after = at(state, lambda s: s[1][0].mu.x).set(jnp.ones(2) * 7)
-    assert after[1][0].mu.x.tolist() == [7.0, 7.0]
-    assert jax.tree.structure(after) == jax.tree.structure(state)
-    assert type(after[1][0]) is type(state[1][0])
 
 
 def test_no_code_of_the_classes_runs_and_derived_fields_are_places():
@@ -199,35 +179,6 @@ def test_places_work_under_jit_and_grad():
     assert grads.tolist() == [1.0, 1.0]
 
 
-def test_places_of_a_mutable_struct_leave_the_original():
-    made = Mutable([1, 2])
-    after = at(made, lambda m: m.x[0]).set(5)
-    assert made.x == [1, 2] and after.x == [5, 2]
-
-
-class Odd(Struct):
-    at: Any = 0
-    get: Any = 1
-    keys: Any = 2
-    _node: Any = 3
-    _steps: Any = 4
-
-
-@pytest.mark.parametrize("name", vars(Odd()))
-def test_fields_named_like_the_machinery_are_places(name):
-    ref = at(Odd(), lambda t: getattr(t, name))
-    assert ref.get() == vars(Odd())[name]
-    assert vars(ref.set(9)) == {**vars(Odd()), name: 9}
-
-
-def assigned(tree):
-    tree.x = 3
-
-
-def item_assigned(tree):
-    tree[0] = 3
-
-
 CURE = "point at the leaf and use .apply(lambda leaf: ...)"
 FOLLOW = "follow attributes and items only"
 ONE_PLACE = "return one place: lambda t: t.weight"
@@ -246,10 +197,10 @@ REFUSED = [
     ({"a": 1}, lambda t: t.a, "tree.a is no child of the dict; children: ['a']"),
     ({1: 1}, lambda t: t[True], "tree[True] is no child of the dict; children: [1]"),
     ({1: 1}, lambda t: t[-1], "tree[-1] is no child of the dict; children: [1]"),
-    (Corner(1, 2), lambda t: t.z, "tree.z is no child of the Corner; children: .x, .y"),
-    (Corner(1, 2), lambda t: t[2], "tree[2] is no child of the Corner; children: .x, .y"),
-    (Corner(1, 2), lambda t: t[-3], "tree[-3] is no child of the Corner; children: .x, .y"),
-    (Corner(1, 2), lambda t: t["x"], "tree['x'] is no child of the Corner; children: .x, .y"),
+    (Coordinates(1, 2), lambda t: t.z, "tree.z is no child of the Coordinates; children: .x, .y"),
+    (Coordinates(1, 2), lambda t: t[2], "tree[2] is no child of the Coordinates; children: .x, .y"),
+    (Coordinates(1, 2), lambda t: t[-3], "tree[-3] is no child of the Coordinates; children: .x, .y"),
+    (Coordinates(1, 2), lambda t: t["x"], "tree['x'] is no child of the Coordinates; children: .x, .y"),
     ([], lambda t: t[0], "tree[0] is no child of the list; children: none"),
     ((), lambda t: t[-1], "tree[-1] is no child of the tuple; children: none"),
     ({}, lambda t: t["a"], "tree['a'] is no child of the dict; children: none"),
@@ -281,7 +232,9 @@ def test_what_is_no_place_is_refused_with_the_path_and_a_cure(tree, where, text)
     assert isinstance(caught.value, LookupError) and isinstance(caught.value, StructError)
 
 
-@pytest.mark.parametrize(("tree", "where"), [(Pair(1), assigned), ([1], item_assigned)])
+@pytest.mark.parametrize(
+    ("tree", "where"), [(Pair(1), lambda t: setattr(t, "x", 3)), ([1], lambda t: operator.setitem(t, 0, 3))]
+)
 def test_where_cannot_assign(tree, where):
     with pytest.raises((AttributeError, TypeError)):
         at(tree, where)
@@ -289,6 +242,5 @@ def test_where_cannot_assign(tree, where):
 
 def test_a_place_further_down_must_be_one_too():
     ref = at(Pair([1]), lambda p: p.x)
-    assert ref.at(lambda x: x[0]).get() == 1
     with pytest.raises(errors.PlaceError, match=r"tree\.x\[1\] is no child of the list"):
         ref.at(lambda x: x[1])

@@ -1,0 +1,313 @@
+"""Structs with `__call__` are functions to JAX: as good as closures, and no two that differ share a program."""
+
+import collections
+import dataclasses
+import functools
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structkit import Static, Struct, field, static, struct
+from tests.models import Coordinates, Level, Point, Ring, Skipping
+
+
+class Function(Struct):
+    x: Any
+    compute: Any = static(default=lambda x, y: y * x)
+
+    def __call__(self, y):
+        return self.compute(self.x, y)
+
+
+class Holder(Struct):
+    f: Static[Any]
+    x: Any = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    n: Any
+
+
+@struct.dataclass
+class Node:
+    n: Any
+    size: Any = struct.field(pytree_node=False, default=0)
+
+
+def scan(function):
+    return lambda y: jax.lax.scan(lambda carry, _: (carry, function(carry)), y, None, length=2)[1][0]
+
+
+INSIDE = [
+    jax.checkpoint,
+    scan,
+    lambda function: lambda y: jax.lax.cond(jnp.sum(y) > 0, function, function, y),
+    lambda function: lambda y: jax.vmap(function)(y[None])[0],
+    lambda function: scan(jax.jit(function)),
+]
+
+
+def divide(x, y):
+    return y / x
+
+
+def full(x, y):
+    return jnp.full((), x.n if hasattr(x, "n") else next(iter(x)), None) + 0 * y.astype(bool)
+
+
+def digits(x, y):
+    for value in x.values():
+        y = 10 * y + value
+    return y
+
+
+def shape(x, y):
+    return y * len(x) + isinstance(x, list)
+
+
+one = jnp.ones((), jnp.float32)
+weak = jax.lax.full((), 2.0) * 1
+zeros = np.zeros(2, np.float32)
+
+# Each function with values between which it computes different things.
+DIFFERENT = {
+    "signs of zero": (divide, 0.0, -0.0),
+    "signs of complex zeros": (lambda x, y: 1 / jnp.real(x) + y, complex(0.0, 0), complex(-0.0, 0)),
+    "signs in arrays": (divide, jnp.asarray(zeros), -jnp.asarray(zeros), zeros + 1),
+    "signs in numpy": (divide, zeros, -zeros, np.float32(0.0), np.float32(-0.0)),
+    "types of numbers": (lambda x, y: y.astype(bool) * x, 1, True, 1.0, 1j, Level.TWO, np.float16(1), np.int8(1)),
+    "dtypes": (lambda x, y: y * x, *(jnp.ones((), dtype) for dtype in (jnp.float32, jnp.float16, jnp.int32))),
+    "weak types": (lambda x, y: y.astype(jnp.bfloat16) * x, weak, jnp.array(2.0, jnp.float32), 2.0, np.float32(2)),
+    "shapes": (lambda x, y: y * x, jnp.ones(1), jnp.ones((1, 1)), jnp.ones(2)),
+    "lists of them": (lambda x, y: divide(x[0], y), [0.0], [-0.0], (0.0,), (-0.0,)),
+    "kinds of containers": (shape, [1, 2], (1, 2), (1, 2, 3), Coordinates(1, 2)),
+    "orders of keys": (digits, {"a": 1, "b": 2}, {"b": 2, "a": 1}),
+    "orders of ordered keys": (digits, collections.OrderedDict(a=1, b=2), collections.OrderedDict(b=2, a=1)),
+    "types of keys": (full, {1: 0}, {True: 0}, {1.0: 0}, collections.defaultdict(int, {1: 0})),
+    "keys that do not sort": (digits, {1: 1, "a": 2}, {"a": 2, 1: 1}, {1: 1, "a": 3}),
+    "frozen dataclasses": (full, Config(1), Config(True), Config(1.0)),
+    "unhashable ones": (lambda x, y: y * x.n[0], Config([1]), Config([2])),
+    "sets": (full, {1}, {True}, {1.0}, frozenset({1}), frozenset({True})),
+    "nodes of the drop-in": (full, Node(1), Node(True), Node(1.0)),
+    "statics of the drop-in": (lambda x, y: full([x.size], y), Node(0, 1), Node(0, True), Node(0, 1.0)),
+    "other nodes": (lambda x, y: divide(x.x, y), Ring(0.0, 1), Ring(-0.0, 1)),
+    "aux of other nodes": (lambda x, y: full([x.size], y), Ring(0, 1), Ring(0, True)),
+    "inner structs": (lambda x, y: divide(x.x, y), Point(0.0), Point(-0.0), Point(zeros), Point(-zeros)),
+    "fields that do not compare": (lambda x, y: y * x.note, Skipping(1, 2.0), Skipping(1, 3.0), Skipping(1, one)),
+    "statics that do not compare": (lambda x, y: y * x.tag, Skipping(1, 0, 2.0), Skipping(1, 0, 3.0)),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERENT.values(), ids=DIFFERENT.keys())
+def test_every_callable_computes_what_is_its_own_outside_and_inside_a_trace(case):
+    compute, *values = case
+    # All of them live at once: JAX looks for a program of an equal function.
+    kept = [Function(value, compute) for value in values]
+    inside = jax.jit(lambda y: [[transform(function)(y) for transform in INSIDE] for function in kept])(one)
+    for function, results in zip(kept, inside):
+        expected = compute(function.x, one)
+        for made in (jax.jit(function)(one), *results):
+            np.testing.assert_array_equal(made, expected)
+            np.testing.assert_array_equal(np.signbit(made.real), np.signbit(expected.real))
+            assert (made.dtype, made.shape) == (expected.dtype, expected.shape)
+    for a, b in itertools.permutations(kept, 2):
+        assert (a == b) is False
+        assert (a != b) is True
+
+
+def test_a_field_counts_that_neither_compares_nor_hashes():
+    class Hidden(Function):
+        x: Any = field(compare=False, hash=False)
+
+    kept = [Hidden(x) for x in (2.0, 3.0, 2 * one, 3 * one)]
+    for transform in (jax.jit, scan):
+        assert [transform(function)(one) for function in kept] == [2, 3, 2, 3]
+
+
+NUMBERS = {
+    "numbers": lambda: (1, 2.5, -0.0, True, 1j, "text", None),
+    "containers": lambda: {"a": [1, (2.0,)], 3: Coordinates(1, {"b": ()})},
+    "structs": lambda: Point(Skipping(1.0, 2, "tag")),
+    "nodes": lambda: (Ring([1.0], 3), Node(1.0, "size")),
+    "opaque values": lambda: (Config((1, 2.0)), frozenset({1}), len, Level.ONE, jnp.float32),
+    "callables": lambda: Function(Function(2.0)),
+}
+ARRAYS = {
+    "arrays": lambda: [jnp.arange(3.0), np.arange(3), jax.random.key(0), np.float32(1)],
+    "weak arrays": lambda: jnp.asarray(2.0),
+    "arrays in structs": lambda: Point(Skipping(jnp.ones(2), jnp.zeros(1), "tag")),
+    "arrays in nodes": lambda: Ring(Node(jnp.ones(2)), 3),
+}
+
+
+@pytest.mark.parametrize("make", [*NUMBERS.values(), *ARRAYS.values()], ids=[*NUMBERS, *ARRAYS])
+def test_callables_of_equal_content_are_equal_and_those_without_arrays_share_a_program(make):
+    traced = []
+
+    def compute(x, y):
+        traced.append(x)
+        return y
+
+    a, b = Function(make(), compute), Function(make(), compute)
+    assert (a == b) is (b == a) is (a == a) is True
+    assert (a != b) is (b != a) is False
+    if make in NUMBERS.values():
+        assert hash(a) == hash(b)
+        jax.jit(a)(one), jax.jit(b)(one)
+        assert len(traced) == 1
+    # As a field of another struct, by content.
+    assert Point(a) == Point(b)
+
+
+def test_the_hash_looks_at_no_array():
+    class Unlooked(np.ndarray):
+        def tobytes(self, *args):
+            raise AssertionError("the contents are on the host only for ==")
+
+    assert isinstance(hash(Function([zeros.view(Unlooked), jnp.ones(3)])), int)
+    assert hash(Function(zeros)) == hash(Function(zeros))
+
+
+def test_a_stack_of_callables_runs_inside_one_trace():
+    def stacked(a, b, x):
+        assert (a == b) is False and (a == a) is True
+        assert isinstance(hash(a), int)
+        return jax.jit(b)(jax.checkpoint(a)(jax.jit(a)(x)))
+
+    blocks = [Function(k * one) for k in (2, 3)]
+    assert jax.jit(stacked)(*blocks, one) == 12
+    assert jax.jit(stacked)(blocks[0], blocks[0].replace(x=3 * one), one) == 12
+    assert [gradient.x for gradient in jax.grad(stacked, (0, 1))(*blocks, one)] == [12, 4]
+
+    def loop(blocks, x):
+        for block in blocks:
+            x = jax.checkpoint(block)(x)
+        return jax.lax.scan(lambda carry, _: (jax.lax.cond(carry > 0, *blocks, carry), None), x, None, length=2)[0]
+
+    assert jax.jit(loop)(blocks, one) == 24
+    assert [gradient.x for gradient in jax.grad(loop)(blocks, one)] == [36, 8]
+    assert jax.vmap(lambda x: jax.jit(Function(x))(one))(jnp.arange(3.0)).tolist() == [0, 1, 2]
+
+
+def test_a_method_of_a_struct_is_a_function_too():
+    assert jax.jit(Function(3 * one).__call__)(one) == 3
+    assert jax.grad(lambda x: jax.jit(Function(x).__call__)(one))(2.0) == 1
+
+
+def test_a_callable_of_numbers_in_a_static_field_does_not_retrace():
+    traced = []
+
+    @jax.jit
+    def run(holder):
+        traced.append(holder)
+        return holder.f(holder.x)
+
+    for x in (2.0, 2.0, 2, 2.0, 0.0, -0.0, 0.0):
+        run(Holder(Function(x)))
+    assert [holder.f.x for holder in traced] == [2.0, 2, 0.0, -0.0]
+    assert 1 / run(Holder(Function(-0.0))) == -jnp.inf
+
+
+def test_a_program_has_the_name_of_the_class():
+    assert "module @jit_Function" in jax.jit(Function(1.0)).lower(1.0).as_text()
+    assert Function(1).__name__ == "Function"
+    assert not hasattr(Point(1), "__name__")
+
+
+# What a class says
+
+
+class OwnHash(Struct):
+    x: Any
+
+    def __hash__(self):
+        return 42
+
+
+class OwnEquality(Struct):
+    x: Any
+
+    def __eq__(self, other):
+        return type(self) is type(other) and round(self.x) == round(other.x)
+
+
+def called(self, y):
+    return y * self.x
+
+
+def test_an_equality_of_the_users_decides_and_a_hash_of_the_users_is_kept():
+    class Rounded(OwnEquality):
+        __call__ = called
+
+    class Hashed(OwnHash):
+        __call__ = called
+
+    class HashedChild(Hashed):
+        y: Any = 1
+
+    assert Rounded(1.1) == Rounded(0.9) and Function(Rounded(1.1)) == Function(Rounded(0.9))
+    assert hash(Function(Rounded(1.1))) == hash(Function(Rounded(0.9)))
+    assert isinstance(hash(Rounded(jnp.ones(3))), int)
+    for cls in (Hashed, HashedChild):
+        assert hash(cls(zeros)) == 42
+        assert cls(0.0) != cls(-0.0)
+        assert jax.jit(cls(2 * one))(one) == 2
+
+
+@pytest.mark.parametrize("base", [Struct, Function])
+def test_a_hash_may_call_the_one_that_it_overrides(base):
+    class Calling(base):
+        x: Any
+
+        def __call__(self, y):
+            return y * self.x
+
+        def __hash__(self):
+            return super().__hash__()
+
+    assert jax.jit(Calling(jnp.ones(3)))(one).tolist() == [1, 1, 1]
+    assert hash(Calling(1.0)) == hash(Calling(1.0))
+
+
+def test_class_options_mean_for_callables_what_they_mean_for_others():
+    class ByIdentity(Struct, eq=False):
+        x: Any
+        __call__ = called
+
+    class ByValue(ByIdentity, eq=True):
+        pass
+
+    class Ordered(Struct, order=True):
+        x: Any
+        __call__ = called
+
+    class Mutable(Struct, frozen=False):
+        x: Any
+        __call__ = called
+
+    assert ByIdentity(1) != ByIdentity(1)
+    assert ByValue(1) == ByValue(1) and ByValue(0.0) != ByValue(-0.0)
+    assert Ordered(1) < Ordered(2) and Ordered(1) == Ordered(1)
+    assert Mutable(zeros) == Mutable(zeros + 0)
+    with pytest.raises(TypeError, match="unhashable type: 'Mutable'"):
+        jax.jit(Mutable(1))(one)
+
+
+def test_depth_and_loops_end_neither_the_comparison_nor_the_hash():
+    def deep(value, nest):
+        return functools.reduce(lambda inner, _: nest(inner), range(5000), value)
+
+    for nest in (Point, Function, lambda inner: (inner,), lambda inner: {"a": [inner]}):
+        a, b, other = (Function(deep(x, nest)) for x in (1.0, 1.0, 2.0))
+        assert a == b and a != other
+        assert hash(a) == hash(b)
+    loops = [[1], [1], [2]]
+    for loop in loops:
+        loop.append(loop)
+    a, b, other = map(Function, loops)
+    assert a == b and a != other and hash(a) == hash(b)

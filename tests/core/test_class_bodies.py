@@ -1,0 +1,163 @@
+"""Names of a class body that are the user's, those that are not, and arrays that nobody annotated."""
+
+import copy
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structkit import Struct, errors, fields, static
+from tests.models import Point, assert_frozen
+
+
+def define(name, value, *bases):
+    return type(Struct)("A", (*bases, Struct), {"__annotations__": {"x": Any}, "__module__": __name__, name: value})
+
+
+@pytest.mark.parametrize("value", [lambda self: 1, {}, "text", property(lambda self: 1)], ids=["method", *"dsp"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("__cache__", "__cached__", "_cache", "_flat", "_fields", "flat", "struct", "plan", "children", "aux", "tree"),
+        *("__weakref__", "__class__", "__name__", "__node__", "__slot__", "__fields__", "__dataclass_fields__"),
+        *("__dataclass_params__", "__match_args__", "__struct_before__", "__pdoc__", "__rich_repr__", "__signature__"),
+    ],
+)
+def test_a_name_of_the_body_is_the_users_and_breaks_no_object(name, value):
+    A = define(name, value)
+    one, other = A(1), A(5)
+    assert (one.x, other.x, A(2).x) == (1, 5, 2)
+    assert [f.name for f in fields(A)] == ["x"]
+    assert jax.tree.map(lambda x: x + 1, one) == A(2) == one.replace(x=2) != one
+    assert copy.copy(other) == copy.deepcopy(other) == other
+    assert jax.tree.leaves(other) == [5] and hash(one) == hash(A(1))
+    assert_frozen(one)
+
+
+def test_a_cache_of_the_users_is_no_cache_of_the_struct():
+    class W(Struct):
+        x: Any
+        __cache__: ClassVar[dict] = {}
+        __cached__: ClassVar[dict] = {}
+
+        @property
+        def y(self):
+            return self.__cache__.setdefault(self.x, 2 * self.x)
+
+    assert [W(1).y, W(5).y, W(1).y] == [2, 10, 2]
+    assert W.__cache__ == {1: 2, 5: 10} and W.__cached__ == {}
+
+
+@pytest.mark.parametrize("name", ["__flat__", "__struct__"])
+@pytest.mark.parametrize("value", [lambda self: 1, None, property(lambda self: 1), 5])
+def test_the_names_that_structs_live_on_are_refused_in_a_body_and_in_a_mixin(name, value):
+    mixin = type("Mixin", (), {name: value})
+    for make in (lambda: define(name, value), lambda: define("y", 1, mixin), lambda: define("y", 1, mixin, Point)):
+        with pytest.raises(errors.DefinitionError, match=f"^A: '{name}' is what structs keep their fields in; rename"):
+            make()
+
+
+@pytest.mark.parametrize(
+    "array", [jnp.ones(3), np.ones(3), jnp.float32(1), np.zeros(())], ids=["jnp", "np", "0", "np0"]
+)
+def test_an_array_without_an_annotation_is_refused_and_one_of_the_class_is_allowed(array):
+    with pytest.raises(errors.DefinitionError, match=r"^A: 'table' is an array without a type annotation, so it would"):
+        define("table", array)
+
+    class Parent(Struct):
+        x: Any
+        table: ClassVar[Any] = array
+
+        @property
+        def first(self):
+            return self.table
+
+    class Child(Parent):
+        table: ClassVar[Any] = 2 * array
+
+    assert Parent.table is Parent(1).table is Parent(1).first is array
+    assert jax.tree.leaves(Child(1)) == [1] and Child(1).first is Child.table
+
+    class Mixin:
+        table = array
+
+    assert type(Struct)("B", (Mixin, Struct), {}).table is array
+
+
+def test_other_values_without_an_annotation_stay_attributes_of_the_class():
+    class A(Struct):
+        limit = 5
+        names = ("a", "b")
+        scale = np.float32(2)
+        table = [jnp.ones(3)]
+        n: int = static(default=1)
+
+    assert [f.name for f in fields(A)] == ["n"]
+    assert (A().limit, A.names, A().scale, A().table is A.table) == (5, ("a", "b"), 2, True)
+
+
+# What the standard library reads
+
+
+@pytest.mark.parametrize(
+    ("options", "differing"),
+    [
+        ({}, {}),
+        ({"eq": False}, {"eq": False}),
+        ({"repr": False}, {"repr": False}),
+        ({"init": False}, {"init": False}),
+        ({"order": True}, {"order": True}),
+        ({"frozen": False}, {"frozen": False}),
+        ({"kw_only": True}, {"kw_only": True}),
+        ({"match_args": False}, {"match_args": False}),
+        ({"eq": False, "kw_only": True, "frozen": True}, {"eq": False, "kw_only": True}),
+        ({"repr": 0, "order": 1}, {"repr": False, "order": True}),
+    ],
+)
+def test_dataclass_params_say_what_the_options_are(options, differing):
+    class A(Struct, **options):
+        x: Any = 1
+
+    class Child(A, frozen=options.get("frozen", True)):
+        y: Any = 1
+
+    expected = dict.fromkeys(("init", "repr", "eq", "frozen", "match_args"), True) | {"order": False, "kw_only": False}
+    for cls, values in ((A, expected | differing), (Child, expected | {"frozen": options.get("frozen", True)})):
+        params = cls.__dataclass_params__
+        assert {name: getattr(params, name) for name in values} == values
+        assert (params.unsafe_hash, params.slots, params.weakref_slot) == (False, False, False)
+    assert {name: getattr(Struct.__dataclass_params__, name) for name in expected} == expected
+
+
+# JAX's registry
+
+
+def test_what_the_registry_of_jax_says_is_heard_unless_it_is_of_a_class_that_it_knows():
+    class Unhashable(type(Struct)):
+        refusing = False
+
+        def __hash__(cls):
+            if Unhashable.refusing:
+                raise ValueError("no key of a registry")
+            return super().__hash__()
+
+    class Registering:
+        def __init_subclass__(cls):
+            Unhashable.refusing = True
+
+    try:
+        with pytest.raises(ValueError, match="no key of a registry"):
+            Unhashable("A", (Registering, Struct), {"__annotations__": {"x": Any}})
+    finally:
+        Unhashable.refusing = False
+
+    class Known:
+        def __init_subclass__(cls):
+            jax.tree_util.register_pytree_node(
+                cls, lambda me: ((me.x, 7), None), lambda aux, children: cls(children[0])
+            )
+
+    A = type(Struct)("A", (Known, Struct), {"__annotations__": {"x": Any}})
+    assert jax.tree.leaves(A(1)) == [1, 7]
