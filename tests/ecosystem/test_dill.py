@@ -3,10 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
-dill = pytest.importorskip("dill", reason="dill is not installed")
-
 SOURCE = """
 import functools, sys, dill
 from typing import Any, ClassVar

@@ -7,12 +7,11 @@ from typing import Any
 
 import jax
 import pytest
+from IPython.extensions import autoreload
+from IPython.lib import pretty
 
 from structkit import Struct, errors
 from tests.models import Box, Point
-
-pretty = pytest.importorskip("IPython.lib.pretty", reason="IPython is not installed")
-autoreload = pytest.importorskip("IPython.extensions.autoreload", reason="IPython is not installed")
 
 
 class Spoken(Struct):

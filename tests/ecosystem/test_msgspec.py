@@ -3,11 +3,10 @@
 from typing import Optional
 
 import jax
+import msgspec
 import pytest
 
 from structkit import Static, Struct, errors, field, static
-
-msgspec = pytest.importorskip("msgspec", reason="msgspec is not installed")
 
 
 class Plain(Struct):

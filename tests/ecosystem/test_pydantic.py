@@ -3,11 +3,10 @@
 from typing import Any, Generic, Optional, TypeVar
 
 import jax
+import pydantic
 import pytest
 
 from structkit import Static, Struct, derived, errors, field, fields, static
-
-pydantic = pytest.importorskip("pydantic", reason="pydantic is not installed")
 
 T = TypeVar("T")
 

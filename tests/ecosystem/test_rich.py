@@ -4,10 +4,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import pytest
+from rich import pretty
 
 from structkit import Struct, derived, field
-
-pretty = pytest.importorskip("rich.pretty", reason="rich is not installed")
 
 
 class Point(Struct):
