@@ -1,10 +1,13 @@
 """What things cost, without a clock: frames, calls, instructions, memory blocks, and how they grow with the fields."""
 
+import copy
+import dataclasses
 import dis
 import functools
 import gc
 import itertools
 import linecache
+import pickle
 import sys
 from pathlib import Path
 from types import CodeType
@@ -15,7 +18,7 @@ import jax.numpy as jnp
 import pytest
 
 import structkit
-from structkit import Struct, static
+from structkit import Struct, at, freeze, static, summary
 from tests.models import Node, Pair
 
 FEW, MANY = 3, 200
@@ -298,3 +301,32 @@ def test_a_class_statement_passes_few_files():
     # `static(...)` in the body is `specifiers.py`, and lazy annotations are asked of `_bridges.py`.
     assert len({*trail} - {f"{folder}/_core/specifiers.py", f"{folder}/_bridges.py"}) <= 8
     assert sum(a != b for a, b in itertools.pairwise(trail)) <= 20
+
+
+# Trap 27: a list of many structs is nothing special.
+OF_A_LIST = {
+    "summary": summary,
+    "repr": repr,
+    "==": lambda tree: tree == copy.copy(tree),
+    "hash": lambda tree: hash(Node(tuple(tree.inner))),
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda tree: pickle.dumps([Pair(layer.f0) for layer in tree.inner]),
+    "asdict": dataclasses.asdict,
+    "freeze": lambda tree: freeze(jax.tree.leaves(tree)),
+    "at, through a list": lambda tree: at(tree, lambda t: list(t.inner)[-1].f0).set(0),
+    "at, in a loop": lambda tree: at(tree, lambda t: [layer.f1 for layer in t.inner][-1]).get(),
+    "class creation": lambda tree: [wide(2) for _ in tree.inner],
+}
+
+
+@pytest.mark.parametrize("operation", OF_A_LIST.values(), ids=OF_A_LIST)
+def test_what_is_done_to_a_list_of_structs_calls_as_many_functions_for_each_of_them(operation):
+    few, more, many = (calls(operation, Node([filled(FEW) for _ in range(size)])) for size in (100, 200, 400))
+    assert many - more <= 2.05 * (more - few)
+
+
+def test_a_place_of_known_key_costs_the_same_in_a_long_list():
+    def cost(size: int) -> int:
+        return calls(lambda tree: at(tree, lambda t: t.inner[-1].f0).set(0), Node([filled(FEW)] * size))
+
+    assert cost(2) == cost(900)

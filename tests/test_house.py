@@ -20,7 +20,7 @@ FLOORS = [
     ["_core.specifiers", "_core.plan"],
     ["_core.flat"],
     ["_core.lifecycle", "_core.registry", "_core.compare", "_core.pretty"],
-    ["_core.attributes", "_core.initgen", "_core.replace"],
+    ["_core.attributes", "_core.initgen", "_core.reload", "_core.replace"],
     ["_core.struct"],
     ["_trees.paths", "_interop.flax"],
     ["_trees.at", "_trees.summary"],

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from structkit._core.fields import MISSING
-from structkit._core.plan import ClassPlan, class_dict
+from structkit._core.plan import ClassPlan
 from structkit.errors import FrozenInstanceError, UnsetFieldError, nearest
 
 
@@ -21,7 +21,7 @@ def _become(self: Any, cls: Any) -> None:
     That is how a reload of a module in a notebook takes old objects along; in the place of a field that moved there
     must not be the value of another.
     """
-    held = class_dict(type(self)).get(BEFORE, self.__struct__)
+    held: ClassPlan = self.__struct__
     plan: ClassPlan = cls.__struct__
     if hasattr(self, "__flat__") and (held.data_names, held.static_names) != (plan.data_names, plan.static_names):
         children, aux = map(items, self.__flat__)
@@ -30,8 +30,6 @@ def _become(self: Any, cls: Any) -> None:
     _set_class(self, cls)
 
 
-# What a class had as its plan before a reload gave it another one; objects from before have that layout.
-BEFORE = "__struct_before__"
 _set_class: Callable[[Any, Any], None] = vars(object)["__class__"].__set__
 
 

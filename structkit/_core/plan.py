@@ -54,6 +54,8 @@ class ClassPlan:
         hashes_all: whether `hash` does.
         direct: name -> its place, for the data fields that take a value as it is.
         start: the children and aux of an object whose construction starts; None until the first object needs them.
+        filled_later: whether the class is about to get another plan, with what else it has.
+        successor: the class that a reload has put in the place of this one, or None.
     """
 
     name: str
@@ -79,6 +81,8 @@ class ClassPlan:
     hashes_all: bool
     direct: dict[str, int]
     start: tuple[list[Any], tuple[Any, ...]] | None
+    filled_later: bool
+    successor: Any
 
     @property
     def is_root(self) -> bool:
@@ -113,11 +117,13 @@ def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], opt
         StaticValueError: the default of a static field cannot be one.
     """
     plan = ClassPlan()
-    plan.name, plan.options, plan.finished, plan.start = name, options, False, None
+    plan.name, plan.options, plan.finished, plan.start, plan.successor = name, options, False, None, None
     plan.mro = linearize(bases)
     plan.new_bases = [] if len(bases) == 1 and plan_of(bases[0]) is not None else plan.mro
     _refuse_reserved(plan, namespace)
     parents = [base for base in plan.mro if "__dataclass_fields__" in class_dict(base)]
+    # A class statement leaves a qualified name: what has neither that nor fields is an empty shell of cloudpickle's.
+    plan.filled_later = "__qualname__" not in namespace and "__annotations__" not in namespace and not options
     plan.frozen = _frozen(plan, parents)
     inherited = _inherited(parents)
     own = declared_fields(name, namespace, inherited, options.get("kw_only", False))
@@ -175,7 +181,7 @@ def _refuse_reserved(plan: ClassPlan, namespace: dict[str, Any]) -> None:
 
 def _frozen(plan: ClassPlan, parents: list[type]) -> bool:
     frozen = plan.options.get("frozen", True)
-    for parent in parents:
+    for parent in () if plan.filled_later else parents:
         parent_plan = plan_of(parent)
         if parent_plan is None:
             parent_frozen = class_dict(parent)["__dataclass_params__"].frozen

@@ -38,9 +38,9 @@ def pformat(tree: Any, *, width: int = WIDTH, indent: int = INDENT) -> str:
     """
     import wadler_lindig
 
-    return wadler_lindig.pformat(  # pyright: ignore[reportUnknownMemberType]  # its **kwargs has no type
-        tree, width=width, indent=indent, custom=_leaf_doc, hide_defaults=False
-    )
+    options: dict[str, Any] = {"indent": indent, "hide_defaults": False, "seen_ids": set()}
+    _Custom(options)
+    return wadler_lindig.pformat(tree, width=width, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs
 
 
 def struct_repr(struct: Any) -> str:
@@ -117,26 +117,31 @@ def struct_doc(struct: Any, **options: Any) -> Any:
     """The document of a struct: its name and the fields that are shown."""
     import wadler_lindig
 
-    plan: ClassPlan = struct.__struct__
-    values = field_values(struct)
-    options["custom"] = _with_leaf_doc(options.get("custom"), options.get("short_arrays", True))
     options.setdefault("indent", INDENT)
     options.setdefault("hide_defaults", False)
-    shown = [(name, values.get(name, Unset(plan.name, name))) for name, f in plan.fields.items() if f.repr]
+    custom: Any = options.get("custom")
+    if type(custom) is not _Custom:
+        custom = _Custom(options)
     return wadler_lindig.bracketed(
         begin=_text(f"{type(struct).__name__}("),
-        docs=[_field_doc(name, value, options) for name, value in shown],
+        docs=[_field_doc(name, value, options, custom.plain) for name, value in _shown_fields(struct)],
         sep=wadler_lindig.comma,
         end=_text(")"),
         indent=options["indent"],
     )
 
 
-def _field_doc(name: str, value: Any, options: dict[str, Any]) -> Any:
+def _shown_fields(struct: Any) -> list[tuple[str, Any]]:
+    plan: ClassPlan = struct.__struct__
+    values = field_values(struct)
+    return [(name, values.get(name, Unset(plan.name, name))) for name, f in plan.fields.items() if f.repr]
+
+
+def _field_doc(name: str, value: Any, options: dict[str, Any], plain: bool) -> Any:
     import wadler_lindig
 
     try:
-        if type(value) in SCALARS and options["custom"] is _leaf_doc:
+        if plain and type(value) in SCALARS:
             # What `pdoc` comes to in the end, as one piece of text.
             return _text(f"{name}={value!r}")
         doc = wadler_lindig.pdoc(value, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
@@ -161,23 +166,45 @@ def _text(text: str) -> Any:
     return wadler_lindig.TextDoc(text)
 
 
-def _with_leaf_doc(custom: Callable[[Any], Any] | None, short_arrays: bool) -> Callable[[Any], Any]:
-    if short_arrays and (custom is None or custom is _leaf_doc):
-        return _leaf_doc
+class _Custom:
+    """What `wadler_lindig` asks first about each value: the caller's own `custom`, then ours, with its options.
 
-    def either(value: Any) -> Any:
-        doc = None if custom is None or custom is _leaf_doc else custom(value)
-        if doc is None and (short_arrays or not isinstance(value, _ARRAYS)):
-            return _leaf_doc(value)
-        return doc
+    Arrays are short, functions and classes go by name, and long containers are cut.
+    """
 
-    return either
+    def __init__(self, options: dict[str, Any]):
+        self.callers: Callable[[Any], Any] | None = options.get("custom")
+        self.short_arrays = options.get("short_arrays", True)
+        self.plain = self.callers is None
+        self.options = options
+        options["custom"] = self
+
+    def __call__(self, value: Any) -> Any:
+        doc = None if self.callers is None else self.callers(value)
+        if doc is not None or (not self.short_arrays and isinstance(value, _ARRAYS)):
+            return doc
+        if isinstance(value, _CONTAINERS) and len(value) > _MOST_ITEMS and not hasattr(value, "_fields"):
+            return self._cut(value)
+        return _leaf_doc(value)
+
+    def _cut(self, value: Any) -> Any:
+        """The first items of a long container, and how many more there are."""
+        import itertools
+
+        import wadler_lindig
+
+        kind = next(kind for kind in _CONTAINERS if isinstance(value, kind))
+        first = kind(itertools.islice(value.items() if kind is dict else value, _MOST_ITEMS))
+        opening, closing = _BRACKETS[kind]
+        doc: Any = wadler_lindig.pdoc(first, **self.options)  # pyright: ignore[reportUnknownMemberType]
+        return doc + _text(f" + {opening}{len(value) - _MOST_ITEMS:,} more{closing}")
 
 
 # Typed so that the items of a numpy array need no type of their own.
 _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray)
 _MOST_ITEMS = 1000
-_BRACKETS: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")"), dict: ("{", "}")}
+_BRACKETS = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}
+_CONTAINERS: tuple[type[Any], ...] = tuple(_BRACKETS)
 
 
 def _leaf_doc(value: Any) -> Any:
@@ -186,8 +213,6 @@ def _leaf_doc(value: Any) -> Any:
         return _array_doc(value)
     if type(value) is jax.ShapeDtypeStruct:
         return _text(_short_form(value, "abstract"))
-    if type(value) in _BRACKETS and len(value) > _MOST_ITEMS:
-        return _cut(value)
     if isinstance(value, type):
         return _text(_type_name(value))
     if callable(value) and _is_function(value):
@@ -198,7 +223,7 @@ def _leaf_doc(value: Any) -> Any:
 def _array_doc(value: Any) -> Any:
     note = _array_note(value)
     doc = _text(_short_form(value, note))
-    if value.ndim or note == "deleted" or isinstance(value, jax.core.Tracer) or not isinstance(value.dtype, np.dtype):
+    if value.ndim or note == "deleted" or isinstance(value, jax.core.Tracer) or not _is_number(value.dtype):
         return doc
     try:
         # People print states to read them: a loss, a step.
@@ -209,23 +234,15 @@ def _array_doc(value: Any) -> Any:
     return _text(doc.text.replace("[]", f"({text})", 1))
 
 
+def _is_number(dtype: Any) -> bool:
+    # Of the others some are records, such as the tangents of integers, and some are no dtypes of numpy's.
+    return isinstance(dtype, np.dtype) and (jax.numpy.issubdtype(dtype, np.number) or dtype == np.bool_)
+
+
 def _short_form(value: Any, note: str | None) -> str:
     import wadler_lindig
 
     return wadler_lindig.array_summary(value.shape, str(value.dtype), note).text
-
-
-def _cut(value: Any) -> Any:
-    """The first items of a long container, and how many more there are."""
-    import itertools
-
-    import wadler_lindig
-
-    first = type(value)(itertools.islice(value.items() if type(value) is dict else value, _MOST_ITEMS))
-    opening, closing = _BRACKETS[type(value)]
-    doc: Any = wadler_lindig.pdoc(first, custom=_leaf_doc, hide_defaults=False)  # pyright: ignore[reportUnknownMemberType]
-    more = _text(f"{opening}{len(value) - _MOST_ITEMS:,} more{closing}")
-    return doc + _text(" + ") + more
 
 
 def _array_note(value: Any) -> str | None:
@@ -266,14 +283,17 @@ def pprint_struct(printer: Any, struct: Any, stream: Any, indent: int, allowance
 
 def rich_repr(self: Any) -> Any:
     """The fields with their values for rich, which lays them out; arrays are shown as everywhere."""
-    plan: ClassPlan = self.__struct__
-    for name, value in field_values(self).items():
-        if plan.fields[name].repr:
-            try:
-                yield name, jax.tree.map(_Shown, value, is_leaf=lambda inner: isinstance(inner, Flat))
-            except Exception:
-                # No tree, such as a dict whose keys do not sort.
-                yield name, value
+    for name, value in _shown_fields(self):
+        try:
+            yield name, jax.tree.map(_shown, value, is_leaf=lambda inner: isinstance(inner, Flat))
+        except Exception:
+            # No tree, such as a dict whose keys do not sort.
+            yield name, value
+
+
+def _shown(value: Any) -> Any:
+    # A struct says by itself what rich shows of it.
+    return value if isinstance(value, Flat) else _Shown(value)
 
 
 class _Shown:

@@ -53,6 +53,17 @@ def make_unflatten_mutable(cls: type) -> Callable[[Any, Any], Any]:
     return unflatten
 
 
+def make_unflatten_later(cls: Any) -> Callable[[Any, Any], Any]:
+    """The same for a class that is told later whether its objects are frozen."""
+
+    def unflatten(aux: Any, children: Any) -> Any:
+        struct = new(cls)
+        store(struct, (tuple(children) if struct.__struct__.frozen else [*children], aux))
+        return struct
+
+    return unflatten
+
+
 classes: list[type] = []
 """Every class that was registered. JAX keeps them all alive, too."""
 
@@ -60,9 +71,16 @@ observers: list[Callable[[type], None]] = []
 """Called with each class that is registered: how other registries than JAX's hear of it."""
 
 
-def register(cls: type, frozen: bool) -> None:
-    """Make a struct class a pytree node, unless code of a base's `__init_subclass__` has already made it one."""
-    if frozen:
+def register(cls: type, frozen: bool | None) -> None:
+    """Make a struct class a pytree node, unless code of a base's `__init_subclass__` has already made it one.
+
+    Args:
+        cls: the class.
+        frozen: whether its objects are; None where that is not known yet.
+    """
+    if frozen is None:
+        register_node(cls, flatten_with_keys, make_unflatten_later(cls), flatten_mutable)
+    elif frozen:
         register_node(cls, flatten_with_keys, make_unflatten(cls), flatten)
     else:
         register_node(cls, flatten_with_keys, make_unflatten_mutable(cls), flatten_mutable)

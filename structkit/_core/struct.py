@@ -35,6 +35,7 @@ from structkit._core.pretty import (
     struct_repr,
 )
 from structkit._core.registry import node_of, register
+from structkit._core.reload import supersede
 from structkit._core.specifiers import derived, field, static
 from structkit._core.statics import SCALARS
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
@@ -121,7 +122,7 @@ else:
             _restore_members(cls, plan, body, members)
             attributes.correct_getters(plan)
             publish(cls)
-            register(cls, plan.frozen)
+            register(cls, None if plan.filled_later else plan.frozen)
             plan.finished = True
             return cls
 
@@ -148,14 +149,18 @@ else:
                 raise DefinitionError(
                     cls.__name__, "is a dataclass already, made by Struct", "drop the dataclass decorator"
                 )
+            if name == "__struct__":
+                return supersede(cls, value)
+            if plan.successor is not None and (
+                name[:2] == "__" or name in plan.fields | plan.successor.__struct__.fields
+            ):
+                return None
             if name in plan.fields and type(value) is not property:
                 raise DefinitionError(
                     cls.__name__,
                     f"{name!r} is a field and cannot be set on the class",
                     "change the default in the body",
                 )
-            if name == "__struct__":
-                _take_over(cls, plan, value)
             super().__setattr__(name, value)
             if name == "__init__" and not is_generated(value):
                 # A decorator that checks or logs: changed copies have to go through it as well.
@@ -204,16 +209,6 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
         **{name: options.get(name, default) for name, default in _Params._field_defaults.items()}
     )._replace(frozen=plan.frozen)
     return members, publish
-
-
-def _take_over(cls: Any, before: ClassPlan, plan: ClassPlan) -> None:
-    """Make a finished class what another plan says: a notebook's reload copies the new class into the old one."""
-    members, publish = _generate(plan, {})
-    for name in ("__dataclass_fields__", "__init__", *plan.fields):
-        type.__setattr__(cls, name, members[name])
-    if before.fields:
-        type.__setattr__(cls, flat.BEFORE, before)
-    publish(cls)
 
 
 def _nothing(cls: type) -> None:
@@ -319,7 +314,8 @@ def _nearest_struct_member(plan: ClassPlan, name: str) -> Any:
 def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:
     """The namespace for `type.__new__`: the class body with the members in place of the defaults."""
     # A dataclass decorator in an `__init_subclass__` refuses to overwrite these: `_restore_members` puts them in.
-    body = {**namespace, **{name: value for name, value in members.items() if name not in _GUARDS}}
+    # The plan comes first: a reload that copies the members of a class sees it before it touches the others.
+    body = {"__struct__": plan, **namespace, **{name: value for name, value in members.items() if name not in _GUARDS}}
     for name, value in namespace.items():
         if isinstance(value, dataclasses.Field) and name not in members:
             # As in dataclasses, only the default of an `InitVar` or a `ClassVar` stays readable.
@@ -430,7 +426,6 @@ class Struct(flat.Flat, metaclass=StructMeta):
         __ne__ = compare.not_equal
         __hash__ = compare.hash_struct
         __name__ = property(attributes.function_name, doc="What JAX calls a struct with `__call__` in its programs.")
-        __rich_repr__ = rich_repr
         _repr_pretty_ = ipython_pretty
         __dict__ = property(attributes.Vars, attributes.set_vars, doc="A new dict of the fields: `vars(struct)`.")
 
@@ -446,8 +441,11 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     def __pdoc__(self, **options: Any) -> Any:
         """The document of `wadler_lindig` for this object; a class's own `__repr__` is heeded."""
-        own = type(self).__repr__ is not Struct.__repr__
-        return plain_doc(self) if own else struct_doc(self, **options)
+        return struct_doc(self, **options) if _prints_as_ours(self) else plain_doc(self)
+
+    def __rich_repr__(self) -> Any:
+        """The fields that rich shows; None leaves it to a class's own `__repr__`."""
+        return rich_repr(self) if _prints_as_ours(self) else None
 
     def __copy__(self) -> Self:
         made: Self = flat.new(type(self))
@@ -505,11 +503,15 @@ if not TYPE_CHECKING:
     for _class in (Struct, flat.Flat):
         if "__annotations__" in class_dict(_class):
             type.__delattr__(_class, "__annotations__")
-    for _name, _method in (*class_dict(Struct).items(), *_CALLABLE.items()):
+    for _name, _method in class_dict(Struct).items():
         if isinstance(_method, types.FunctionType) and _name != "__replace__":
-            # Written in other modules, under names that say what they do.
-            _method.__name__, _method.__qualname__ = _name, f"Struct.{_name}"
+            # Written in other modules, under names that say what they do; from here, what pickles by name finds them.
+            _method.__module__, _method.__name__, _method.__qualname__ = __name__, _name, f"Struct.{_name}"
     serve_pprint(class_dict(Struct)["__repr__"], pprint_struct)
+
+
+def _prints_as_ours(struct: Any) -> bool:
+    return type(struct).__repr__ is Struct.__repr__
 
 
 def is_struct(value: Any) -> bool:

@@ -195,6 +195,47 @@ def test_init_vars_are_parameters_and_no_fields(make):
     assert not hasattr(A, "told")
 
 
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        (dataclasses.field(default=10), 10),
+        (field(default=10), 10),
+        (static(default=10), 10),
+        (derived(default=None), None),
+        (dataclasses.field(), None),
+        ([1], [1]),
+        (jnp.ones(2), [1.0, 1.0]),
+    ],
+)
+def test_a_class_var_is_no_field_and_reads_as_its_default(declared, expected):
+    class A(Struct):
+        x: int
+        constant: ClassVar[Any] = declared
+
+    assert names(A) == ["x"] and jax.tree.leaves(A(1)) == [1]
+    for found in (getattr(A, "constant", None), getattr(A(1), "constant", None)):
+        assert (found.tolist() if isinstance(found, jax.Array) else found) == expected
+
+
+@pytest.mark.parametrize(
+    "array", [jnp.ones(2), np.ones(2), jnp.float32(1), np.zeros(()), np.ma.ones(2), jax.random.key(0)], ids=type
+)
+def test_an_array_without_an_annotation_is_refused_also_while_tracing(array):
+    def define(value):
+        class A(Struct):
+            weight = value
+
+    for attempt in (lambda: define(array), lambda: jax.jit(define)(1.0)):
+        with pytest.raises(errors.DefinitionError, match="'weight' is an array without a type annotation") as error:
+            attempt()
+        assert "weight: jax.Array = ..." in str(error.value) and "weight: ClassVar" in str(error.value)
+
+    class Child(Point):
+        y: Any = array if isinstance(array, jax.Array) else None
+
+    assert len(jax.tree.leaves(Child(1))) == 1 + isinstance(array, jax.Array)
+
+
 # Defaults
 
 

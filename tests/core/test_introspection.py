@@ -1,21 +1,23 @@
 """What a class tells about itself: its signature, documentation, source, tracebacks and qualified names."""
 
 import dataclasses
+import functools
 import inspect
 import linecache
 import pydoc
 import re
 import types
-from dataclasses import KW_ONLY
-from typing import Any
+import typing
+from dataclasses import KW_ONLY, InitVar
+from typing import Any, Optional
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 import structkit
-from structkit import Struct, StructMeta, derived, field, static
-from tests.models import Checked, Drafted, Linear, Point
+from structkit import Static, Struct, StructMeta, derived, field, static
+from tests.models import Box, Checked, Drafted, Empty, Lazy, Linear, Mutable, Point
 
 
 def test_the_signature_is_the_one_of_a_frozen_dataclass():
@@ -148,6 +150,131 @@ def test_a_class_in_a_function_has_its_qualified_names():
     assert A.__qualname__ == here
     assert A.__init__.__qualname__ == f"{here}.__init__"
     assert A.__module__ == A.__init__.__module__ == __name__
+
+
+def test_all_methods_that_a_class_gets_have_its_qualified_names():
+    class A(Struct, order=True):
+        x: int
+
+        def __check_init__(self): ...
+
+    class B(Struct):
+        pass
+
+    for cls in (A, B):
+        for name, value in vars(cls).items():
+            function = getattr(value, "fget", value)
+            assert not isinstance(function, types.FunctionType) or function.__qualname__ == f"{cls.__qualname__}.{name}"
+    for name, value in vars(Struct).items():
+        if isinstance(value, types.FunctionType) and name != "__replace__":
+            assert (value.__qualname__, value.__module__) == (f"Struct.{name}", Struct.__module__)
+
+
+def test_a_callable_struct_has_the_name_of_its_class_in_programs():
+    class Scale(Struct):
+        x: Any
+
+        def __call__(self, y):
+            return self.x * y
+
+    assert jax.jit(Scale(2.0)).lower(1.0).as_text().startswith("module @jit_Scale ")
+    assert Scale(2.0).__name__ == "Scale" and not hasattr(Point(1), "__name__")
+
+
+# Trap 24: notebooks, dill and documentation tools read whatever is listed.
+@pytest.mark.parametrize(
+    "made", [Point(1), Linear(1), Drafted(), Checked(1), Lazy(1), Empty(), Mutable(1), Box[int](1)]
+)
+def test_all_names_that_a_class_and_its_objects_list_can_be_read(made):
+    for listing in ({*dir(type(made)), *vars(type(made))}, {*vars(Struct), *dir(Struct)}):
+        assert [name for name in listing if not hasattr(type(made), name)] == []
+    assert [name for name in dir(made) if not hasattr(made, name)] == []
+    assert {*vars(made)} <= {*dir(made)} & {*dir(type(made))}
+
+
+CONVERTERS = """
+from __future__ import annotations
+import functools
+from typing import TYPE_CHECKING, Any
+if TYPE_CHECKING:
+    from nowhere import Missing
+
+def typed(value: str | int, more: Missing = None): return value
+def untyped(value): return value
+def missing(value: Missing): return value
+def many(*values: float): return values
+
+class Maker:
+    def __init__(self, value: bytes): ...
+
+class Caller:
+    def __call__(self, value: list[int]): return value
+
+    @classmethod
+    def make(cls, value: dict[str, int]): return value
+"""
+
+
+def test_an_argument_has_the_annotation_of_its_field_or_of_what_its_converter_takes(module):
+    tools = module(CONVERTERS)
+    made = module(
+        """
+        from __future__ import annotations
+        from dataclasses import InitVar
+        from typing import Any, Optional
+        from structkit import Static, Struct, field, static
+        tools = None
+
+        def define(converters):
+            class A(Struct):
+                plain: Optional[A]
+                constant: Static[int]
+                typed: int = field(converter=converters[0])
+                named: str = static(converter=converters[1], default="")
+                scale: InitVar[float] = 1.0
+
+                def __post_init__(self, scale): ...
+            return A
+        Missing = bytes
+        """
+    )
+    for converter, taken in [
+        (tools.untyped, Any),
+        (tools.missing, Any),
+        (tools.many, float),
+        (tools.Maker, bytes),
+        (tools.Caller(), list[int]),
+        (tools.Caller.make, dict[str, int]),
+        (functools.partial(tools.many), float),
+        (int, Any),
+        (jnp.asarray, None),
+        (lambda value: value, Any),
+    ]:
+        made.A = made.define([tools.Maker, converter])
+        hints = typing.get_type_hints(made.A.__init__)
+        parameters = inspect.signature(made.A, eval_str=True).parameters
+        assert hints["plain"] == parameters["plain"].annotation == Optional[made.A]
+        assert parameters["constant"].annotation == Static[int] and parameters["scale"].annotation == InitVar[float]
+        assert hints["typed"] == bytes and (taken is None or hints["named"] == parameters["named"].annotation == taken)
+        assert made.A.__init__.__globals__ is vars(made) and hints["return"] is type(None)
+
+
+@pytest.mark.parametrize(("specifier", "fixed"), [(field, ""), (static, "static spec"), (derived, "init kw_only")])
+def test_the_signature_of_a_specifier_lists_its_options(specifier, fixed):
+    options = {*inspect.signature(structkit.Field).parameters} - {*fixed.split()}
+    assert {*inspect.signature(specifier).parameters} == options >= {"default", "converter", "doc", "metadata"}
+
+
+def test_a_field_prints_with_what_was_said_of_it():
+    class A(Struct):
+        x: float
+        n: int = static(default=1, converter=int, doc="how many")
+
+    assert [repr(f) for f in structkit.fields(A)] == [
+        "Field(name='x', type=<class 'float'>, static=False, init=True, kw_only=False)",
+        "Field(name='n', type=<class 'int'>, static=True, default=1, converter=<class 'int'>, init=True, kw_only=False,"
+        " doc='how many')",
+    ]
 
 
 def test_is_struct_tells_structs_and_their_classes_from_everything_else():

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structkit import Struct, field, static
+from structkit import Struct, errors, field, static
 from tests.models import Loud, LoudCustom, Model, Mutable, Pair, Point, assert_frozen, collected
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
@@ -72,7 +72,8 @@ def evolving(**fields):
     """The class `Evolving` in a module of its own, as one release of a library has it after another."""
     module = sys.modules.setdefault("evolving_module", types.ModuleType("evolving_module"))
     given = {name: value for name, value in fields.items() if value is not dataclasses.MISSING}
-    namespace = {"__module__": "evolving_module", "__annotations__": dict.fromkeys(fields, Any), **given}
+    annotations = dict.fromkeys([name for name in fields if not name.startswith("__")], Any)
+    namespace = {"__module__": "evolving_module", "__annotations__": annotations, **given}
     module.Evolving = types.new_class("Evolving", (Struct,), exec_body=lambda body: body.update(namespace))
     return module.Evolving
 
@@ -86,6 +87,21 @@ def test_a_pickle_loads_after_fields_were_added_with_defaults_moved_and_made_sta
     back = pickle.loads(data)
     assert type(back) is newer
     assert vars(back) == {"a": 1, "c": "c", "b": 2, "z": 0, "y": []}
+
+
+def test_a_pickle_with_a_field_that_was_removed_or_renamed_names_it_and_loads_with_a_set_state_of_the_users():
+    required = dataclasses.MISSING
+    data = pickle.dumps(evolving(old=required, gone=required, s=static())(1, 2, "s"))
+    evolving(new=required, s=static())
+    with pytest.raises(errors.UnknownFieldError, match="Evolving has no field 'old'"):
+        pickle.loads(data)
+
+    def __setstate__(self, state):
+        Struct.__setstate__(self, {"new": state["old"], "s": state["s"]})
+
+    newer = evolving(new=required, s=static(), __setstate__=__setstate__)
+    assert pickle.loads(data) == newer(1, "s")
+    assert_frozen(pickle.loads(data), "new")
 
 
 def test_a_pickle_that_lacks_a_field_without_a_default_is_refused_by_its_name():

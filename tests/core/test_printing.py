@@ -1,6 +1,8 @@
 """The exact texts of `pformat`, which are those of `repr`."""
 
+import collections
 import dataclasses
+import pprint
 from typing import Any, NamedTuple
 
 import jax
@@ -52,7 +54,58 @@ def cyclic():
 
 SHARED = Point(1)
 
+
+class RaisingMeta(type):
+    def __getattribute__(cls, name):
+        raise RuntimeError(name)
+
+    def __repr__(cls):
+        raise RuntimeError("repr")
+
+
+class RaisingClass(metaclass=RaisingMeta):
+    pass
+
+
+class RaisingInstanceCheck(type):
+    def __instancecheck__(cls, instance):
+        raise RuntimeError("instancecheck")
+
+
+class WithoutClass:
+    @property
+    def __class__(self):
+        raise RuntimeError("class")
+
+
+class NoText:
+    def __repr__(self):
+        return 3
+
+
+def cyclic_and_long():
+    tree: list[Any] = []
+    tree.extend([Point(tree), *[0] * 1500])
+    return tree
+
+
 TEXTS = [
+    (jnp.float32(0.25), "f32(0.25)"),
+    (jnp.asarray(0.5, jnp.bfloat16), "bf16(0.5)"),
+    (jnp.uint8(3), "u8(3)"),
+    (jnp.asarray(True), "bool(True)"),
+    (jnp.asarray(1 + 2j, jnp.complex64), "c64((1+2j))"),
+    (jnp.float32("nan"), "f32(nan)"),
+    (np.asarray(0.1), "f64(0.1)(numpy)"),
+    (np.asarray("text"), "<U4[](numpy)"),
+    (np.zeros((), jax.dtypes.float0), "[('f0', 'V')][](numpy)"),
+    (jax.ShapeDtypeStruct((), jnp.float32), "f32[](abstract)"),
+    (Point({"loss": jnp.float32(0.25)}), "Point(x={'loss': f32(0.25)})"),
+    (Point(RaisingClass()), "Point(x=<RaisingClass whose repr raises RuntimeError>)"),
+    (Point(RaisingClass), "Point(x=<RaisingMeta whose repr raises RuntimeError>)"),
+    (Point(RaisingInstanceCheck("A", (), {})), "Point(x=A)"),
+    (Point(WithoutClass()), "Point(x=<WithoutClass whose repr raises RuntimeError>)"),
+    (Point(NoText()), "Point(x=<NoText whose repr raises TypeError>)"),
     (1, "1"),
     ("a", "'a'"),
     (None, "None"),
@@ -121,6 +174,59 @@ Model(
 )
 def test_pformat_wraps_at_the_width_and_indents(options, expected):
     assert pformat(Model([Linear(ones(2, 3), ones(3)), None], "name"), **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("make", "count", "end"),
+    [
+        (list, 1_234_567, "\n] + [1,233,567 more]"),
+        (tuple, 2000, "\n) + (1,000 more)"),
+        (dict.fromkeys, 1001, "\n} + {1 more}"),
+        (collections.OrderedDict.fromkeys, 1001, "\n} + {1 more}"),
+        (set, 1001, "\n} + {1 more}"),
+        (frozenset, 1001, "\n}) + {1 more}"),
+    ],
+)
+def test_a_container_of_more_than_a_thousand_items_is_cut_with_a_count(make, count, end):
+    text = pformat(make(range(count)))
+    assert text.endswith(end) and text.count("\n") == 1001
+    assert repr(Point(make(range(count)))) == f"Point(\n  x={text.replace(chr(10), chr(10) + '  ')}\n)"
+    assert "more" not in pformat(make(range(1000)))
+
+
+def test_a_cut_container_ends_a_cycle_and_keeps_the_options_of_the_caller():
+    text = repr(cyclic_and_long()[0])
+    assert text.startswith("Point(\n  x=[\n    <recursive>,\n    0,") and text.endswith("0\n  ] + [501 more]\n)")
+    shown = wadler_lindig.pformat(Point([ones(2)] * 1001), short_arrays=False)
+    assert shown.count("Array([1., 1.], dtype=float32)") == 1000
+    shown = wadler_lindig.pformat(
+        Point([2] * 1001), custom=lambda value: wadler_lindig.TextDoc("N") if value == 2 else None
+    )
+    assert shown.count("N") == 1000
+
+
+def test_arrays_are_whole_where_the_caller_wants_them_so_also_inside_structs():
+    tree = [Pair(ones(2), {"inner": Point(ones())}), Shout(ones(1))]
+    shown = wadler_lindig.pformat(tree, short_arrays=False, width=200)
+    assert shown == (
+        "[Pair(x=Array([1., 1.], dtype=float32), y={'inner': Point(x=Array(1., dtype=float32))}, name='pair'), "
+        "SHOUT [1.]]"
+    )
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_pprint_lays_structs_out_in_its_width(width):
+    tree = {"k": Pair([Point(1), Point(2)], Shout(1)), "n": None}
+    text = pprint.pformat(tree, width=width)
+    assert "".join(text.split()) == "{'k':Pair(x=[Point(x=1),Point(x=2)],y=SHOUT1,name='pair'),'n':None}"
+    assert max(map(len, text.splitlines())) <= width
+    assert (text.count("\n") == 0) is (width == 80)
+
+
+def test_debug_print_shows_the_values_of_scalars(capfd):
+    jax.jit(lambda pair: jax.debug.print("{}", pair))(Pair(jnp.float32(0.25), ones(2)))
+    jax.effects_barrier()
+    assert capfd.readouterr().out == "Pair(x=f32(0.25), y=f32[2], name='pair')\n"
 
 
 def test_a_custom_document_of_the_callers_is_asked_for_numbers_too():

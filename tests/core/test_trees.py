@@ -193,3 +193,27 @@ def test_an_object_flattens_during_its_construction_and_what_jax_holds_changes_n
     assert vars(structure.unflatten([3, 4])) == {"x": 3, "y": 4, "n": 2}
     assert structure == jax.tree.structure(copied) != jax.tree.structure(made)
     assert vars(mapped) == {"x": 11, "y": 12, "n": 2}
+
+
+@pytest.mark.parametrize(
+    "mismatch",
+    [
+        lambda a, b: jax.tree.map(lambda x, y: x, a, b),
+        lambda a, b: jax.lax.cond(True, lambda: a, lambda: b),
+        lambda a, b: jax.lax.scan(lambda carry, _: (b, None), a, None, length=2),
+        lambda a, b: jax.vmap(lambda x: x, in_axes=(b.replace(x=0),))(a.replace(x=jnp.ones(2))),
+    ],
+)
+def test_a_message_of_jax_about_statics_that_differ_names_their_fields(mismatch):
+    class A(Struct):
+        x: Any
+        style: str = static(default="rock")
+        size: Any = static(default=1)
+
+    for other in (A(1.0, "pop"), A(1.0, "rock", 1.0)):
+        with pytest.raises((TypeError, ValueError)) as error:
+            mismatch(A(1.0), other)
+        # One that needs a tag, to be told from an equal value of another type, has them behind the names.
+        names = "(('style', 'size'), (None, 'float'))" if other.style == "rock" else "('style', 'size')"
+        assert f"({names}, {other.style!r}, {other.size!r})" in str(error.value)
+        assert "(('style', 'size'), 'rock', 1)" in str(error.value)

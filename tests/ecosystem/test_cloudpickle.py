@@ -43,6 +43,26 @@ def test_local_classes_travel_to_another_process():
     assert done.returncode == 0, done.stderr.decode()
 
 
+def test_mutable_local_classes_and_their_children_stay_mutable_in_another_process():
+    class Local(Struct, frozen=False):
+        x: int
+
+    class Child(Local, frozen=False):
+        y: int = 2
+
+    data = cloudpickle.dumps([Local(1), Child(1)])
+    code = (
+        "import sys, pickle, jax\n"
+        "for value in pickle.loads(sys.stdin.buffer.read()):\n"
+        "    for made in (value, jax.tree.map(lambda leaf: leaf, value), type(value)(1)):\n"
+        "        leaves, treedef = jax.tree.flatten(made)\n"
+        "        made.x = 5\n"
+        "        assert jax.tree.leaves(made)[0] == 5 and treedef.unflatten(leaves).x == 1\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 def test_a_class_by_value_is_the_same_class_in_this_process():
     class Local(Struct):
         x: int

@@ -1,5 +1,7 @@
 """jaxtyping with beartype: constructors are checked, and unflattening raises no false alarms."""
 
+import copy
+import dataclasses
 import importlib
 import sys
 import textwrap
@@ -9,9 +11,27 @@ import jax
 import jax.numpy as jnp
 import jaxtyping
 import pytest
+from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import Array, Float, jaxtyped
 
-from structkit import Struct, static, struct
+from structkit import Struct, field, replace, static, struct
+
+
+def parse(text: str | int) -> int:
+    return int(text)
+
+
+@beartype.beartype
+class Plain(Struct):
+    count: int
+    label: "str" = static(default="a")
+    size: int = field(default=1, converter=lambda value: int(value))
+    digits: int = field(default=1, converter=parse)
+
+    def __post_init__(self): ...
+
+    def double(self, by: int = 2) -> int:
+        return self.count * by
 
 
 @jaxtyped(typechecker=beartype.beartype)
@@ -47,6 +67,67 @@ def test_unflattening_is_never_checked(kind):
     assert jax.grad(lambda v: (v.x * v.y).sum())(value).x.shape == (3,)
 
 
+CHANGES = [
+    lambda value, **changes: value.replace(**changes),
+    lambda value, **changes: replace(value, **changes),
+    dataclasses.replace,
+    *([copy.replace] if hasattr(copy, "replace") else []),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_copies_are_checked_too(change):
+    value = Checked(jnp.ones(3), jnp.ones(3))
+    assert change(value, x=jnp.zeros(3)).x.sum() == 0
+    with pytest.raises(jaxtyping.TypeCheckError):
+        change(value, y=jnp.ones(5))
+    assert change(Plain(1), count=2).count == 2
+    for changes in ({"count": "x"}, {"label": 3}, {"digits": 1.5}):
+        with pytest.raises(BeartypeCallHintViolation):
+            change(Plain(1), **changes)
+
+
+def test_a_decorated_class_takes_what_its_converters_take_and_is_a_pytree():
+    assert vars(Plain(1, size="2", digits="3")) == {"count": 1, "label": "a", "size": 2, "digits": 3}
+    for wrong in (lambda: Plain("x"), lambda: Plain(1, 2), lambda: Plain(1, digits=None), lambda: Plain(1).double("x")):
+        with pytest.raises(BeartypeCallHintViolation):
+            wrong()
+    assert jax.tree.map(lambda leaf: None, Plain(1)).count is None
+    assert jax.jit(lambda plain: plain)(Plain(1)).count == 1
+
+
+@pytest.mark.parametrize("checker", ["jaxtyped(typechecker=beartype.beartype)", "beartype.beartype"])
+def test_a_module_with_postponed_annotations_is_checked(tmp_path, monkeypatch, checker):
+    source = f"""
+        from __future__ import annotations
+        import beartype
+        from jaxtyping import Array, Float, jaxtyped
+        from typing import Any
+        from structkit import Struct, derived, static
+
+        @{checker}
+        class Layer(Struct):
+            weight: Float[Array, "i o"]
+            name: str = static(default="layer")
+            inner: Layer | None = None
+            total: Any = derived()
+
+            def __post_init__(self):
+                self.total = self.weight.sum()
+    """
+    (tmp_path / "postponed_structs.py").write_text(textwrap.dedent(source))
+    monkeypatch.syspath_prepend(tmp_path)
+    Layer = importlib.import_module("postponed_structs").Layer
+    del sys.modules["postponed_structs"]
+    layer = Layer(jnp.ones((2, 3)), inner=Layer(jnp.ones((1, 1))))
+    assert layer.replace(weight=jnp.zeros((4, 4))).total == 0
+    for changes in ({"name": 3}, {"weight": jnp.ones(2)}):
+        with pytest.raises((jaxtyping.TypeCheckError, BeartypeCallHintViolation)):
+            layer.replace(**changes)
+        with pytest.raises((jaxtyping.TypeCheckError, BeartypeCallHintViolation)):
+            Layer(**{"weight": layer.weight, **changes})
+
+
 def test_the_import_hook_checks_methods_and_leaves_trees_alone(tmp_path, monkeypatch):
     (tmp_path / "hooked_structs.py").write_text(
         textwrap.dedent(
@@ -77,6 +158,9 @@ def test_the_import_hook_checks_methods_and_leaves_trees_alone(tmp_path, monkeyp
     assert linear(jnp.ones(3)).shape == (2,)
     with pytest.raises(jaxtyping.TypeCheckError):
         linear(jnp.ones((2, 3)))
+    with pytest.raises(jaxtyping.TypeCheckError):
+        linear.replace(bias=jnp.ones(5))
+    assert linear.replace(bias=jnp.zeros(2)).bias.sum() == 0
     assert jax.tree.map(lambda leaf: leaf.shape, linear).bias == (2,)
     assert jax.vmap(lambda s: s.x, in_axes=0)(module.State(jnp.ones((2,)))).shape == (2,)
     assert jax.tree.map(lambda leaf: None, module.State(jnp.ones(2))).x is None
