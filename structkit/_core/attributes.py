@@ -174,7 +174,11 @@ def _moved(base: ClassPlan, plan: ClassPlan) -> list[str]:
 def _searching_getter(name: str) -> Callable[[Any], Any]:
     def getter(self: Any) -> Any:
         plan: ClassPlan = self.__struct__
-        return self.__flat__[plan.fields[name].static][plan.index[name]]
+        half, i = plan.fields[name].static, plan.index[name]
+        try:
+            return self.__flat__[half][i]
+        except AttributeError as error:
+            raise _unset(self, half, i, error) from None
 
     return getter
 
