@@ -203,7 +203,13 @@ class _Custom:
 # Typed so that the items of a numpy array need no type of their own.
 _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray)
 _MOST_ITEMS = 1000
-_BRACKETS = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}
+_BRACKETS: dict[Any, tuple[str, str]] = {
+    list: ("[", "]"),
+    tuple: ("(", ")"),
+    dict: ("{", "}"),
+    set: ("{", "}"),
+    frozenset: ("{", "}"),
+}
 _CONTAINERS: tuple[type[Any], ...] = tuple(_BRACKETS)
 
 

@@ -511,7 +511,8 @@ if not TYPE_CHECKING:
 
 
 def _prints_as_ours(struct: Any) -> bool:
-    return type(struct).__repr__ is Struct.__repr__
+    own: Any = type(struct).__repr__
+    return own is Struct.__repr__
 
 
 def is_struct(value: Any) -> bool:
