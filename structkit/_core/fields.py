@@ -286,7 +286,8 @@ def _mutable_part(value: Any) -> Any:
     """The value, or what is in a tuple or a frozen struct, that all objects would share and could change."""
     if type(value).__hash__ is None and not isinstance(value, jax.Array):
         return value
-    parts: Any = value.__flat__[0] if hasattr(type(value), "__struct__") else value if type(value) is tuple else ()
+    parts = getattr(value, "__flat__", ((),))[0] if hasattr(type(value), "__struct__") else ()
+    parts = value if type(value) is tuple else parts
     return next((found for part in parts if (found := _mutable_part(part)) is not None), None)
 
 

@@ -311,7 +311,7 @@ def no_post_init(plan: ClassPlan, qualname: str) -> Callable[..., None]:
     """The `__post_init__` of a class without one, for packages that fill objects: it leads to a mixin's, if any."""
 
     def __post_init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        owner = next(cls for cls in type(self).__mro__ if plan_of(cls) is plan)
+        owner: Any = next(cls for cls in type(self).__mro__ if plan_of(cls) is plan)
         following: Any = getattr(super(owner, self), "__post_init__", None)
         if following is not None:
             following(*args, **kwargs)
