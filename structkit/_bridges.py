@@ -147,12 +147,15 @@ def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:
         dispatch[repr_] = printer
 
 
+_VALUE_WITH_FAKE_GLOBALS = 2
+
+
 def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
     """Give `function` annotations that are computed when they are asked for; only where `LAZY_ANNOTATIONS`."""
 
     def __annotate__(format: Any, /) -> dict[str, Any]:
-        if format.name == "VALUE_WITH_FAKE_GLOBALS":
-            # Python asks so only for functions that it has compiled itself.
+        # A plain number where Python itself asks. With fake globals it asks only for functions that it has compiled.
+        if format == _VALUE_WITH_FAKE_GLOBALS:
             raise NotImplementedError(format)
         return compute(format)
 

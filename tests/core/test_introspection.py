@@ -8,7 +8,7 @@ import pydoc
 import re
 import types
 import typing
-from dataclasses import KW_ONLY, InitVar
+from dataclasses import KW_ONLY
 from typing import Any, Optional
 
 import jax
@@ -164,7 +164,8 @@ def test_all_methods_that_a_class_gets_have_its_qualified_names():
     for cls in (A, B):
         for name, value in vars(cls).items():
             function = getattr(value, "fget", value)
-            assert not isinstance(function, types.FunctionType) or function.__qualname__ == f"{cls.__qualname__}.{name}"
+            if isinstance(function, types.FunctionType) and "annotate" not in name:
+                assert function.__qualname__ == f"{cls.__qualname__}.{name}"
     for name, value in vars(Struct).items():
         if isinstance(value, types.FunctionType) and name != "__replace__":
             assert (value.__qualname__, value.__module__) == (f"Struct.{name}", Struct.__module__)
@@ -254,8 +255,8 @@ def test_an_argument_has_the_annotation_of_its_field_or_of_what_its_converter_ta
         hints = typing.get_type_hints(made.A.__init__)
         parameters = inspect.signature(made.A, eval_str=True).parameters
         assert hints["plain"] == parameters["plain"].annotation == Optional[made.A]
-        assert parameters["constant"].annotation == Static[int] and parameters["scale"].annotation == InitVar[float]
-        assert hints["typed"] == bytes and (taken is None or hints["named"] == parameters["named"].annotation == taken)
+        assert parameters["constant"].annotation == Static[int] and parameters["scale"].annotation.type is float
+        assert hints["typed"] is bytes and (taken is None or hints["named"] == parameters["named"].annotation == taken)
         assert made.A.__init__.__globals__ is vars(made) and hints["return"] is type(None)
 
 
