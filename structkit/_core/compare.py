@@ -318,12 +318,11 @@ def hash_struct(self: Any) -> int:
     Raises:
         UnhashableFieldError: a field's value is unhashable, such as an array.
     """
-    # A `__hash__` of the user's may come here through `super()`.
-    return hash_callable(self) if self.__struct__.callable else _hash_content(self)
-
-
-def _hash_content(self: Any) -> int:
-    children, aux = _hashed(self)
+    plan: ClassPlan = self.__struct__
+    if plan.callable:
+        # A `__hash__` of the user's came here through `super()`.
+        return hash_callable(self)
+    children, aux = self.__flat__ if plan.hashes_all else _hashed(self)
     for child in children:
         if type(child) not in SCALARS:
             return _hash_nested(self)
@@ -385,7 +384,7 @@ def _hash_tree(value: Any) -> int:
     """The hash of a value, in one walk; as in `==`, a pytree node of another library counts by its children."""
     # Structs first: asking one's class for its `__hash__` runs code of the metaclass.
     if isinstance(value, Flat):
-        return _hash_content(value) if _is_hashed_by_content(value) else hash(value)
+        return _hash_nested(value) if _is_hashed_by_content(value) else hash(value)
     if type(value) in SCALARS:
         return hash(value)
     if type(value) is tuple:

@@ -89,7 +89,8 @@ def is_bare(self: Any) -> bool:
 
 def begin(self: Any, kind: type[Draft] = Draft) -> None:
     """Turn a bare object into a draft."""
-    children, aux = start(self.__struct__)
+    plan: ClassPlan = self.__struct__
+    children, aux = plan.start or start(plan)
     store(self, (kind(children), aux))
 
 
@@ -101,8 +102,9 @@ def finish(self: Any) -> None:
     """
     plan: ClassPlan = self.__struct__
     children, aux = self.__flat__
-    kept = items(children)
-    if type(aux) is Incomplete or any_unset(kept):
+    # Spelt out, since calls of `items` and `any_unset` would take a tenth of a constructor's time.
+    kept = tuple(list.copy(children)) if isinstance(children, list) else children
+    if type(aux) is Incomplete or Unset in map(type, kept):
         _fill_defaults(self, plan)
         children, aux = self.__flat__
         kept = items(children)

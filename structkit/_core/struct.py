@@ -239,33 +239,21 @@ def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]
 def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
     """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
     members: dict[str, Any] = {}
-    ours = {**class_dict(Struct), **(_CALLABLE if plan.callable else {})}
     bodies = [namespace, members, *map(class_dict, plan.mro)]
-    for name in _OURS if plan.new_bases else ():
-        first = next((base for base in plan.new_bases if name in class_dict(base)), object)
-        if plan_of(first) is None and "__dataclass_fields__" in class_dict(first) and name not in namespace:
-            members[name] = _nearest_struct_member(plan, name)
+    if plan.new_bases:
+        members.update(_kept_from_strangers(plan, namespace))
     if plan.callable and _found(bodies, "__eq__") is compare.equal:
         # JAX is given such an object as a function, and keeps programs by it.
         unwritten = [name for name in _CALLABLE if _written(plan, name) is class_dict(object)[name]]
         members.update({name: _CALLABLE[name] for name in unwritten if name not in namespace})
-    replaces: Any = next((class_dict(base) for base in plan.new_bases if "replace" in class_dict(base)), {})
-    if "__node__" in replaces and "replace" not in namespace:
-        # A dataclass of `structkit.struct`, for whose fields it was made.
-        members["replace"] = ours["replace"]
-    real = any(["__dict__" in class_dict(base) for base in plan.new_bases if plan_of(base) is None])
-    if real and "__dict__" not in namespace:
-        # A mixin without slots brings a real one, which holds no field.
-        members["__dict__"] = _nearest_struct_member(plan, "__dict__")
     if "__eq__" in namespace and "__hash__" not in namespace:
         # Python would set it to None; a frozen dataclass hashes all the same.
-        members["__hash__"] = ours["__hash__"]
+        members["__hash__"] = _ours(plan, "__hash__")
     for option, names in _BY_OPTION.items():
         wanted = plan.options.get(option)
         if wanted is not None:
-            members.update(
-                {name: ours[name] if wanted else _written(plan, name) for name in names if name not in namespace}
-            )
+            kept = [name for name in names if name not in namespace]
+            members.update({name: _ours(plan, name) if wanted else _written(plan, name) for name in kept})
     if plan.options.get("eq") is False and members.get("__hash__") is object.__hash__:
         if _found(bodies, "__eq__") is not object.__eq__:
             # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
@@ -275,6 +263,28 @@ def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
     if plan.options.get("order"):
         members.update(compare.orderings(plan, namespace))
     return members
+
+
+def _kept_from_strangers(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
+    """What a standard dataclass, a class of `structkit.struct` or a mixin with a `__dict__` would replace."""
+    members: dict[str, Any] = {}
+    bodies = [class_dict(base) for base in plan.new_bases]
+    for name in _OURS:
+        first: Any = next((body for body in bodies if name in body), {})
+        if "__struct__" not in first and "__dataclass_fields__" in first and name not in namespace:
+            members[name] = _nearest_struct_member(plan, name)
+    replaces: Any = next((body for body in bodies if "replace" in body), {})
+    if "__node__" in replaces and "replace" not in namespace:
+        # It was made for the fields of that class.
+        members["replace"] = _ours(plan, "replace")
+    if any(["__dict__" in body and "__struct__" not in body for body in bodies]) and "__dict__" not in namespace:
+        # A mixin without slots brings a real one, which holds no field.
+        members["__dict__"] = _nearest_struct_member(plan, "__dict__")
+    return members
+
+
+def _ours(plan: ClassPlan, name: str) -> Any:
+    return _CALLABLE[name] if plan.callable and name in _CALLABLE else class_dict(Struct)[name]
 
 
 _BY_OPTION = {"eq": ("__eq__", "__ne__", "__hash__"), "repr": ("__repr__",)}
