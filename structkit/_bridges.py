@@ -202,7 +202,11 @@ if sys.version_info >= (3, 14):
 
     def class_annotations(cls: type, format: Any) -> dict[str, Any]:
         """The annotations that `cls` itself declares, in the given `annotationlib.Format`."""
-        return annotationlib.get_annotations(cls, format=format)
+        annotate: Any = annotationlib.get_annotate_from_class_namespace(cls.__dict__)
+        if annotate is None:
+            return annotationlib.get_annotations(cls, format=format)
+        # Not `get_annotations`, which keeps them in the class's dict: a decorator may be going through it.
+        return annotationlib.call_annotate_function(annotate, format, owner=cls)
 
     def signature(function: Any) -> inspect.Signature:
         """The signature, with annotations as they were written."""
