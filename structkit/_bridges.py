@@ -147,12 +147,15 @@ def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:
         dispatch[repr_] = printer
 
 
+_VALUE_WITH_FAKE_GLOBALS = 2
+
+
 def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
     """Give `function` annotations that are computed when they are asked for; only where `LAZY_ANNOTATIONS`."""
 
     def __annotate__(format: Any, /) -> dict[str, Any]:
-        if format.name == "VALUE_WITH_FAKE_GLOBALS":
-            # Python asks so only for functions that it has compiled itself.
+        # A plain number where Python itself asks. With fake globals it asks only for functions that it has compiled.
+        if format == _VALUE_WITH_FAKE_GLOBALS:
             raise NotImplementedError(format)
         return compute(format)
 
@@ -199,7 +202,11 @@ if sys.version_info >= (3, 14):
 
     def class_annotations(cls: type, format: Any) -> dict[str, Any]:
         """The annotations that `cls` itself declares, in the given `annotationlib.Format`."""
-        return annotationlib.get_annotations(cls, format=format)
+        annotate: Any = annotationlib.get_annotate_from_class_namespace(cls.__dict__)
+        if annotate is None:
+            return annotationlib.get_annotations(cls, format=format)
+        # Not `get_annotations`, which keeps them in the class's dict: a decorator may be going through it.
+        return annotationlib.call_annotate_function(annotate, format, owner=cls)
 
     def signature(function: Any) -> inspect.Signature:
         """The signature, with annotations as they were written."""

@@ -324,7 +324,7 @@ def test_an_annotation_that_cannot_be_evaluated_yet_refuses_no_class(module):
     )
     assert names(made.A) == ["a", "b"] and static_names(made.A) == ["b"] and made.A.c == 3
     made.half.Later = int
-    assert typing.get_type_hints(made.A)["a"] is int
+    assert typing.get_type_hints(made.A)["a"] is int is made.A.__init__.__annotations__["a"]
     assert inspect.signature(made.A).parameters["a"].annotation is int
 
 
