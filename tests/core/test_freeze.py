@@ -104,7 +104,7 @@ def test_a_struct_is_frozen_without_its_constructor_and_keeps_its_class_and_stat
             made.append(self)
 
     made = []
-    frozen = freeze(Counted([jnp.ones(2)]))
+    frozen = freeze(Counted([jnp.ones(2, jnp.float32)]))
     assert type(frozen) is Counted and len(made) == 1
     assert frozen.n == (1,) and jax.tree.leaves(frozen) == [freeze(np.ones(2, np.float32))]
     run = jax.jit(lambda holder: made.append(1) or jnp.asarray(holder.n.x[0]).sum())

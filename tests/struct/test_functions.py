@@ -98,7 +98,7 @@ def test_at_runs_no_code_of_the_class_and_checks_nothing():
 
 
 def test_printing_and_summing_up():
-    tree = Holder(Node(Point(jnp.ones(2)), [Slotted(1)]))
+    tree = Holder(Node(Point(jnp.ones(2, jnp.float32)), [Slotted(1)]))
     inner = "Node(child=Point(x=f32[2], y=0, name='p'), items=[Slotted(x=1, name='s')], size=1)"
     assert pformat(tree.node, width=120) == inner and pformat(tree, width=120) == f"Holder(node={inner})"
     assert summary(tree).splitlines()[2].split() == [".node.child.x", "Point", "(2,)", "float32", "2", "8"]

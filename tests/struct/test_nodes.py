@@ -241,7 +241,7 @@ class TestComparing:
             (jnp.ones(3), jnp.ones(4), False),
             (jnp.ones(3), jnp.ones((1, 3)), False),
             (jnp.ones(3), jnp.ones(3, int), False),
-            (jnp.ones(3), np.ones(3, np.float32), True),
+            (jnp.ones(3, jnp.float32), np.ones(3, np.float32), True),
             (jnp.ones(3), 1.0, False),
             (jnp.ones(3), None, False),
             ([np.ones(3)], [np.ones(3)], True),
