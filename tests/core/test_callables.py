@@ -103,6 +103,14 @@ DIFFERENT = {
 }
 
 
+@pytest.fixture
+def standard_promotion():
+    """The subject are dtypes that follow from the operands, which strict promotion forbids."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.mark.usefixtures("standard_promotion")
 @pytest.mark.parametrize("case", DIFFERENT.values(), ids=DIFFERENT.keys())
 def test_every_callable_computes_what_is_its_own_outside_and_inside_a_trace(case):
     compute, *values = case
