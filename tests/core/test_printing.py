@@ -95,7 +95,7 @@ TEXTS = [
     (jnp.uint8(3), "u8(3)"),
     (jnp.asarray(True), "bool(True)"),
     (jnp.asarray(1 + 2j, jnp.complex64), "c64((1+2j))"),
-    (jnp.float32("nan"), "f32(nan)"),
+    (jax.device_put(np.float32("nan")), "f32(nan)"),
     (np.asarray(0.1), "f64(0.1)(numpy)"),
     (np.asarray("text"), "<U4[](numpy)"),
     (np.zeros((), jax.dtypes.float0), "[('f0', 'V')][](numpy)"),
