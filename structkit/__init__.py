@@ -11,12 +11,12 @@ from structkit._core.specifiers import derived, field, static
 from structkit._core.statics import FrozenArray, FrozenDict, freeze
 from structkit._core.struct import Struct, StructMeta, fields, is_struct
 from structkit._interop import flax as _flax  # noqa: F401  # it hears of each class
-from structkit._trees.at import Ref, at
-from structkit._trees.summary import summary
 from structkit.errors import StructError
 
 if typing.TYPE_CHECKING:
     from structkit import struct
+    from structkit._trees.at import Ref, at
+    from structkit._trees.summary import summary
 
 __version__ = "0.1.0"
 
@@ -45,10 +45,27 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> typing.Any:
-    # `structkit.struct` needs no import of its own, and costs nothing before it is used: a seventh of the import.
-    if name == "struct":
-        import structkit.struct
+# What `import structkit` leaves out until it is used, and where it is. A module of this name is given as it is.
+_LATER = {
+    "Ref": "structkit._trees.at",
+    "at": "structkit._trees.at",
+    "struct": "structkit.struct",
+    "summary": "structkit._trees.summary",
+}
 
-        return structkit.struct
-    raise AttributeError(f"module 'structkit' has no attribute {name!r}")
+
+def __getattr__(name: str) -> typing.Any:
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module 'structkit' has no attribute {name!r}")
+    import importlib
+
+    found = importlib.import_module(module)
+    if module != f"{__name__}.{name}":
+        found = getattr(found, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -321,6 +321,7 @@ OF_A_LIST = {
 
 @pytest.mark.parametrize("operation", OF_A_LIST.values(), ids=OF_A_LIST)
 def test_what_is_done_to_a_list_of_structs_calls_as_many_functions_for_each_of_them(operation):
+    operation(Node([filled(FEW)]))  # What the first call imports counts for none.
     few, more, many = (calls(operation, Node([filled(FEW) for _ in range(size)])) for size in (100, 200, 400))
     assert many - more <= 2.05 * (more - few)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from structkit._bridges import tree_flatten_with_path
-from structkit._core.fields import Field
-from structkit._core.plan import plan_of
 from structkit._core.registry import node_of
 from structkit._core.replace import put_fields
+from structkit._trees.nodes import fields_of, one_level
 from structkit.errors import PlaceError, nearest
 
 # One step on the way to a place: how it is written, and the key under which JAX or a static field has it.
@@ -54,7 +52,7 @@ def child(node: Any, step: Step, path: Path) -> Any:
     Raises:
         PlaceError: there is no such child.
     """
-    if _fields_of(node) is not None:
+    if fields_of(node) is not None:
         _struct_place(node, step, path)
         return getattr(node, step[1])
     if _holds(node, step[0], step[1]):
@@ -75,7 +73,7 @@ def _with(node: Any, path: Path, value: Any, done: Path) -> Any:
         return value
     step, rest = path[0], path[1:]
     here = (*done, step)
-    fields = _fields_of(node)
+    fields = fields_of(node)
     if fields is not None:
         _struct_place(node, step, here)
         name = step[1]
@@ -96,25 +94,11 @@ def _with(node: Any, path: Path, value: Any, done: Path) -> Any:
     return treedef.unflatten(children)
 
 
-def _fields_of(node: Any) -> dict[str, Field] | None:
-    """The fields of a struct or of an object of `structkit.struct`; None for anything else."""
-    known: Any = plan_of(type(node)) or node_of(type(node))
-    return None if known is None else known.fields
-
-
 def _struct_place(node: Any, step: Step, path: Path) -> None:
-    fields, name = _fields_of(node) or {}, type(node).__name__
+    fields, name = fields_of(node) or {}, type(node).__name__
     if step[0] != ATTRIBUTE or step[1] not in fields:
         near = nearest(step[1], fields)
         raise PlaceError(described(path), f"is no field of {name}{near}", f"fields: {', '.join(fields)}")
-
-
-def one_level(node: Any) -> tuple[list[Any], list[Any], Any] | None:
-    """The keys and children of any pytree node, and the treedef of this level alone; None for a leaf."""
-    pairs, treedef = tree_flatten_with_path(node, is_leaf=lambda inner: inner is not node)
-    if len(pairs) == 1 and not pairs[0][0]:
-        return None
-    return [key_path[0] for key_path, _ in pairs], [child for _, child in pairs], treedef
 
 
 def _inner_level(node: Any, path: Path) -> tuple[list[Any], list[Any], Any]:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from structkit._bridges import keystr
-from structkit._trees.paths import one_level
+from structkit._trees.nodes import children
 
 
 class Row(NamedTuple):
@@ -68,12 +68,11 @@ def _rows(tree: Any) -> Iterator[Row]:
         path, holder, node = waiting.pop()
         if len(path) > _DEEPEST:
             raise RecursionError(f"summary: the tree is more than {_DEEPEST} levels deep, or holds itself")
-        level = one_level(node)
+        level = children(node)
         if level is None:
             yield _row(keystr(path), type(holder).__name__, node)
         else:
-            keys, children, _ = level
-            waiting.extend([((*path, key), node, child) for key, child in zip(keys, children)][::-1])
+            waiting.extend([((*path, key), node, child) for key, child in zip(*level)][::-1])
 
 
 def _row(where: str, holder: str, leaf: Any) -> Row:
