@@ -15,7 +15,7 @@ from structkit.errors import StructError
 
 if typing.TYPE_CHECKING:
     from structkit import struct
-    from structkit._trees.at import Ref, at
+    from structkit._trees.at import Ref, Refs, at
     from structkit._trees.summary import summary
 
 __version__ = "0.1.0"
@@ -25,6 +25,7 @@ __all__ = [
     "FrozenArray",
     "FrozenDict",
     "Ref",
+    "Refs",
     "Static",
     "Struct",
     "StructError",
@@ -48,6 +49,7 @@ __all__ = [
 # What `import structkit` leaves out until it is used, and where it is. A module of this name is given as it is.
 _LATER = {
     "Ref": "structkit._trees.at",
+    "Refs": "structkit._trees.at",
     "at": "structkit._trees.at",
     "struct": "structkit.struct",
     "summary": "structkit._trees.summary",

@@ -233,8 +233,11 @@ class MutableDefaultError(StructError, ValueError):
         )
 
 
-class PlaceError(StructError, LookupError):
-    """Raised when `at` is pointed at something that is no place in the tree."""
+class PlaceError(StructError, LookupError, AttributeError):
+    """Raised when something that is no place in a tree is pointed at, as by `at`.
+
+    An `AttributeError` too, so that `hasattr` and `getattr` with a default work in a function given to `at`.
+    """
 
     path: str
     what: str

@@ -24,8 +24,9 @@ FLOORS = [
     ["_core.attributes", "_core.initgen", "_core.reload", "_core.replace"],
     ["_core.struct"],
     ["_trees.nodes", "_interop.flax"],
-    ["_trees.paths"],
-    ["_trees.at", "_trees.summary"],
+    ["_trees.paths", "_trees.summary"],
+    ["_trees.patterns", "_trees.standins"],
+    ["_trees.at"],
     ["struct"],
     ["__init__"],
 ]
@@ -43,7 +44,7 @@ FILES = {module_name(path): path for path in FOLDER.rglob("*.py")}
 MODULES = sorted(FILES)
 OTHER_REGISTRIES = {"register_serialization_state", "register_dataclass_node"}
 # Made by a function or a class statement, and explained there; `Static` is an alias, which has no docstring.
-WITHOUT_EXAMPLE = ("Field", "FrozenArray", "FrozenDict", "Ref", "StructError", "StructMeta", "errors")
+WITHOUT_EXAMPLE = ("Field", "FrozenArray", "FrozenDict", "Ref", "Refs", "StructError", "StructMeta", "errors")
 
 
 def parsed(module: str) -> ast.Module:

@@ -2,71 +2,261 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Literal, TypeVar, overload
 
-from structkit._trees.paths import ATTRIBUTE, ITEM, Path, Step, child, described, read, write, written
+import jax
+
+from structkit._trees.nodes import LEAF, kind_of
+from structkit._trees.paths import (
+    Place,
+    described,
+    grown,
+    node_at,
+    parse,
+    put,
+    put_all,
+    resolve,
+    root,
+    written,
+)
+from structkit._trees.patterns import ALL, REFUSE, visit
+from structkit._trees.standins import StandIn, last_value_of, stand_in
 from structkit.errors import PlaceError
 
 _S = TypeVar("_S")
 _V = TypeVar("_V")
 _W = TypeVar("_W")
+_T = TypeVar("_T")
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_C = TypeVar("_C")
+_D = TypeVar("_D")
 
 
 class Ref(Generic[_S, _V]):
-    """A place in a tree, made by `at`. Its methods give changed copies of the tree; the tree itself never changes."""
+    """A place in a tree, made by `at`. Its methods give changed copies of the tree; the tree itself never changes.
 
-    __slots__ = ("_path", "_tree")
+    For a path with wildcards it is all the places that match: `get` gives a dict by path, `set` takes one value for
+    all or such a dict, and `apply` is called for each.
+    """
 
-    def __init__(self, tree: _S, path: Path):
-        self._tree, self._path = tree, path
+    __slots__ = ("_place", "_tree")
+
+    def __init__(self, tree: _S, place: Place):
+        self._tree, self._place = tree, place
 
     def get(self) -> _V:
         """The value at the place."""
-        return read(self._tree, self._path)  # type: ignore[no-any-return]
+        return node_at(self._place)  # type: ignore[no-any-return]
 
     def set(self, value: _V) -> _S:
         """The tree with `value` at the place.
 
         Args:
             value: anything; a static field takes what a constructor would.
-        """
-        return write(self._tree, self._path, value)  # type: ignore[no-any-return]
 
-    def apply(self, function: Callable[[_V], _V]) -> _S:
+        Raises:
+            StaticValueError: the place is a static field, and the value cannot be static.
+        """
+        return put(self._place, value)  # type: ignore[no-any-return]
+
+    @overload
+    def apply(self, function: Callable[[_V], _V]) -> _S: ...
+    @overload
+    def apply(self, function: Callable[[str, Any], Any], *, with_path: Literal[True]) -> _S: ...
+    def apply(self, function: Callable[..., Any], *, with_path: bool = False) -> Any:
         """The tree with `function` of the value at the place.
 
         Args:
             function: takes the value, returns the new one.
+            with_path: whether it takes the path before the value, as `jax.tree_util.keystr` writes it.
         """
-        return self.set(function(self.get()))
+        return put(self._place, _applied(function, self._place, with_path))
 
-    def at(self, where: Callable[[_V], _W], /) -> Ref[_S, _W]:
+    @overload
+    def at(self, where: str, /) -> Ref[_S, Any]: ...
+    @overload
+    def at(self, where: Callable[[_V], _W], /) -> Ref[_S, _W]: ...
+    def at(self, where: Any, /) -> Any:
         """A place further down.
 
         Args:
             where: as in `structkit.at`, from the value at this place on.
         """
-        return Ref(self._tree, (*self._path, *_path(self.get(), where, self._path)))
+        return _ref(self._tree, self._place, where)
+
+    def paths(self) -> list[str]:
+        """The path of each place, as `jax.tree_util.keystr` writes it."""
+        return [written(self._place)]
 
     def __repr__(self) -> str:
-        return f"at(<{type(self._tree).__name__}>{written(self._path)})"
+        return f"at(<{type(self._tree).__name__}>{', '.join(self.paths())})"
 
 
-def at(tree: _S, where: Callable[[_S], _V], /) -> Ref[_S, _V]:
-    """A place inside `tree`, of which `.set(v)`, `.apply(f)` and `.get()` make use; `.at(...)` goes further down.
+class Refs(Generic[_S, _T, _V]):
+    """Several places in a tree, made by `at`, in the order in which they were named.
+
+    `get` gives a tuple and `set` takes one; `apply` is called for each.
+    """
+
+    __slots__ = ("_places", "_tree")
+
+    def __init__(self, tree: _S, places: Sequence[Place]):
+        self._tree, self._places = tree, places
+
+    def get(self) -> _T:
+        """The values at the places, a tuple."""
+        return tuple(map(node_at, self._places))  # type: ignore[return-value]
+
+    def set(self, values: _T) -> _S:
+        """The tree with each of the values at its place.
+
+        Args:
+            values: a tuple or list, as long as there are places.
+
+        Raises:
+            PlaceError: the number of values is another, a place is named twice, or one is inside another.
+        """
+        if not isinstance(values, (tuple, list)) or len(values) != len(self._places):
+            count = f"{len(values)} values" if isinstance(values, (tuple, list)) else f"a {type(values).__name__}"
+            where = ", ".join(map(described, self._places))
+            raise PlaceError(where, f"are {len(self._places)} places, and set is given {count}", "pass a tuple")
+        return put_all(self._tree, self._places, values)  # type: ignore[no-any-return]
+
+    @overload
+    def apply(self, function: Callable[[_V], _V]) -> _S: ...
+    @overload
+    def apply(self, function: Callable[[str, Any], Any], *, with_path: Literal[True]) -> _S: ...
+    def apply(self, function: Callable[..., Any], *, with_path: bool = False) -> Any:
+        """The tree with `function` of the value at each place.
+
+        Args:
+            function: takes a value, returns the new one.
+            with_path: whether it takes the path before the value, as `jax.tree_util.keystr` writes it.
+        """
+        values = [_applied(function, place, with_path) for place in self._places]
+        return put_all(self._tree, self._places, values)
+
+    def at(self, where: str | Callable[[_V], Any], /) -> Refs[_S, Any, Any]:
+        """The places further down from each of these.
+
+        Args:
+            where: as in `structkit.at`, from the value at each place on.
+        """
+        return Refs(self._tree, [found for place in self._places for found in _places(place, where)])
+
+    def paths(self) -> list[str]:
+        """The path of each place, as `jax.tree_util.keystr` writes it."""
+        return [written(place) for place in self._places]
+
+    def __repr__(self) -> str:
+        return f"at(<{type(self._tree).__name__}>{', '.join(self.paths())})"
+
+
+class _Matches(Ref[_S, Any]):
+    """The places that match a path with wildcards, from one place on."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, tree: _S, place: Place, path: str):
+        super().__init__(tree, place)
+        self._path = path
+
+    def get(self) -> dict[str, Any]:
+        start, found = written(self._place), _matched(self._place, self._path)
+        return {start + path: value for path, value in found.items()} if start else found
+
+    def set(self, value: Any) -> _S:
+        if type(value) is not dict or not any(map(_is_path, value)):
+            return self.apply(lambda _: value)
+        paths = self.paths()
+        for given in value:
+            if given not in paths:
+                raise PlaceError(f"path {self._path!r}", f"does not match {given!r}", f"it matches {', '.join(paths)}")
+        missing = [path for path in paths if path not in value]
+        if missing:
+            raise PlaceError("tree" + missing[0], "has no value", f"give all {len(paths)} places one, or one to all")
+        return self.apply(lambda path, _: value[path], with_path=True)
+
+    def apply(self, function: Callable[..., Any], *, with_path: bool = False) -> Any:
+        start = written(self._place) if with_path else ""
+        change = (lambda path, value: function(start + path, value)) if start else function
+        changed = visit(node_at(self._place), self._path, change, with_path=with_path, nested=REFUSE)
+        return put(self._place, changed)
+
+    def at(self, where: Any, /) -> Any:
+        if isinstance(where, str):
+            return _ref(self._tree, self._place, _joined(self._path, where))
+        return Refs(
+            self._tree, [found for place in _matches(self._place, self._path) for found in _places(place, where)]
+        )
+
+    def paths(self) -> list[str]:
+        return [*self.get()]
+
+
+def _matched(place: Place, path: str) -> dict[str, Any]:
+    """What matches a path from a place on, by the path from there."""
+    found: dict[str, Any] = {}
+
+    def keep(path: str, value: Any) -> Any:
+        found[path] = value
+        return value
+
+    visit(node_at(place), path, keep, with_path=True, nested=ALL)
+    return found
+
+
+def _matches(place: Place, path: str) -> list[Place]:
+    return [resolve(place, parse(below)) for below in _matched(place, path)]
+
+
+def _is_path(key: Any) -> bool:
+    return isinstance(key, str) and key[:1] in (".", "[")
+
+
+def _joined(path: str, further: str) -> str:
+    return path + further if not further or further[0] in ".[" else f"{path}.{further}"
+
+
+def _applied(function: Callable[..., Any], place: Place, with_path: bool) -> Any:
+    return function(written(place), node_at(place)) if with_path else function(node_at(place))
+
+
+@overload
+def at(tree: _S, where: str, /) -> Ref[_S, Any]: ...
+@overload
+def at(tree: _S, where: Callable[[_S], _V], /) -> Ref[_S, _V]: ...
+@overload
+def at(tree: _S, one: Callable[[_S], _A], two: Callable[[_S], _B], /) -> Refs[_S, tuple[_A, _B], _A | _B]: ...
+@overload
+def at(
+    tree: _S, one: Callable[[_S], _A], two: Callable[[_S], _B], three: Callable[[_S], _C], /
+) -> Refs[_S, tuple[_A, _B, _C], _A | _B | _C]: ...
+@overload
+def at(
+    tree: _S, one: Callable[[_S], _A], two: Callable[[_S], _B], three: Callable[[_S], _C], four: Callable[[_S], _D], /
+) -> Refs[_S, tuple[_A, _B, _C, _D], _A | _B | _C | _D]: ...
+@overload
+def at(tree: _S, /, *where: str | Callable[[_S], Any]) -> Refs[_S, Any, Any]: ...
+def at(tree: Any, /, *where: Any) -> Any:
+    """A place inside `tree`, or several, of which `.get()`, `.set(v)` and `.apply(f)` make use; `.at(...)` goes on.
 
     Static fields and places that hold None can be pointed at too. No code of a class in the tree runs, but for the
     converter of a static field that is set: fields that `__post_init__` computes stay as they are, and no check
-    runs. Where they have to, use `.replace`.
+    runs. Where they have to, use `.replace`. What it costs grows with the length of the path, not with the tree.
 
     Args:
         tree: any pytree.
-        where: a function of the tree that returns the place, by attributes and items only, such as
-            `lambda t: t.layers[0].weight`.
+        *where: a function of the tree that returns the place, such as `lambda t: t.layers[0].weight`, or a tuple
+            or list of places; a path, such as `"layers[0].weight"` or `"layers.0.weight"`; or several of these. In a
+            path `*` is one step through data, `**` any number of them (at the end: the leaves), `[0:2]` a slice,
+            and then the places are all that match.
 
     Raises:
-        PlaceError: `where` leaves the tree, or does something else than following attributes and items.
+        PlaceError: there is no such place, or `where` returns something that is no place of the tree.
 
     Example:
         >>> from structkit import Struct, at
@@ -74,73 +264,118 @@ def at(tree: _S, where: Callable[[_S], _V], /) -> Ref[_S, _V]:
         ...     weight: float
         >>> class Model(Struct):
         ...     layers: list[Layer]
-        >>> at(Model([Layer(1.0), Layer(2.0)]), lambda m: m.layers[1].weight).set(0.0)
+        >>> model = Model([Layer(1.0), Layer(2.0)])
+        >>> at(model, lambda m: m.layers[1].weight).set(0.0)
         Model(layers=[Layer(weight=1.0), Layer(weight=0.0)])
+        >>> at(model, "layers.*.weight").get()
+        {'.layers[0].weight': 1.0, '.layers[1].weight': 2.0}
     """
-    return Ref(tree, _path(tree, where, ()))
+    start = root(tree)
+    if len(where) == 1:
+        return _ref(tree, start, where[0])
+    if not where:
+        raise PlaceError("where", "is missing", "pass a function or a path: at(tree, lambda t: t.weight)")
+    return Refs(tree, [_one(start, one) for one in where])
 
 
-class _Recorder:
-    """Stands for a node while `where` runs, and records how it is reached."""
-
-    __slots__ = ("_node", "_steps")
-
-    def __init__(self, node: Any, steps: Path):
-        object.__setattr__(self, "_node", node)
-        object.__setattr__(self, "_steps", steps)
-
-    def __getattribute__(self, name: str) -> Any:
-        return _recorded(self, (ATTRIBUTE, name))
-
-    def __getitem__(self, key: Any) -> Any:
-        return _recorded(self, (ITEM, key))
-
-    def __len__(self) -> int:
-        node = object.__getattribute__(self, "_node")
-        if not isinstance(node, (list, tuple, dict)):
-            _refusal("an operation (len)")(self)
-        return len(node)
-
-    def __iter__(self) -> Any:
-        node = object.__getattribute__(self, "_node")
-        if not isinstance(node, (list, tuple)):
-            steps = object.__getattribute__(self, "_steps")
-            raise PlaceError(
-                described(steps), f"is a {type(node).__name__} and is iterated over", "use an index or key"
-            )
-        return iter([self[i] for i in range(len(node))])
+def _ref(tree: Any, start: Place, where: Any) -> Any:
+    if isinstance(where, str):
+        segments = parse(where)
+        if any(segment.many for segment in segments):
+            return _Matches(tree, start, where)
+        return Ref(tree, resolve(start, segments))
+    found = _pointed(start, where)
+    return Ref(tree, found) if isinstance(found, Place) else Refs(tree, found)
 
 
-def _refusal(operation: str) -> Callable[..., Any]:
-    def refuse(recorder: Any, *others: Any) -> Any:
-        steps = object.__getattribute__(recorder, "_steps")
-        raise PlaceError(described(steps), f"is used in {operation}", "follow attributes and items only")
-
-    return refuse
-
-
-# Python looks these up on the class, so `__getattribute__` does not see them.
-_OPERATIONS = (
-    *("abs", "add", "floordiv", "matmul", "mod", "mul", "neg", "pos", "pow", "radd", "rmul", "rsub", "sub", "truediv"),
-    *("and", "bool", "eq", "ge", "gt", "le", "lt", "ne", "or"),
-)
-for _operation in _OPERATIONS:
-    setattr(_Recorder, f"__{_operation}__", _refusal(f"an operation ({_operation})"))
-type.__setattr__(_Recorder, "__call__", _refusal("a call"))
+def _one(start: Place, where: Any) -> Place:
+    places = _places(start, where)
+    if len(places) != 1:
+        raise PlaceError("where", f"is one of several and gives {len(places)} places", "let each of them give one")
+    return places[0]
 
 
-def _recorded(recorder: Any, step: Step) -> _Recorder:
-    steps = (*object.__getattribute__(recorder, "_steps"), step)
-    return _Recorder(child(object.__getattribute__(recorder, "_node"), step, steps), steps)
+def _places(start: Place, where: Any) -> list[Place]:
+    if isinstance(where, str):
+        segments = parse(where)
+        many = any(segment.many for segment in segments)
+        return _matches(start, where) if many else [resolve(start, segments)]
+    pointed = _pointed(start, where)
+    return [pointed] if isinstance(pointed, Place) else pointed
 
 
-def _path(tree: Any, where: Callable[[Any], Any], prefix: Path) -> Path:
+def _pointed(start: Place, where: Any) -> Any:
+    """The place that a function points at, or a list of the places that it returns together.
+
+    Raises:
+        PlaceError: it returns something else, or another place on the tree itself than on stand-ins.
+    """
     if not callable(where):
-        raise PlaceError("where", f"is a {type(where).__name__}", "pass a function: lambda t: t.layers[0].weight")
-    found = where(_Recorder(tree, prefix))
-    if type(found) is not _Recorder:
-        raise PlaceError(
-            "where", f"returned a {type(found).__name__}, not a place", "return one place: lambda t: t.weight"
-        )
-    steps: Path = object.__getattribute__(found, "_steps")
-    return steps[len(prefix) :]
+        raise PlaceError("where", f"is a {type(where).__name__}", "pass a function or a path: lambda t: t.weight")
+    tree = node_at(start)
+    first = stand_in(start)
+    found = where(first)
+    if type(found) is StandIn:
+        _check(where, first, where(tree), found)
+        return found
+    if type(found) not in (tuple, list) or not found or any(type(one) is not StandIn for one in found):
+        raise _no_places(first, found)
+    values = where(tree)
+    if type(values) is not type(found) or len(values) != len(found):
+        raise _another(found[0])
+    for i, (value, place) in enumerate(zip(values, found)):
+        _check(lambda tree, i=i: where(tree)[i], first, value, place)
+    return [*found]
+
+
+def _check(where: Callable[[Any], Any], first: Place, value: Any, place: Place) -> None:
+    """Refuse a place that `where` does not lead to on the tree itself.
+
+    A stand-in cannot show `is None` or `type(x) is C`. Where another place may hold the very object, as with None and
+    numbers, `where` runs once more on a tree with an object of its own in this place.
+    """
+    held = node_at(place)
+    if value is not held and not _same_leaves(value, held):
+        raise _another(place)
+    if place is first or not _is_shared(held):
+        return
+    mark: Any = object()
+    try:
+        marked = where(grown(place, mark, first))
+    except Exception:  # User code that looks at the value, and finds it odd.
+        return
+    if marked is not mark:
+        raise _another(place)
+
+
+def _same_leaves(value: Any, held: Any) -> bool:
+    """Whether two nodes of another library, which makes one at each access, hold the same things."""
+    if type(value) in (list, tuple, dict) or kind_of(held) is LEAF:
+        return False
+    ours, theirs = jax.tree.leaves(held), jax.tree.leaves(value)
+    return len(ours) == len(theirs) and all(map(operator.is_, ours, theirs))
+
+
+def _is_shared(held: Any) -> bool:
+    """Whether another place may hold the very object."""
+    if held is None or (type(held) is tuple and not held):
+        return True
+    return kind_of(held) is LEAF and not hasattr(held, "dtype")
+
+
+def _another(place: Place) -> PlaceError:
+    what = "is where `where` leads on a stand-in for the tree, and on the tree itself it leads elsewhere"
+    cure = "write == None for `is None` and isinstance(x, C) for `type(x) is C`, or a path"
+    return PlaceError(described(place), what, cure)
+
+
+def _no_places(first: Place, found: Any) -> PlaceError:
+    cure = "return one place, or a tuple of places: lambda t: t.weight"
+    if type(found) in (tuple, list):
+        odd = next((f"a {type(one).__name__}" for one in found if type(one) is not StandIn), "no place")
+        return PlaceError("where", f"returned a {type(found).__name__} with {odd}", cure)
+    asked = last_value_of(first)
+    if asked is None or found is None or callable(found):
+        return PlaceError("where", f"returned a {type(found).__name__}, not a place", cure)
+    what = f"is computed with: where returned a {type(found).__name__}, not a place"
+    return PlaceError(described(asked), what, "point at the leaf and use .apply(lambda leaf: ...)")

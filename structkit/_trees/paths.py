@@ -1,127 +1,308 @@
-"""Places in a pytree: one step after the other, how a place is read, and how a copy with another value is made."""
+"""Places in a pytree: how one is found by its path, how it is written, and how a copy with other values is made."""
 
 from __future__ import annotations
 
-from typing import Any
+import ast
+import functools
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from structkit._core.registry import node_of
-from structkit._core.replace import put_fields
-from structkit._trees.nodes import fields_of, one_level
+from structkit._trees.nodes import ABSENT, DICT, LEAF, SEQUENCE, Kind, StructKind, fields_of, kind_of
 from structkit.errors import PlaceError, nearest
 
-# One step on the way to a place: how it is written, and the key under which JAX or a static field has it.
-Step = tuple[str, Any]
-Path = tuple[Step, ...]
-ATTRIBUTE, ITEM = "attribute", "item"
+_MOST_CHILDREN = 10
 
 
-def read(tree: Any, path: Path) -> Any:
-    """The value at a place.
+class Place:
+    """One place in a tree, with the way from the root to it.
 
-    Raises:
-        PlaceError: there is no such place.
+    Attributes:
+        above: the place of the node that holds it; None for the root.
+        key: by which that node finds it.
+        node: what is there.
+        kind: the kind of this node.
     """
-    node = tree
-    for i, step in enumerate(path):
-        node = child(node, step, path[: i + 1])
-    return node
+
+    __slots__ = ("above", "key", "kind", "node")
+
+    def __init__(self, above: Any, key: Any, node: Any, kind: Kind):
+        self.above, self.key, self.node, self.kind = above, key, node, kind
 
 
-def write(tree: Any, path: Path, value: Any) -> Any:
-    """A copy of the tree with another value at a place.
-
-    Raises:
-        PlaceError: there is no such place.
-    """
-    return _with(tree, path, value, ())
+# Stand-ins derive from `Place` and answer every attribute themselves.
+above_of: Any = vars(Place)["above"].__get__
+key_of: Any = vars(Place)["key"].__get__
+node_at: Any = vars(Place)["node"].__get__
+kind_at: Any = vars(Place)["kind"].__get__
 
 
-def written(path: Path) -> str:
-    """The path as it stands behind a name in Python: `.layers[0]`."""
-    return "".join(f".{key}" if kind == ATTRIBUTE else f"[{key!r}]" for kind, key in path)
+def root(tree: Any) -> Place:
+    """The place of the tree itself."""
+    return Place(None, None, tree, kind_of(tree))
 
 
-def described(path: Path) -> str:
-    """The path as messages call the place."""
-    return "tree" + written(path)
+def written(place: Place) -> str:
+    """The path of a place as `jax.tree_util.keystr` writes it."""
+    parts = []
+    while (above := above_of(place)) is not None:
+        parts.append(kind_at(above).text(node_at(above), key_of(place)))
+        place = above
+    return "".join(parts[::-1])
 
 
-def child(node: Any, step: Step, path: Path) -> Any:
-    """What is one step below a node.
-
-    Raises:
-        PlaceError: there is no such child.
-    """
-    if fields_of(node) is not None:
-        _struct_place(node, step, path)
-        return getattr(node, step[1])
-    if _holds(node, step[0], step[1]):
-        return node[step[1]]
-    keys, children, _ = _inner_level(node, path)
-    return children[_find(node, keys, step, path)]
-
-
-def _holds(node: Any, kind: str, key: Any) -> bool:
-    """Whether a plain container has an item under this key: to read it, or copy the container, no flattening is due."""
-    if kind != ITEM or type(key) not in (int, str):
-        return False
-    return key in node if type(node) is dict else type(node) in (list, tuple) and -len(node) <= key < len(node)
-
-
-def _with(node: Any, path: Path, value: Any, done: Path) -> Any:
-    if not path:
+def put(place: Place, value: Any) -> Any:
+    """A copy of the tree with another value at a place; the nodes on the way are copied, the others shared."""
+    above = above_of(place)
+    if above is None:
         return value
-    step, rest = path[0], path[1:]
-    here = (*done, step)
-    fields = fields_of(node)
-    if fields is not None:
-        _struct_place(node, step, here)
-        name = step[1]
-        value = _with(getattr(node, name), rest, value, here)
-        f, record = fields[name], node_of(type(node))
-        if record is not None:
-            return record.changed(node, {name: value})
-        # As in a constructor; data takes what it is given.
-        convert = f.converter if f.static and not rest else None
-        return put_fields(node, {name: value if convert is None else convert(value)})
-    if _holds(node, step[0], step[1]):
-        changed: Any = dict(node) if type(node) is dict else [*node]
-        changed[step[1]] = _with(changed[step[1]], rest, value, here)
-        return type(node)(changed)
-    keys, children, treedef = _inner_level(node, here)
-    i = _find(node, keys, step, here)
-    children[i] = _with(children[i], rest, value, here)
-    return treedef.unflatten(children)
+    return grown(place, kind_at(above).admitted(node_at(above), key_of(place), value), None)
 
 
-def _struct_place(node: Any, step: Step, path: Path) -> None:
-    fields, name = fields_of(node) or {}, type(node).__name__
-    if step[0] != ATTRIBUTE or step[1] not in fields:
-        near = nearest(step[1], fields)
-        raise PlaceError(described(path), f"is no field of {name}{near}", f"fields: {', '.join(fields)}")
+def grown(place: Place, value: Any, top: Place | None) -> Any:
+    """The same up to `top` (the root, where it is None), with any value, not as its node takes it."""
+    while place is not top and (above := above_of(place)) is not None:
+        value = kind_at(above).changed(node_at(above), key_of(place), value)
+        place = above
+    return value
 
 
-def _inner_level(node: Any, path: Path) -> tuple[list[Any], list[Any], Any]:
-    found = None if node is None else one_level(node)
-    if found is None:
-        raise PlaceError(
-            described(path),
-            f"goes into a leaf of type {type(node).__name__}",
-            "point at the leaf and use .apply(lambda leaf: ...)",
-        )
-    return found
+def put_all(tree: Any, places: Sequence[Place], values: Iterable[Any]) -> Any:
+    """A copy of the tree with other values at several places.
+
+    Raises:
+        PlaceError: a place comes twice, or one is inside another.
+    """
+    changes: dict[Any, Any] = {}
+    for place, value in zip(places, values):
+        _enter(changes, place, value)
+    return _changed(None, _ROOT, tree, changes[_ROOT])
 
 
-def _find(node: Any, keys: list[Any], step: Step, path: Path) -> int:
-    kind, wanted = step
-    if kind == ITEM and isinstance(node, (list, tuple)) and isinstance(wanted, int) and wanted < 0:
-        wanted += len(keys)
-    for i, key in enumerate(keys):
-        name = getattr(key, "name", None) if kind == ATTRIBUTE else getattr(key, "key", getattr(key, "idx", None))
-        if name == wanted and type(name) is type(wanted):
-            return i
-    if kind == ITEM and isinstance(node, tuple) and hasattr(node, "_fields") and isinstance(wanted, int):
-        if 0 <= wanted < len(keys):
-            return wanted
-    known = ", ".join(str(key) for key in keys)
-    raise PlaceError(described(path), f"is no child of the {type(node).__name__}", f"children: {known or 'none'}")
+class _New(NamedTuple):
+    """A value to put, which is told from the changes further down."""
+
+    value: Any
+
+
+_ROOT: Any = object()
+
+
+def _enter(changes: dict[Any, Any], place: Place, value: Any) -> None:
+    *way, last = _way(place)
+    here: Any = changes
+    for key in way:
+        here = here.setdefault(key, {})
+        if type(here) is _New:
+            raise PlaceError(
+                described(place), "is inside another place of this call", "name the outer or the inner one"
+            )
+    if type(here.get(last)) is _New:
+        raise PlaceError(described(place), "is named twice", "name each place once")
+    if last in here:
+        raise PlaceError(described(place), "holds another place of this call", "name one of them")
+    here[last] = _New(value)
+
+
+def _way(place: Place) -> list[Any]:
+    keys = []
+    while (above := above_of(place)) is not None:
+        keys.append(key_of(place))
+        place = above
+    return [_ROOT, *reversed(keys)]
+
+
+def _changed(above: Any, key: Any, node: Any, changes: Any) -> Any:
+    if type(changes) is _New:
+        return changes.value if key is _ROOT else kind_of(above).admitted(above, key, changes.value)
+    kind = kind_of(node)
+    return rebuilt(node, kind, {k: _changed(node, k, kind.child(node, k), under) for k, under in changes.items()})
+
+
+def rebuilt(node: Any, kind: Kind, changes: dict[Any, Any]) -> Any:
+    """A copy of the node with other children, by key."""
+    statics = [key for key in changes if type(key) is str and isinstance(kind, StructKind)]
+    for key in statics:
+        node = kind.changed(node, key, changes.pop(key))
+    if not changes:
+        return node
+    parts = kind.parts(node)
+    parts = {**parts} if isinstance(parts, dict) else [*parts]
+    for key, value in changes.items():
+        parts[key] = value
+    return kind.made(node, parts)
+
+
+class Segment(NamedTuple):
+    """One step of a path as it was written.
+
+    Attributes:
+        text: with its dot or its brackets.
+        name: what stands behind a dot, or between the brackets.
+        bracket: whether it stands between brackets.
+        literal: the number or text that `name` is in Python; `ABSENT` where it is none.
+        slice: for `[0:2]`, which leads to many places as `*` and `**` do.
+    """
+
+    text: str
+    name: str
+    bracket: bool
+    literal: Any = ABSENT
+    slice: slice | None = None
+
+    @property
+    def many(self) -> bool:
+        """Whether it leads to many places."""
+        return self.slice is not None or (self.name in (STAR, STARS) and not self.bracket)
+
+
+STAR, STARS = "*", "**"
+_SLICE = re.compile(r"(-?\d*):(-?\d*)(?::(-?\d*))?")
+_INDEX = re.compile(r"-?\d+")
+
+
+@functools.lru_cache(maxsize=4096)
+def parse(path: str) -> tuple[Segment, ...]:
+    """The segments of a path; none for the root.
+
+    Raises:
+        PlaceError: it is no path.
+    """
+    found: list[Segment] = []
+    i = 0
+    while i < len(path):
+        if path[i] == "[":
+            end = _closing(path, i)
+            found.append(_bracketed(path, path[i + 1 : end]))
+            i = end + 1
+        else:
+            start = i + (path[i] == ".")
+            stop = min(k for k in (path.find(".", start), path.find("[", start), len(path)) if k >= 0)
+            found.append(_dotted(path, path[start:stop]))
+            i = stop
+    return tuple(found)
+
+
+def _closing(path: str, start: int) -> int:
+    """Where the bracket ends that opens at `start`; in a key, written as Python writes it, there may be others."""
+    quote, depth = "", 0
+    ends = [k for k in range(start, len(path)) if path[k] == "]" and path[k + 1 : k + 2] in ("", ".", "[")]
+    i = start
+    while i < len(path):
+        if quote:
+            i += path[i] == "\\"
+            quote = "" if path[i : i + 1] == quote else quote
+        elif path[i] in "'\"":
+            quote = path[i]
+        else:
+            depth += {"[": 1, "]": -1}.get(path[i], 0)
+            if depth <= 0 and i in ends:
+                return i
+        i += 1
+    if not ends:
+        raise PlaceError(f"path {path!r}", "has a bracket that does not close", "write [0] or ['key']")
+    return ends[0]  # The text of a key whose quotes or brackets do not pair off.
+
+
+def _bracketed(path: str, name: str) -> Segment:
+    if name in (STAR, STARS):
+        raise PlaceError(f"path {path!r}", f"has {name} in brackets", f"write .{name}")
+    text = f"[{name}]"
+    parts = _SLICE.fullmatch(name)
+    if parts is not None:
+        start, stop, step = (int(part) if part else None for part in parts.groups())
+        if step == 0:
+            raise PlaceError(f"path {path!r}", "has a slice with step 0", "leave the step out")
+        return Segment(text, name, True, slice=slice(start, stop, step))
+    try:
+        return Segment(text, name, True, ast.literal_eval(name))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return Segment(text, name, True)
+
+
+def _dotted(path: str, name: str) -> Segment:
+    if not name:
+        raise PlaceError(f"path {path!r}", "has an empty name", "write one between dots; an empty key is ['']")
+    if "*" in name and name not in (STAR, STARS):
+        raise PlaceError(f"path {path!r}", f"has {name!r}", "a * stands alone between dots: layers.*.bias")
+    return Segment(f".{name}", name, False, int(name) if _INDEX.fullmatch(name) else ABSENT)
+
+
+def find(place: Place, segment: Segment) -> Any:
+    """The key that a segment without wildcard means in the node of a place; `ABSENT` where there is none.
+
+    Raises:
+        PlaceError: a dict has both the text and the number as keys.
+    """
+    node, kind = node_at(place), kind_at(place)
+    if not segment.bracket:
+        found = kind.attribute(node, segment.name)
+        if found is not ABSENT:
+            return found
+    index = ABSENT if segment.literal is ABSENT else kind.item(node, segment.literal)
+    text = ABSENT if segment.bracket else kind.item(node, segment.name)
+    if text is not ABSENT and index is not ABSENT:
+        keys = f"[{segment.name!r}] and [{segment.name}]"
+        raise PlaceError(described(place) + segment.text, f"is both {keys}", "write one of them in brackets")
+    if text is not ABSENT or index is not ABSENT:
+        return index if text is ABSENT else text
+    if kind is SEQUENCE or kind.has_fields:
+        return ABSENT
+    # Keys of other forms: a number that is no literal, the index in a flattened node, a plain text.
+    texts = {segment.text} if segment.bracket else {segment.name, segment.text}
+    return next((key for key in kind.keys(node) if kind.text(node, key) in texts), ABSENT)
+
+
+def resolve(place: Place, segments: tuple[Segment, ...]) -> Place:
+    """The place that a path without wildcards leads to from another place.
+
+    Raises:
+        PlaceError: there is none.
+    """
+    for segment in segments:
+        node, kind = node_at(place), kind_at(place)
+        key = kind.attribute(node, segment.name) if kind.has_fields else find(place, segment)
+        if key is ABSENT:
+            raise no_place(place, segment.text, segment.name)
+        child = kind.child(node, key)
+        place = Place(place, key, child, kind_of(child))
+    return place
+
+
+def described(place: Place) -> str:
+    """The place as messages call it."""
+    return "tree" + written(place)
+
+
+def no_place(place: Place, text: str, wanted: Any) -> PlaceError:
+    """The error for a step from a place that leads nowhere, with the nearest names and what there is.
+
+    Args:
+        place: from where.
+        text: the step as it is written.
+        wanted: the name or key that is not there.
+    """
+    node = node_at(place)
+    where, kind, cls = described(place) + text, kind_of(node), type(node).__name__
+    if kind is LEAF or node is None:
+        cure = "point at the leaf and use .apply(lambda leaf: ...)"
+        return PlaceError(where, f"goes into a leaf of type {cls}", cure)
+    known = names(node)
+    near = nearest(str(wanted), known)
+    if kind.has_fields:
+        return PlaceError(where, f"is no field of {cls}{near}", f"fields: {', '.join(known)}")
+    keys = [*itertools.islice(kind.keys(node), _MOST_CHILDREN + 1)]
+    shown = [kind.text(node, key) for key in keys[:_MOST_CHILDREN]] + ["..."] * (len(keys) > _MOST_CHILDREN)
+    return PlaceError(where, f"is no child of the {cls}{near}", f"children: {', '.join(shown) or 'none'}")
+
+
+def names(node: Any) -> list[str]:
+    """The names by which the children of a node can be misspelt: fields, and keys that are text."""
+    kind = kind_of(node)
+    if kind.has_fields:
+        return [*fields_of(type(node))]
+    if kind is DICT:
+        return [key for key in node if isinstance(key, str)]
+    texts = [] if kind is SEQUENCE else [kind.text(node, key) for key in kind.keys(node)]
+    return [text.removeprefix(".") for text in texts]
