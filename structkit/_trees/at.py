@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, TypeVar, overload
@@ -18,7 +19,6 @@ from structkit._trees.paths import (
     put,
     put_all,
     resolve,
-    root,
     written,
 )
 from structkit._trees.patterns import ALL, REFUSE, visit
@@ -170,7 +170,7 @@ class _Matches(Ref[_S, Any]):
 
     def set(self, value: Any) -> _S:
         if type(value) is not dict or not any(map(_is_path, value)):
-            return self.apply(lambda _: value)
+            return self.apply(lambda _: value)  # type: ignore[no-any-return]
         paths = self.paths()
         for given in value:
             if given not in paths:
@@ -178,7 +178,7 @@ class _Matches(Ref[_S, Any]):
         missing = [path for path in paths if path not in value]
         if missing:
             raise PlaceError("tree" + missing[0], "has no value", f"give all {len(paths)} places one, or one to all")
-        return self.apply(lambda path, _: value[path], with_path=True)
+        return self.apply(lambda path, _: value[path], with_path=True)  # type: ignore[no-any-return]
 
     def apply(self, function: Callable[..., Any], *, with_path: bool = False) -> Any:
         start = written(self._place) if with_path else ""
@@ -210,7 +210,7 @@ def _matched(place: Place, path: str) -> dict[str, Any]:
 
 
 def _matches(place: Place, path: str) -> list[Place]:
-    return [resolve(place, parse(below)) for below in _matched(place, path)]
+    return [resolve(place, parse(below).segments) for below in _matched(place, path)]
 
 
 def _is_path(key: Any) -> bool:
@@ -240,7 +240,9 @@ def at(
     tree: _S, one: Callable[[_S], _A], two: Callable[[_S], _B], three: Callable[[_S], _C], four: Callable[[_S], _D], /
 ) -> Refs[_S, tuple[_A, _B, _C, _D], _A | _B | _C | _D]: ...
 @overload
-def at(tree: _S, /, *where: str | Callable[[_S], Any]) -> Refs[_S, Any, Any]: ...
+def at(
+    tree: _S, one: str | Callable[[_S], Any], two: str | Callable[[_S], Any], /, *more: str | Callable[[_S], Any]
+) -> Refs[_S, Any, Any]: ...
 def at(tree: Any, /, *where: Any) -> Any:
     """A place inside `tree`, or several, of which `.get()`, `.set(v)` and `.apply(f)` make use; `.at(...)` goes on.
 
@@ -270,7 +272,7 @@ def at(tree: Any, /, *where: Any) -> Any:
         >>> at(model, "layers.*.weight").get()
         {'.layers[0].weight': 1.0, '.layers[1].weight': 2.0}
     """
-    start = root(tree)
+    start = StandIn(None, None, tree, kind_of(tree))
     if len(where) == 1:
         return _ref(tree, start, where[0])
     if not where:
@@ -280,10 +282,8 @@ def at(tree: Any, /, *where: Any) -> Any:
 
 def _ref(tree: Any, start: Place, where: Any) -> Any:
     if isinstance(where, str):
-        segments = parse(where)
-        if any(segment.many for segment in segments):
-            return _Matches(tree, start, where)
-        return Ref(tree, resolve(start, segments))
+        path = parse(where)
+        return _Matches(tree, start, where) if path.many else Ref(tree, resolve(start, path.segments))
     found = _pointed(start, where)
     return Ref(tree, found) if isinstance(found, Place) else Refs(tree, found)
 
@@ -297,9 +297,8 @@ def _one(start: Place, where: Any) -> Place:
 
 def _places(start: Place, where: Any) -> list[Place]:
     if isinstance(where, str):
-        segments = parse(where)
-        many = any(segment.many for segment in segments)
-        return _matches(start, where) if many else [resolve(start, segments)]
+        path = parse(where)
+        return _matches(start, where) if path.many else [resolve(start, path.segments)]
     pointed = _pointed(start, where)
     return [pointed] if isinstance(pointed, Place) else pointed
 
@@ -324,8 +323,12 @@ def _pointed(start: Place, where: Any) -> Any:
     if type(values) is not type(found) or len(values) != len(found):
         raise _another(found[0])
     for i, (value, place) in enumerate(zip(values, found)):
-        _check(lambda tree, i=i: where(tree)[i], first, value, place)
+        _check(functools.partial(_item_of, where, i), first, value, place)
     return [*found]
+
+
+def _item_of(where: Callable[[Any], Any], i: int, tree: Any) -> Any:
+    return where(tree)[i]
 
 
 def _check(where: Callable[[Any], Any], first: Place, value: Any, place: Place) -> None:

@@ -162,9 +162,21 @@ _SLICE = re.compile(r"(-?\d*):(-?\d*)(?::(-?\d*))?")
 _INDEX = re.compile(r"-?\d+")
 
 
+class Path(NamedTuple):
+    """A path that was read.
+
+    Attributes:
+        segments: none for the root.
+        many: whether one of them leads to many places.
+    """
+
+    segments: tuple[Segment, ...]
+    many: bool
+
+
 @functools.lru_cache(maxsize=4096)
-def parse(path: str) -> tuple[Segment, ...]:
-    """The segments of a path; none for the root.
+def parse(path: str) -> Path:
+    """The path that a text says.
 
     Raises:
         PlaceError: it is no path.
@@ -181,7 +193,7 @@ def parse(path: str) -> tuple[Segment, ...]:
             stop = min(k for k in (path.find(".", start), path.find("[", start), len(path)) if k >= 0)
             found.append(_dotted(path, path[start:stop]))
             i = stop
-    return tuple(found)
+    return Path(tuple(found), any(segment.many for segment in found))
 
 
 def _closing(path: str, start: int) -> int:

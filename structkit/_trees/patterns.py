@@ -50,8 +50,9 @@ class State:
         return ([] if kind is LEAF else self._looked_up(node, kind)), []
 
     def _fields(self, node: Any, kind: Kind) -> tuple[_Steps, _Steps]:
-        data, keys = [], {*kind.keys(node)}
-        statics = []
+        data: _Steps = []
+        statics: _Steps = []
+        keys = {*kind.keys(node)}
         for name in fields_of(type(node)):
             key = kind.attribute(node, name)
             hit = frozenset(i for i in self.positions if i < len(self.segments) and self.segments[i].text == f".{name}")
@@ -114,7 +115,7 @@ def _hits(node: Any, segment: Segment) -> Iterator[Any]:
 @functools.lru_cache(maxsize=4096)
 def pattern(path: str) -> State:
     """The state at the root for a path with wildcards."""
-    segments = parse(path)
+    segments = parse(path).segments
     return State(segments, _closed(segments, {0}), {})
 
 
@@ -144,7 +145,8 @@ def visit(tree: Any, path: str, change: Callable[..., Any], *, with_path: bool, 
         if not error.args:
             # Once more, for the paths.
             return visit(tree, path, lambda _, node: node, with_path=True, nested=nested)
-        raise PlaceError(*error.args, "write a path of which no match is inside another") from None
+        inner, what = error.args
+        raise PlaceError(inner, what, "write a path of which no match is inside another") from None
     if not walk.found:
         raise _no_match(tree, path)
     return changed
@@ -214,7 +216,7 @@ class _Walk:
 def _no_match(tree: Any, path: str) -> PlaceError:
     known = [*itertools.islice(_all_names(tree), _MOST_NODES)]
     near = ""
-    for segment in parse(path):
+    for segment in parse(path).segments:
         if not segment.many and not segment.bracket and segment.name not in known:
             near = near or nearest(segment.name, known)
     return PlaceError(f"path {path!r}", f"matches nothing{near}", "`*` is one step through data, `**` any number")

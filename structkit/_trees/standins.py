@@ -47,6 +47,8 @@ class StandIn(Place):
 
 def stand_in(place: Place) -> StandIn:
     """What `where` is given for the tree, or for the node from which it goes on."""
+    if type(place) is StandIn:
+        return place
     return StandIn(above_of(place), key_of(place), node_at(place), kind_at(place))
 
 
