@@ -16,6 +16,7 @@ from structkit.errors import StructError
 if typing.TYPE_CHECKING:
     from structkit import struct
     from structkit._trees.at import Ref, Refs, at
+    from structkit._trees.editing import editing
     from structkit._trees.summary import summary
 
 __version__ = "0.1.0"
@@ -33,6 +34,7 @@ __all__ = [
     "at",
     "construct",
     "derived",
+    "editing",
     "errors",
     "field",
     "fields",
@@ -51,6 +53,7 @@ _LATER = {
     "Ref": "structkit._trees.at",
     "Refs": "structkit._trees.at",
     "at": "structkit._trees.at",
+    "editing": "structkit._trees.editing",
     "struct": "structkit.struct",
     "summary": "structkit._trees.summary",
 }

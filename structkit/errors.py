@@ -7,7 +7,7 @@ dataclasses where there is a counterpart, so `except` clauses written for datacl
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -250,10 +250,10 @@ class PlaceError(StructError, LookupError, AttributeError):
         return f"at(tree, where): {self.path} {self.what}; {self.cure}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], written: Callable[[str], str] = repr) -> str:
     """The words `" (did you mean 'weight'?)"` for a misspelt name, or `""` when nothing is close."""
     # Not at `import structkit`: only an error needs it.
     import difflib
 
     close = difflib.get_close_matches(str(name), list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    return f" (did you mean {written(close[0])}?)" if close else ""

@@ -205,6 +205,9 @@ class CachedProperty(functools.cached_property[Any]):
             cache = _new_cache(instance)
         # By property, not by name: an overriding one may read the overridden one through `super()`.
         if self not in cache:
+            if type(getattr(instance, "__flat__", (None,))[0]) is Draft:
+                # What it is computed from may still be assigned.
+                return self.func(instance)
             # Two threads may both compute; the first value stored is the one that all of them return.
             cache.setdefault(self, self.func(instance))
         return cache[self]

@@ -1,5 +1,6 @@
-"""What works on any pytree, structs among its nodes: places in it (`paths.py`, `at.py`), and a table (`summary.py`).
+"""What works on any pytree, structs among its nodes.
 
-`nodes.py` knows what is under a node. `paths.py` alone reads and writes the nodes on the way to a place; the other
-modules ask these two.
+`nodes.py` knows each kind of node: its children, their keys, and how a copy with others is made. `paths.py` finds,
+reads and writes one place, `patterns.py` all that match a path with wildcards; `standins.py` is what a function given
+to `at.py` sees. `editing.py` is a mutable copy, `summary.py` a table.
 """

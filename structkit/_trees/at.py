@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Literal, TypeVar, overload
@@ -13,7 +12,6 @@ from structkit._trees.nodes import LEAF, kind_of
 from structkit._trees.paths import (
     Place,
     described,
-    grown,
     node_at,
     parse,
     put,
@@ -311,44 +309,41 @@ def _pointed(start: Place, where: Any) -> Any:
     """
     if not callable(where):
         raise PlaceError("where", f"is a {type(where).__name__}", "pass a function or a path: lambda t: t.weight")
-    tree = node_at(start)
-    first = stand_in(start)
+    tree, first = node_at(start), stand_in(start)
     found = where(first)
     if type(found) is StandIn:
-        _check(where, first, where(tree), found)
+        value = where(tree)
+        # An array is hardly ever at two places.
+        if value is not node_at(found) or not hasattr(value, "dtype"):
+            _check(first, [found], [value], lambda tree: [where(tree)])
         return found
     if type(found) not in (tuple, list) or not found or any(type(one) is not StandIn for one in found):
         raise _no_places(first, found)
-    values = where(tree)
-    if type(values) is not type(found) or len(values) != len(found):
-        raise _another(found[0])
-    for i, (value, place) in enumerate(zip(values, found)):
-        _check(functools.partial(_item_of, where, i), first, value, place)
+    _check(first, found, where(tree), where)
     return [*found]
 
 
-def _item_of(where: Callable[[Any], Any], i: int, tree: Any) -> Any:
-    return where(tree)[i]
-
-
-def _check(where: Callable[[Any], Any], first: Place, value: Any, place: Place) -> None:
-    """Refuse a place that `where` does not lead to on the tree itself.
+def _check(first: Place, places: Sequence[Place], values: Any, where: Callable[[Any], Any]) -> None:
+    """Refuse places to which `where` does not lead on the tree itself.
 
     A stand-in cannot show `is None` or `type(x) is C`. Where another place may hold the very object, as with None and
-    numbers, `where` runs once more on a tree with an object of its own in this place.
+    numbers, `where` runs once more on a tree with objects of their own in these places.
     """
-    held = node_at(place)
-    if value is not held and not _same_leaves(value, held):
-        raise _another(place)
-    if place is first or not _is_shared(held):
+    if not isinstance(values, (tuple, list)) or len(values) != len(places):
+        raise _another(places[0])
+    for place, value in zip(places, values):
+        if value is not node_at(place) and not _same_leaves(value, node_at(place)):
+            raise _another(place)
+    marks = {i: object() for i, place in enumerate(places) if place is not first and _is_shared(node_at(place))}
+    if not marks:
         return
-    mark: Any = object()
     try:
-        marked = where(grown(place, mark, first))
-    except Exception:  # User code that looks at the value, and finds it odd.
+        again = where(put_all(node_at(first), [places[i] for i in marks], marks.values(), top=first, admit=False))
+        differing = [i for i, mark in marks.items() if again[i] is not mark]
+    except Exception:  # User code that looks at the value, and finds it odd; or a place that is named twice.
         return
-    if marked is not mark:
-        raise _another(place)
+    if differing:
+        raise _another(places[differing[0]])
 
 
 def _same_leaves(value: Any, held: Any) -> bool:

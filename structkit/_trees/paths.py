@@ -55,29 +55,33 @@ def written(place: Place) -> str:
 def put(place: Place, value: Any) -> Any:
     """A copy of the tree with another value at a place; the nodes on the way are copied, the others shared."""
     above = above_of(place)
-    if above is None:
-        return value
-    return grown(place, kind_at(above).admitted(node_at(above), key_of(place), value), None)
-
-
-def grown(place: Place, value: Any, top: Place | None) -> Any:
-    """The same up to `top` (the root, where it is None), with any value, not as its node takes it."""
-    while place is not top and (above := above_of(place)) is not None:
+    if above is not None:
+        value = kind_at(above).admitted(node_at(above), key_of(place), value)
+    while above is not None:
         value = kind_at(above).changed(node_at(above), key_of(place), value)
-        place = above
+        place, above = above, above_of(above)
     return value
 
 
-def put_all(tree: Any, places: Sequence[Place], values: Iterable[Any]) -> Any:
+def put_all(
+    tree: Any, places: Sequence[Place], values: Iterable[Any], *, top: Place | None = None, admit: bool = True
+) -> Any:
     """A copy of the tree with other values at several places.
+
+    Args:
+        tree: what is at `top`.
+        places: each of them once.
+        values: as many.
+        top: the place from which on the copy is made; None for the root.
+        admit: whether static fields take their values as in a constructor; else as they are.
 
     Raises:
         PlaceError: a place comes twice, or one is inside another.
     """
     changes: dict[Any, Any] = {}
     for place, value in zip(places, values):
-        _enter(changes, place, value)
-    return _changed(None, _ROOT, tree, changes[_ROOT])
+        _enter(changes, place, top, value)
+    return _changed(None, _ROOT, tree, changes[_ROOT], admit)
 
 
 class _New(NamedTuple):
@@ -89,15 +93,13 @@ class _New(NamedTuple):
 _ROOT: Any = object()
 
 
-def _enter(changes: dict[Any, Any], place: Place, value: Any) -> None:
-    *way, last = _way(place)
+def _enter(changes: dict[Any, Any], place: Place, top: Place | None, value: Any) -> None:
+    *way, last = _way(place, top)
     here: Any = changes
     for key in way:
         here = here.setdefault(key, {})
         if type(here) is _New:
-            raise PlaceError(
-                described(place), "is inside another place of this call", "name the outer or the inner one"
-            )
+            raise PlaceError(described(place), "is inside another place of this call", "name one of them")
     if type(here.get(last)) is _New:
         raise PlaceError(described(place), "is named twice", "name each place once")
     if last in here:
@@ -105,22 +107,23 @@ def _enter(changes: dict[Any, Any], place: Place, value: Any) -> None:
     here[last] = _New(value)
 
 
-def _way(place: Place) -> list[Any]:
+def _way(place: Place, top: Place | None) -> list[Any]:
     keys = []
-    while (above := above_of(place)) is not None:
+    while place is not top and (above := above_of(place)) is not None:
         keys.append(key_of(place))
         place = above
     return [_ROOT, *reversed(keys)]
 
 
-def _changed(above: Any, key: Any, node: Any, changes: Any) -> Any:
+def _changed(above: Any, key: Any, node: Any, changes: Any, admit: bool) -> Any:
     if type(changes) is _New:
-        return changes.value if key is _ROOT else kind_of(above).admitted(above, key, changes.value)
+        as_it_is = key is _ROOT or not admit
+        return changes.value if as_it_is else kind_of(above).admitted(above, key, changes.value)
     kind = kind_of(node)
-    return rebuilt(node, kind, {k: _changed(node, k, kind.child(node, k), under) for k, under in changes.items()})
+    return _rebuilt(node, kind, {k: _changed(node, k, kind.child(node, k), c, admit) for k, c in changes.items()})
 
 
-def rebuilt(node: Any, kind: Kind, changes: dict[Any, Any]) -> Any:
+def _rebuilt(node: Any, kind: Kind, changes: dict[Any, Any]) -> Any:
     """A copy of the node with other children, by key."""
     statics = [key for key in changes if type(key) is str and isinstance(kind, StructKind)]
     for key in statics:
@@ -276,7 +279,7 @@ def resolve(place: Place, segments: tuple[Segment, ...]) -> Place:
         node, kind = node_at(place), kind_at(place)
         key = kind.attribute(node, segment.name) if kind.has_fields else find(place, segment)
         if key is ABSENT:
-            raise no_place(place, segment.text, segment.name)
+            raise no_place(place, segment.text, segment.literal if isinstance(segment.literal, str) else segment.name)
         child = kind.child(node, key)
         place = Place(place, key, child, kind_of(child))
     return place
@@ -301,7 +304,7 @@ def no_place(place: Place, text: str, wanted: Any) -> PlaceError:
         cure = "point at the leaf and use .apply(lambda leaf: ...)"
         return PlaceError(where, f"goes into a leaf of type {cls}", cure)
     known = names(node)
-    near = nearest(str(wanted), known)
+    near = nearest(str(wanted), known, "[{!r}]".format if kind is DICT else repr)
     if kind.has_fields:
         return PlaceError(where, f"is no field of {cls}{near}", f"fields: {', '.join(known)}")
     keys = [*itertools.islice(kind.keys(node), _MOST_CHILDREN + 1)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import operator
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 
-from structkit._trees.nodes import ABSENT, DICT, LEAF, kind_of
+from structkit._trees.nodes import ABSENT, DICT, LEAF, flattened, kind_of
 from structkit._trees.paths import Place, above_of, key_of, kind_at, no_place, node_at
 
 
@@ -37,12 +37,15 @@ class StandIn(Place):
             return _computed(self, node[index])
         raise no_place(self, f"[{index!r}]", index)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Any:
         node = node_at(self)
         if kind_at(self) is not LEAF and isinstance(node, (list, tuple)):
             return iter([_below(self, i, item) for i, item in enumerate(tuple(node))])
         method = _method(node, "__iter__")
         return iter(node) if method is None else method(self)
+
+    def __reversed__(self) -> Any:
+        return reversed([*self])
 
 
 def stand_in(place: Place) -> StandIn:
@@ -91,7 +94,7 @@ def _other(place: StandIn, node: Any, name: str) -> Any:
     kind = kind_at(place)
     if name == "__class__":
         return type(node)
-    if kind is DICT and name in _OF_DICTS:
+    if isinstance(node, dict) and name in _OF_DICTS and kind is not LEAF:
         return types.MethodType(_OF_DICTS[name], place)
     if kind is LEAF:
         return _of_a_leaf(place, node, name)
@@ -117,14 +120,18 @@ def _of_a_leaf(place: StandIn, node: Any, name: str) -> Any:
         raise no_place(place, f".{name}", name) from None
 
 
-def _items(place: Any) -> list[tuple[Any, StandIn]]:
-    return [(key, _below(place, key, value)) for key, value in node_at(place).items()]
+def _items(place: Any) -> list[tuple[Any, Any]]:
+    node = node_at(place)
+    # A subclass of dict is a node whose keys are places among its children; JAX tells which.
+    keys = (
+        node if kind_at(place) is DICT else {getattr(key, "key", None): i for i, key in enumerate(flattened(node)[0])}
+    )
+    return [(key, _below(place, key if keys is node else keys[key], value)) for key, value in node.items()]
 
 
 def _get(place: Any, key: Any, default: Any = None) -> Any:
-    node = node_at(place)
-    found = DICT.item(node, real(key))
-    return default if found is ABSENT else _below(place, found, node[found])
+    key = real(key)
+    return place[key] if key in node_at(place) else default
 
 
 _OF_DICTS: dict[str, Callable[..., Any]] = {
@@ -159,7 +166,6 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "int": int,
     "len": len,
     "repr": repr,
-    "reversed": reversed,
     "round": round,
     "str": str,
     "call": lambda node, *args, **options: node(*args, **options),

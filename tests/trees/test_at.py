@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from structkit import Ref, Struct, StructError, at, errors, static
+from structkit import Ref, Refs, Struct, StructError, at, errors, static
 from tests.models import Coordinates, Loud, LoudCustom, Mutable, Pair
 
 
@@ -17,6 +17,13 @@ class Model(Struct):
     layers: Any
     sizes: Any = static(default=(1, 2))
     extra: Any = None
+
+    @property
+    def first(self):
+        return self.layers[0]
+
+    def layer(self, i):
+        return self.layers[i]
 
 
 @jax.tree_util.register_dataclass
@@ -33,6 +40,10 @@ class Ring:
 
     def __getitem__(self, index):
         return self.items[index]
+
+    @property
+    def second(self):
+        return self[1]
 
     def tree_flatten(self):
         return tuple(self.items), None
@@ -56,13 +67,13 @@ def a_tree():
         "ring": Ring([11, Pair(12)]),
         "mutable": Mutable([16]),
     }
-    return Model([Pair(jnp.ones(2)), Pair("p", "q")], (13, Coordinates(14, 15)), extra)
+    return Model([Pair(jnp.ones(2)), Pair("p", ("n", 5))], (13, Coordinates(14, 15)), extra)
 
 
 WHERES = {
     "layers": (lambda m: m.layers, ...),
-    "item": (lambda m: m.layers[1], Pair("p", "q")),
-    "negative item": (lambda m: m.layers[-1], Pair("p", "q")),
+    "item": (lambda m: m.layers[1], Pair("p", ("n", 5))),
+    "negative item": (lambda m: m.layers[-1], Pair("p", ("n", 5))),
     "the first item from the end": (lambda m: m.layers[-2].name, "pair"),
     "attribute": (lambda m: m.layers[1].x, "p"),
     "None": (lambda m: m.layers[0].y, None),
@@ -145,8 +156,10 @@ def test_places_and_updates_are_chained():
 
 
 def test_the_path_is_shown():
-    assert repr(at(a_tree(), lambda m: m.layers[-1].x)) == "at(<Model>.layers[-1].x)"
+    assert repr(at(a_tree(), lambda m: m.layers[-1].x)) == "at(<Model>.layers[1].x)"
     assert repr(at({"a": 1}, lambda t: t["a"])) == "at(<dict>['a'])"
+    assert repr(at(Pair(1, 2), lambda p: (p.y, p.x))) == "at(<Pair>.y, .x)"
+    assert at(Pair(1, 2), lambda p: p.y).paths() == [".y"]
 
 
 def test_a_tree_needs_no_struct():
@@ -179,9 +192,122 @@ def test_places_work_under_jit_and_grad():
     assert grads.tolist() == [1.0, 1.0]
 
 
+# What `where` asks for is there; what it returns are places. Each with the paths that it has to point at.
+ASKING = {
+    "arithmetic": (lambda m: m.layers[m.sizes[0] - 13].x, [".layers[0].x"]),
+    "reflected arithmetic": (lambda m: m.layers[14 - m.sizes[0]].x, [".layers[1].x"]),
+    "a length": (lambda m: m.layers[len(m.layers) - 1].x, [".layers[1].x"]),
+    "isinstance": (lambda m: [v for v in m.extra.values() if isinstance(v, Coordinates)], [".extra['corner']"]),
+    "a comparison": (lambda m: next(v for v in m.sizes if v == 13), [".sizes[0]"]),
+    "an order": (lambda m: m.sizes[0] if m.sizes[0] > 12 else m.layers, [".sizes[0]"]),
+    "truth": (lambda m: m.layers[0] if m.layers else m.extra, [".layers[0]"]),
+    "a comprehension": (lambda m: [layer.x for layer in m.layers], [".layers[0].x", ".layers[1].x"]),
+    "a slice": (lambda m: m.layers[:1], [".layers[0]"]),
+    "a slice from the end": (lambda m: m.layers[-1:], [".layers[1]"]),
+    "reversed": (lambda m: next(reversed(m.layers)).y, [".layers[1].y"]),
+    "items": (lambda m: [v for k, v in m.extra.items() if k == "none"], [".extra['none']"]),
+    "items of a subclass of dict": (lambda m: [v for _, v in m.extra["ordered"].items()], [".extra['ordered']['b']"]),
+    "get": (lambda m: m.extra.get("none"), [".extra['none']"]),
+    "get, in vain": (lambda m: m.extra.get("nothing", m.layers), [".layers"]),
+    "keys": (lambda m: m.extra[sorted(m.extra)[0]].x, [".extra['corner'].x"]),
+    "iteration over a dict": (lambda m: m.extra[min(m.extra)].x, [".extra['corner'].x"]),
+    "in": (lambda m: m.layers if "none" in m.extra else m.extra, [".layers"]),
+    "an f-string": (lambda m: m.extra[f"{m.layers[1].y[0]}one"], [".extra['none']"]),
+    "a value as key": (lambda m: m.extra["numbers"][m.layers[1].y[1]], [".extra['numbers'][5]"]),
+    "hasattr": (lambda m: m.layers if hasattr(m, "layers") else m.extra, [".layers"]),
+    "getattr": (lambda m: getattr(m, "nothing", m.sizes), [".sizes"]),
+    "None by ==": (lambda m: m.layers if m.extra["none"] == None else m.extra, [".layers"]),  # noqa: E711
+    "a shape": (lambda m: m.layers[m.layers[0].x.shape[0] - 1].x, [".layers[1].x"]),
+    "jnp": (lambda m: m.layers[0].x if jnp.all(m.layers[0].x > 0) else m.layers, [".layers[0].x"]),
+    "int": (lambda m: m.layers[int(m.layers[0].x[0])].x, [".layers[1].x"]),
+    "an int in a dict that has it": (lambda m: m.extra["numbers"][-1], [".extra['numbers'][-1]"]),
+    "a property": (lambda m: m.first.x, [".layers[0].x"]),
+    "a method": (lambda m: m.layer(-1).x, [".layers[1].x"]),
+    "a method of another library's node": (lambda m: m.extra["ring"].second, [".extra['ring'][<flat index 1>]"]),
+    "unpacking": (lambda m: (*m.layers, m.sizes), [".layers[0]", ".layers[1]", ".sizes"]),
+}
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_where_sees_values_where_it_asks_for_them(name):
+    where, paths = ASKING[name]
+    tree = a_tree()
+    assert at(tree, where).paths() == paths
+    assert at(tree, lambda m: m).at(where).paths() == paths
+    assert plain(at([tree], lambda t: t[0]).at(where).apply(lambda _: 0)) == plain([at(tree, where).apply(lambda _: 0)])
+
+
+class Branching(Struct):
+    a: Any
+    b: Any = None
+    c: Any = None
+    n: Any = static(default=None)
+
+
+ELSEWHERE = "is where `where` leads on a stand-in for the tree, and on the tree itself it leads elsewhere"
+INSTEAD = "write == None for `is None` and isinstance(x, C) for `type(x) is C`, or a path"
+
+
+@pytest.mark.parametrize(
+    ("tree", "where", "path"),
+    [
+        (Branching(1, None, 2), lambda t: t.a if t.b is None else t.c, ".c"),
+        (Branching(jnp.ones(1), None, jnp.ones(1)), lambda t: t.a if t.b is None else t.c, ".c"),
+        (Branching(None, None, None), lambda t: t.a if t.b is None else t.c, ".c"),
+        (Branching(1, None, 1), lambda t: t.a if t.b is None else t.c, ".c"),
+        (Branching((), None, ()), lambda t: t.a if t.b is None else t.c, ".c"),
+        (Branching(True, None, True), lambda t: t.a if t.b is None else t.c, ".c"),
+        (Branching(None, n=None), lambda t: t.a if t.b is None else t.n, ".n"),
+        (Branching([1], None, [1]), lambda t: t.a if t.b is None else t.c, ".c"),
+        (Branching(Pair(1), 2), lambda t: t.a if type(t.a) is Pair else t.b, ".b"),
+        (Branching(None, None, None), lambda t: [t.a, t.b] if t.n is None else [t.a, t.c], ".c"),
+        (Branching(1, 2, None), lambda t: [t.a, t.b] if t.c is None else [t.a], ".a"),
+        ([Branching(None)], lambda t: t[0].a if t[0].b is None else t[0].c, "[0].c"),
+    ],
+)
+def test_what_a_stand_in_cannot_show_is_noticed(tree, where, path):
+    with pytest.raises(errors.PlaceError) as caught:
+        at(tree, where)
+    assert str(caught.value) == f"at(tree, where): tree{path} {ELSEWHERE}; {INSTEAD}"
+
+
+def test_a_test_of_identity_that_leads_to_the_same_place_is_fine():
+    assert at(Branching(1), lambda t: t.a if t.a is not None else t.b).set(2).a == 2
+    assert at(Branching(3), lambda t: t.a if t.a > 2 else t.b).set(2).a == 2
+    assert at({"a": Branching(None)}, lambda t: t["a"].b).set(2)["a"].b == 2
+
+
+def test_several_places_are_read_set_and_changed_together():
+    tree = Branching(1, Pair(2, 3), [4], n="n")
+    ref = at(tree, lambda t: (t.a, t.b.y, t.n))
+    assert isinstance(ref, Refs) and ref.get() == (1, 3, "n")
+    assert ref.set((5, 6, "m")) == ref.set([5, 6, "m"]) == Branching(5, Pair(2, 6), [4], n="m")
+    assert ref.apply(lambda value: value * 2) == Branching(2, Pair(2, 6), [4], n="nn")
+    assert ref.apply(lambda path, value: path, with_path=True) == Branching(".a", Pair(2, ".b.y"), [4], n=".n")
+    assert at(tree, lambda t: [t.b.x]).get() == (2,)
+    several = at(tree, lambda t: t.c[0], lambda t: t.a, "b.x")
+    assert several.get() == (4, 1, 2) and several.paths() == [".c[0]", ".a", ".b.x"]
+    assert several.set((0, 0, 0)) == Branching(0, Pair(0, 3), [0], n="n")
+    pairs = at([Pair(1), Pair(2)], lambda t: (t[0], t[1])).at(lambda pair: pair.x)
+    assert pairs.paths() == ["[0].x", "[1].x"] and pairs.set((3, 4)) == [Pair(3), Pair(4)]
+    assert at([Pair(1), Pair(2)], lambda t: t[0], lambda t: t[1]).at("x").get() == (1, 2)
+    assert tree == Branching(1, Pair(2, 3), [4], n="n")
+
+
+def test_static_places_are_set_together_with_data():
+    class Counted(Struct):
+        n: int = static(converter=int)
+        x: Any = None
+
+    assert at(Counted(1), lambda t: t.n, lambda t: t.x).set(("7", "7")) == Counted(7, "7")
+    with pytest.raises(errors.StaticValueError, match=r"static field Pair\.name cannot hold a list"):
+        at(Pair(1), lambda p: p.x, lambda p: p.name).set((2, []))
+
+
 CURE = "point at the leaf and use .apply(lambda leaf: ...)"
-FOLLOW = "follow attributes and items only"
-ONE_PLACE = "return one place: lambda t: t.weight"
+ONE_PLACE = "return one place, or a tuple of places: lambda t: t.weight"
+
+FIRST = [[i] for i in range(10)]
 
 REFUSED = [
     (
@@ -191,36 +317,45 @@ REFUSED = [
     ),
     ([1, 2], lambda t: t[2], "tree[2] is no child of the list; children: [0], [1]"),
     ([1, 2], lambda t: t[-3], "tree[-3] is no child of the list; children: [0], [1]"),
-    ([1], lambda t: t[0:1], f"tree[{slice(0, 1)}] is no child of the list; children: [0]"),
+    ([1], lambda t: t[0:0], f"where returned a list with no place; {ONE_PLACE}"),
     ((1, 2), lambda t: t[-3], "tree[-3] is no child of the tuple; children: [0], [1]"),
+    ([0] * 99, lambda t: t[99], f"tree[99] is no child of the list; children: {', '.join(map(str, FIRST))}, ..."),
     ({"a": 1}, lambda t: t["b"], "tree['b'] is no child of the dict; children: ['a']"),
-    ({"a": 1}, lambda t: t.a, "tree.a is no child of the dict; children: ['a']"),
+    (
+        {"alpha": 1},
+        lambda t: t["alhpa"],
+        "tree['alhpa'] is no child of the dict (did you mean ['alpha']?); children: ['alpha']",
+    ),
+    ({"a": 1}, lambda t: t.a, "tree.a is no child of the dict (did you mean ['a']?); children: ['a']"),
     ({1: 1}, lambda t: t[True], "tree[True] is no child of the dict; children: [1]"),
     ({1: 1}, lambda t: t[-1], "tree[-1] is no child of the dict; children: [1]"),
+    ({1: 1}, lambda t: t[[]], "tree[[]] is no child of the dict; children: [1]"),
     (Coordinates(1, 2), lambda t: t.z, "tree.z is no child of the Coordinates; children: .x, .y"),
     (Coordinates(1, 2), lambda t: t[2], "tree[2] is no child of the Coordinates; children: .x, .y"),
-    (Coordinates(1, 2), lambda t: t[-3], "tree[-3] is no child of the Coordinates; children: .x, .y"),
-    (Coordinates(1, 2), lambda t: t["x"], "tree['x'] is no child of the Coordinates; children: .x, .y"),
+    (
+        Coordinates(1, 2),
+        lambda t: t["x"],
+        "tree['x'] is no child of the Coordinates (did you mean 'x'?); children: .x, .y",
+    ),
     ([], lambda t: t[0], "tree[0] is no child of the list; children: none"),
-    ((), lambda t: t[-1], "tree[-1] is no child of the tuple; children: none"),
     ({}, lambda t: t["a"], "tree['a'] is no child of the dict; children: none"),
-    (Pair(jnp.ones(3)), lambda p: p.x[0], f"tree.x[0] goes into a leaf of type ArrayImpl; {CURE}"),
+    (Registered(1), lambda t: t.c, "tree.c is no child of the Registered; children: .a"),
+    (Pair(jnp.ones(3)), lambda p: p.x[0], f"tree.x is computed with: where returned a ArrayImpl, not a place; {CURE}"),
+    (Pair(jnp.ones(3)), lambda p: p.x.T, f"tree.x is computed with: where returned a ArrayImpl, not a place; {CURE}"),
+    (Pair(2), lambda p: p.x + 1, f"tree.x is computed with: where returned a int, not a place; {CURE}"),
+    (Pair(2), lambda p: 1 - p.x, f"tree.x is computed with: where returned a int, not a place; {CURE}"),
+    (Pair(2), lambda p: -p.x, f"tree.x is computed with: where returned a int, not a place; {CURE}"),
+    (Pair(2), lambda p: abs(p.x), f"tree.x is computed with: where returned a int, not a place; {CURE}"),
+    (Pair(2), lambda p: f"{p.x}", f"tree.x is computed with: where returned a str, not a place; {CURE}"),
     (Pair(1), lambda p: p.y.x, f"tree.y.x goes into a leaf of type NoneType; {CURE}"),
-    (Pair(1), lambda p: p.name.upper, f"tree.name.upper goes into a leaf of type str; {CURE}"),
+    (Pair(1), lambda p: p.x.nothing, f"tree.x.nothing goes into a leaf of type int; {CURE}"),
+    (Pair(1), lambda p: p.x[0], f"tree.x[0] goes into a leaf of type int; {CURE}"),
     (Pair(1), lambda p: 3, f"where returned a int, not a place; {ONE_PLACE}"),
-    (Pair(1), lambda p: (p.x, p.y), f"where returned a tuple, not a place; {ONE_PLACE}"),
+    (Pair(1), lambda p: (p.x, 3), f"where returned a tuple with a int; {ONE_PLACE}"),
+    (Pair(1), lambda p: (), f"where returned a tuple with no place; {ONE_PLACE}"),
+    (Pair(1), lambda p: {"x": p.x}, f"where returned a dict, not a place; {ONE_PLACE}"),
     (Pair(1), lambda p: None, f"where returned a NoneType, not a place; {ONE_PLACE}"),
-    (Pair(1), 3, "where is a int; pass a function: lambda t: t.layers[0].weight"),
-    ({"a": 1}, lambda t: next(iter(t)), "tree is a dict and is iterated over; use an index or key"),
-    (Pair(1), lambda p: next(iter(p)), "tree is a Pair and is iterated over; use an index or key"),
-    (Pair(1), lambda p: len(p), f"tree is used in an operation (len); {FOLLOW}"),
-    (Pair(1), lambda p: p.x + 1, f"tree.x is used in an operation (add); {FOLLOW}"),
-    (Pair(1), lambda p: -p.x, f"tree.x is used in an operation (neg); {FOLLOW}"),
-    (Pair(1), lambda p: p.x * p.y, f"tree.x is used in an operation (mul); {FOLLOW}"),
-    (Pair(1), lambda p: abs(p.x), f"tree.x is used in an operation (abs); {FOLLOW}"),
-    (Pair(1), lambda p: p.x if p.x > 0 else p.y, f"tree.x is used in an operation (gt); {FOLLOW}"),
-    (Pair(1), lambda p: p.x or p.y, f"tree.x is used in an operation (bool); {FOLLOW}"),
-    (Pair(1), lambda p: p.x(2), f"tree.x is used in a call; {FOLLOW}"),
+    (Pair(1), 3, "where is a int; pass a function or a path: lambda t: t.weight"),
 ]
 
 
@@ -230,6 +365,33 @@ def test_what_is_no_place_is_refused_with_the_path_and_a_cure(tree, where, text)
         at(tree, where)
     assert str(caught.value) == f"at(tree, where): {text}"
     assert isinstance(caught.value, LookupError) and isinstance(caught.value, StructError)
+
+
+TOGETHER = [
+    (lambda p: (p.x, p.x), (1, 2), "tree.x is named twice; name each place once"),
+    (lambda p: (p, p), (1, 2), "tree is named twice; name each place once"),
+    (lambda p: (p.x, p.x[0]), (1, 2), "tree.x[0] is inside another place of this call; name one of them"),
+    (lambda p: (p.x[0], p.x), (1, 2), "tree.x holds another place of this call; name one of them"),
+    (lambda p: (p, p.x), (1, 2), "tree.x is inside another place of this call; name one of them"),
+    (lambda p: (p.x, p.y), (1,), "tree.x, tree.y are 2 places, and set is given 1 values; pass a tuple"),
+    (lambda p: (p.x, p.y), 1, "tree.x, tree.y are 2 places, and set is given a int; pass a tuple"),
+]
+
+
+@pytest.mark.parametrize(("where", "values", "text"), TOGETHER, ids=[text for *_, text in TOGETHER])
+def test_places_that_cannot_be_set_together_are_refused(where, values, text):
+    with pytest.raises(errors.PlaceError) as caught:
+        at(Pair([1]), where).set(values)
+    assert str(caught.value) == f"at(tree, where): {text}"
+
+
+def test_one_of_several_functions_gives_one_place():
+    with pytest.raises(errors.PlaceError) as caught:
+        at(Pair(1), lambda p: p.x, lambda p: (p.x, p.y))
+    text = "where is one of several and gives 2 places; let each of them give one"
+    assert str(caught.value) == f"at(tree, where): {text}"
+    with pytest.raises(errors.PlaceError, match="where is missing"):
+        at(Pair(1))
 
 
 @pytest.mark.parametrize(
