@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import pytest
 
 import structkit
-from structkit import Struct, at, freeze, static, summary
+from structkit import Struct, at, editing, freeze, static, summary
 from tests.models import Node, Pair
 
 FEW, MANY = 3, 200
@@ -314,9 +314,18 @@ OF_A_LIST = {
     "asdict": dataclasses.asdict,
     "freeze": lambda tree: freeze(jax.tree.leaves(tree)),
     "at, through a list": lambda tree: at(tree, lambda t: list(t.inner)[-1].f0).set(0),
+    "at, by a path with wildcards": lambda tree: at(tree, "inner.*.f0").set(0),
+    "at, many places": lambda tree: at(tree, lambda t: [layer.f1 for layer in t.inner]).apply(lambda leaf: 0),
+    "editing": lambda tree: edited(tree),
     "at, in a loop": lambda tree: at(tree, lambda t: [layer.f1 for layer in t.inner][-1]).get(),
     "class creation": lambda tree: [wide(2) for _ in tree.inner],
 }
+
+
+def edited(tree):
+    with editing(tree) as edited:
+        edited.inner[0].f0 = 1
+    return edited
 
 
 @pytest.mark.parametrize("operation", OF_A_LIST.values(), ids=OF_A_LIST)

@@ -106,7 +106,8 @@ class Refs(Generic[_S, _T, _V]):
 
     def get(self) -> _T:
         """The values at the places, a tuple."""
-        return tuple(map(node_at, self._places))  # type: ignore[return-value]
+        values: Any = tuple(map(node_at, self._places))
+        return values  # type: ignore[no-any-return]
 
     def set(self, values: _T) -> _S:
         """The tree with each of the values at its place.
@@ -137,7 +138,7 @@ class Refs(Generic[_S, _T, _V]):
         values = [_applied(function, place, with_path) for place in self._places]
         return put_all(self._tree, self._places, values)
 
-    def at(self, where: str | Callable[[_V], Any], /) -> Refs[_S, Any, Any]:
+    def at(self, where: str | Callable[[_V], Any], /) -> Refs[_S, tuple[Any, ...], Any]:
         """The places further down from each of these.
 
         Args:
@@ -239,8 +240,17 @@ def at(
 ) -> Refs[_S, tuple[_A, _B, _C, _D], _A | _B | _C | _D]: ...
 @overload
 def at(
-    tree: _S, one: str | Callable[[_S], Any], two: str | Callable[[_S], Any], /, *more: str | Callable[[_S], Any]
-) -> Refs[_S, Any, Any]: ...
+    tree: _S,
+    one: Callable[[_S], Any],
+    two: Callable[[_S], Any],
+    three: Callable[[_S], Any],
+    four: Callable[[_S], Any],
+    five: Callable[[_S], Any],
+    /,
+    *more: Callable[[_S], Any],
+) -> Refs[_S, tuple[Any, ...], Any]: ...
+@overload
+def at(tree: _S, one: str, two: str, /, *more: str) -> Refs[_S, tuple[Any, ...], Any]: ...
 def at(tree: Any, /, *where: Any) -> Any:
     """A place inside `tree`, or several, of which `.get()`, `.set(v)` and `.apply(f)` make use; `.at(...)` goes on.
 
@@ -251,9 +261,9 @@ def at(tree: Any, /, *where: Any) -> Any:
     Args:
         tree: any pytree.
         *where: a function of the tree that returns the place, such as `lambda t: t.layers[0].weight`, or a tuple
-            or list of places; a path, such as `"layers[0].weight"` or `"layers.0.weight"`; or several of these. In a
-            path `*` is one step through data, `**` any number of them (at the end: the leaves), `[0:2]` a slice,
-            and then the places are all that match.
+            or list of places; a path, such as `"layers[0].weight"` or `"layers.0.weight"`; or several functions, or
+            several paths. In a path `*` is one step through data, `**` any number of them (at the end: the leaves),
+            and `[0:2]` a slice; then the places are all that match.
 
     Raises:
         PlaceError: there is no such place, or `where` returns something that is no place of the tree.
@@ -310,7 +320,7 @@ def _pointed(start: Place, where: Any) -> Any:
     if not callable(where):
         raise PlaceError("where", f"is a {type(where).__name__}", "pass a function or a path: lambda t: t.weight")
     tree, first = node_at(start), stand_in(start)
-    found = where(first)
+    found: Any = where(first)
     if type(found) is StandIn:
         value = where(tree)
         # An array is hardly ever at two places.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import itertools
 import re
@@ -28,7 +29,10 @@ class Place:
     __slots__ = ("above", "key", "kind", "node")
 
     def __init__(self, above: Any, key: Any, node: Any, kind: Kind):
-        self.above, self.key, self.node, self.kind = above, key, node, kind
+        self.above: Any = above
+        self.key: Any = key
+        self.node: Any = node
+        self.kind: Kind = kind
 
 
 # Stand-ins derive from `Place` and answer every attribute themselves.
@@ -152,7 +156,7 @@ class Segment(NamedTuple):
     name: str
     bracket: bool
     literal: Any = ABSENT
-    slice: slice | None = None
+    slice: builtins.slice | None = None
 
     @property
     def many(self) -> bool:
@@ -229,7 +233,7 @@ def _bracketed(path: str, name: str) -> Segment:
         start, stop, step = (int(part) if part else None for part in parts.groups())
         if step == 0:
             raise PlaceError(f"path {path!r}", "has a slice with step 0", "leave the step out")
-        return Segment(text, name, True, slice=slice(start, stop, step))
+        return Segment(text, name, True, slice=builtins.slice(start, stop, step))
     try:
         return Segment(text, name, True, ast.literal_eval(name))
     except (ValueError, SyntaxError, MemoryError, RecursionError):
