@@ -385,5 +385,5 @@ def _no_places(first: Place, found: Any) -> PlaceError:
     asked = last_value_of(first)
     if asked is None or found is None or callable(found):
         return PlaceError("where", f"returned a {type(found).__name__}, not a place", cure)
-    what = f"is computed with: where returned a {type(found).__name__}, not a place"
-    return PlaceError(described(asked), what, "point at the leaf and use .apply(lambda leaf: ...)")
+    what = f"is a value, not a place: where returned a {type(found).__name__}"
+    return PlaceError(asked, what, "point at the leaf and use .apply(lambda leaf: ...)")

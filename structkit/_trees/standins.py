@@ -10,7 +10,8 @@ from typing import Any
 import jax
 
 from structkit._trees.nodes import ABSENT, DICT, LEAF, flattened, kind_of
-from structkit._trees.paths import Place, above_of, key_of, kind_at, no_place, node_at
+from structkit._trees.paths import Place, above_of, described, key_of, kind_at, no_place, node_at
+from structkit.errors import PlaceError
 
 
 class StandIn(Place):
@@ -34,7 +35,7 @@ class StandIn(Place):
         if method is not None:
             return method(self, index)
         if kind is LEAF and hasattr(type(node), "__getitem__"):
-            return _computed(self, node[index])
+            return _computed(self, node[index], f"[{index!r}]")
         raise no_place(self, f"[{index!r}]", index)
 
     def __iter__(self) -> Any:
@@ -64,22 +65,24 @@ def real(value: Any) -> Any:
     return _computed(value, node_at(value)) if type(value) is StandIn else value
 
 
-def last_value_of(place: Any) -> Place | None:
-    """The place of which a value, not a place, was last asked for."""
-    while (above := above_of(place)) is not None:
-        place = above
-    return key_of(place)  # type: ignore[no-any-return]
+def last_value_of(place: Any) -> str | None:
+    """The path of what a value, not a place, was last asked for; None without any."""
+    asked = key_of(_root(place))
+    return None if asked is None else described(asked[0]) + asked[1]
 
 
 _set_key: Any = vars(Place)["key"].__set__
 
 
-def _computed(place: Any, value: Any) -> Any:
-    """The value; the root remembers of which place it was asked."""
-    asked = place
+def _root(place: Any) -> Any:
     while (above := above_of(place)) is not None:
         place = above
-    _set_key(place, asked)
+    return place
+
+
+def _computed(place: Any, value: Any, text: str = "") -> Any:
+    """The value; the root remembers of what it was asked, and nobody else reads a root's key."""
+    _set_key(_root(place), (place, text))
     return value
 
 
@@ -98,13 +101,16 @@ def _other(place: StandIn, node: Any, name: str) -> Any:
         return types.MethodType(_OF_DICTS[name], place)
     if kind is LEAF:
         return _of_a_leaf(place, node, name)
+    if name in _CHANGES and isinstance(node, (list, dict)):
+        what = "changes the tree, which stays as it is"
+        raise PlaceError(f"{described(place)}.{name}(...)", what, "use .set(...), .apply(...) or editing")
     found = next((vars(cls)[name] for cls in type(node).__mro__ if name in vars(cls)), ABSENT)
     if isinstance(found, property) and found.fget is not None:
         return found.fget(place)
     if isinstance(found, types.FunctionType):
         return types.MethodType(found, place)
     try:
-        return _computed(place, getattr(node, name))
+        return _computed(place, getattr(node, name), f".{name}")
     except AttributeError:
         raise no_place(place, f".{name}", name) from None
 
@@ -113,7 +119,7 @@ def _of_a_leaf(place: StandIn, node: Any, name: str) -> Any:
     if name == "__jax_array__" and isinstance(node, jax.Array):
         return lambda: _computed(place, node)
     try:
-        return _computed(place, getattr(node, name))
+        return _computed(place, getattr(node, name), f".{name}")
     except AttributeError:
         if name.startswith("__"):
             raise
@@ -133,6 +139,10 @@ def _get(place: Any, key: Any, default: Any = None) -> Any:
     key = real(key)
     return place[key] if key in node_at(place) else default
 
+
+_CHANGES = {
+    *("append", "clear", "extend", "insert", "pop", "popitem", "remove", "reverse", "setdefault", "sort", "update")
+}
 
 _OF_DICTS: dict[str, Callable[..., Any]] = {
     "items": _items,
