@@ -17,7 +17,9 @@ if typing.TYPE_CHECKING:
     from structkit import struct
     from structkit._trees.at import Ref, Refs, at
     from structkit._trees.editing import editing
+    from structkit._trees.partition import cast, count, merge, partition
     from structkit._trees.summary import summary
+    from structkit._trees.vectors import VectorSpace
 
 __version__ = "0.1.0"
 
@@ -31,8 +33,11 @@ __all__ = [
     "Struct",
     "StructError",
     "StructMeta",
+    "VectorSpace",
     "at",
+    "cast",
     "construct",
+    "count",
     "derived",
     "editing",
     "errors",
@@ -40,6 +45,8 @@ __all__ = [
     "fields",
     "freeze",
     "is_struct",
+    "merge",
+    "partition",
     "pformat",
     "replace",
     "static",
@@ -52,8 +59,13 @@ __all__ = [
 _LATER = {
     "Ref": "structkit._trees.at",
     "Refs": "structkit._trees.at",
+    "VectorSpace": "structkit._trees.vectors",
     "at": "structkit._trees.at",
+    "cast": "structkit._trees.partition",
+    "count": "structkit._trees.partition",
     "editing": "structkit._trees.editing",
+    "merge": "structkit._trees.partition",
+    "partition": "structkit._trees.partition",
     "struct": "structkit.struct",
     "summary": "structkit._trees.summary",
 }

@@ -250,6 +250,36 @@ class PlaceError(StructError, LookupError, AttributeError):
         return f"at(tree, where): {self.path} {self.what}; {self.cure}"
 
 
+class TreeError(StructError, TypeError):
+    """Raised when a function of trees is given trees, leaves or options that it has no result for."""
+
+    call: str
+    what: str
+    cure: str
+
+    def __init__(self, call: str, what: str, cure: str):
+        self.call, self.what, self.cure = call, what, cure
+
+    def __str__(self) -> str:
+        return f"{self.call}: {self.what}; {self.cure}"
+
+
+class MergeError(StructError, ValueError):
+    """Raised by `merge` for a place that has a value in two trees."""
+
+    path: str
+    first: str
+    second: str
+
+    def __init__(self, path: str, first: str, second: str):
+        self.path, self.first, self.second = path, first, second
+
+    def __str__(self) -> str:
+        return (
+            f"merge: {self.path} has two values, {self.first} and {self.second}; one of the trees must have None there"
+        )
+
+
 def nearest(name: str, known: Iterable[str], written: Callable[[str], str] = repr) -> str:
     """The words `" (did you mean 'weight'?)"` for a misspelt name, or `""` when nothing is close."""
     # Not at `import structkit`: only an error needs it.

@@ -24,9 +24,9 @@ FLOORS = [
     ["_core.attributes", "_core.initgen", "_core.reload", "_core.replace"],
     ["_core.struct"],
     ["_trees.nodes", "_interop.flax"],
-    ["_trees.paths", "_trees.editing", "_trees.summary"],
+    ["_trees.paths", "_trees.editing", "_trees.summary", "_trees.unlike"],
     ["_trees.patterns", "_trees.standins"],
-    ["_trees.at"],
+    ["_trees.at", "_trees.partition", "_trees.vectors"],
     ["struct"],
     ["__init__"],
 ]

@@ -1,0 +1,85 @@
+"""The words of errors about trees: the path of a leaf, and where two trees first differ in structure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from structkit._bridges import keystr, tree_flatten_with_path
+from structkit._core.plan import plan_of
+from structkit._core.pretty import pformat
+from structkit._core.statics import pack_statics
+from structkit._trees.nodes import children, fields_of, one_level
+
+_LONGEST = 80
+
+
+def leaf_path(tree: Any, i: int, is_leaf: Callable[[Any], bool] | None = None) -> str:
+    """The path of the leaf with this number."""
+    return "tree" + keystr(tree_flatten_with_path(tree, is_leaf)[0][i][0])
+
+
+def first_difference(a: Any, b: Any, *, holes: bool = False) -> str | None:
+    """What is first unlike in the structures of two trees, from its path on; None for trees of one structure.
+
+    Args:
+        a: a pytree.
+        b: another one.
+        holes: whether None stands for any leaf, and not for a node without children.
+    """
+    waiting = [("tree", a, b)]
+    while waiting:
+        path, one, other = waiting.pop()
+        levels = [None if holes and node is None else children(node) for node in (one, other)]
+        if levels == [None, None]:
+            continue
+        found = _unlike_level(one, other, levels)
+        if found is not None:
+            name, first, second = found
+            return f"{path}{name} is {_cut(first)} in the first tree and {_cut(second)} in the second"
+        (keys, below), (_, others) = levels  # type: ignore[misc]  # of one kind, so neither is a leaf
+        waiting.extend([(f"{path}{key}", *pair) for key, *pair in zip(keys, below, others)][::-1])
+    return None
+
+
+def _unlike_level(one: Any, other: Any, levels: list[Any]) -> tuple[str, str, str] | None:
+    """What differs in one node: the name of the static field or nothing, and what each of the two has there."""
+    if type(one) is not type(other) or None in levels:
+        return "", _kind(one, levels[0] is None), _kind(other, levels[1] is None)
+    # They may be iterators, which can be read once.
+    levels[:] = [([*keys], [*below]) for keys, below in levels]
+    keys, others = levels[0][0], levels[1][0]
+    if len(keys) != len(others) and isinstance(one, list | tuple):
+        return "", f"a {type(one).__name__} of {len(keys)}", f"one of {len(others)}"
+    if keys != others:
+        first, second = [", ".join(map(str, names)) or "no items" for names in (keys, others)]
+        return "", f"a {type(one).__name__} with {first}", f"one with {second}"
+    for name, f in (fields_of(one) or {}).items():
+        values = [getattr(node, name) for node in (one, other)] if f.static else [None, None]
+        # As JAX meets them: those of a struct with what tells 1 from True.
+        met = [pack_statics("", (name,), (value,)) if plan_of(type(one)) else (value,) for value in values]
+        if met[0] != met[1]:
+            return f".{name}", *_told_apart(*values)
+    return _unlike_treedef(one, other)
+
+
+def _unlike_treedef(one: Any, other: Any) -> tuple[str, str, str] | None:
+    found, others = one_level(one), one_level(other)
+    if found is None or others is None or found[2] == others[2]:
+        return None
+    return "", str(found[2]), str(others[2])
+
+
+def _kind(node: Any, is_leaf: bool) -> str:
+    return pformat(node) if is_leaf or node is None else f"a {type(node).__name__}"
+
+
+def _told_apart(one: Any, other: Any) -> tuple[str, str]:
+    """The texts of two values; of two functions of one name with their addresses."""
+    first, second = pformat(one), pformat(other)
+    return (first, second) if first != second else (repr(one), repr(other))
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
