@@ -275,9 +275,7 @@ class MergeError(StructError, ValueError):
         self.path, self.first, self.second = path, first, second
 
     def __str__(self) -> str:
-        return (
-            f"merge: {self.path} has two values, {self.first} and {self.second}; one of the trees must have None there"
-        )
+        return f"merge: {self.path} has two values, {self.first} and {self.second}; all trees but one have None there"
 
 
 def nearest(name: str, known: Iterable[str], written: Callable[[str], str] = repr) -> str:

@@ -115,25 +115,28 @@ def _by_metadata(tree: Any, metadata: str, default: bool) -> list[bool]:
     """What the fields on the way to each leaf say, in one walk."""
     mask: list[bool] = []
     rules: dict[type, dict[str, bool]] = {}
+    # Leaf or node is a matter of the type for JAX, too.
+    leaf_types: set[type] = set()
     waiting: list[tuple[Any, bool | None]] = [(tree, None)]
     while waiting:
         node, said = waiting.pop()
-        if said is False:
-            mask.extend([False] * jax.tree.structure(node).num_leaves)
-            continue
-        level = children(node)
-        if level is None:
-            mask.append(default if said is None else said)
-            continue
         cls = type(node)
-        rule = rules.get(cls)
-        if rule is None:
-            rule = rules[cls] = _said_by_fields(cls, metadata)
-        if rule:
-            below = [(child, rule.get(_field_name(cls, key), said)) for key, child in zip(*level)]
+        if cls in leaf_types:
+            mask.append(default if said is None else said)
+        elif said is False:
+            mask.extend([False] * jax.tree.structure(node).num_leaves)
+        elif (level := children(node)) is None:
+            leaf_types.add(cls)
+            waiting.append((node, said))
         else:
-            below = [(child, said) for child in level[1]]
-        waiting.extend(reversed(below))
+            if cls not in rules:
+                rules[cls] = _said_by_fields(cls, metadata)
+            rule = rules[cls]
+            if rule:
+                below = [(child, rule.get(_field_name(cls, key), said)) for key, child in zip(*level)]
+            else:
+                below = [(child, said) for child in level[1]]
+            waiting.extend(reversed(below))
     return mask
 
 
@@ -151,8 +154,8 @@ def _said_by_fields(cls: type, metadata: str) -> dict[str, bool]:
 
 def _field_name(cls: type, key: Any) -> str:
     # Chex's dataclasses that are mappings have dict keys.
-    found: str | None = getattr(key, "name", getattr(key, "key", None))
-    if found is None:
+    found = getattr(key, "name", getattr(key, "key", None))
+    if not isinstance(found, str):
         what = f"{cls.__name__} has metadata, but its library gives JAX no names of its fields"
         raise TreeError("partition", what, "choose by a function of the leaf")
     return found

@@ -11,7 +11,8 @@ from structkit._core.pretty import pformat
 from structkit._core.statics import pack_statics
 from structkit._trees.nodes import children, fields_of, one_level
 
-_LONGEST = 80
+# The end too: it tells functions of one name apart.
+_LONGEST, _HEAD, _TAIL = 80, 50, 25
 
 
 def leaf_path(tree: Any, i: int, is_leaf: Callable[[Any], bool] | None = None) -> str:
@@ -82,4 +83,4 @@ def _told_apart(one: Any, other: Any) -> tuple[str, str]:
 
 def _cut(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= _LONGEST else f"{text[:_HEAD]}...{text[-_TAIL:]}"
