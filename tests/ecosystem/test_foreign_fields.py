@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from structkit import Static, Struct, errors, fields
+from structkit import Static, Struct, errors, fields, partition
 
 # Package, what a body says, whether the field is static, and what the values 1 and "2" become.
 HONOURED = [
@@ -65,3 +65,25 @@ def test_the_converter_of_a_dataclass_base_is_honoured():
 
     assert vars(A(1)) == {"x": 1.0, "y": "2"}
     assert vars(A(1).replace(x="3", y=4)) == {"x": 3.0, "y": "4"}
+
+
+DATACLASSES = {
+    "flax.struct": "@package.dataclass\nclass A:\n    x: Any\n    y: Any = package.field(metadata=FROZEN)",
+    "chex": "@package.dataclass\nclass A:\n    x: Any\n    y: Any = dataclasses.field(metadata=FROZEN)",
+    "equinox": "class A(package.Module):\n    x: Any\n    y: Any = package.field(metadata=FROZEN)",
+    "jax_dataclasses": "@package.pytree_dataclass\nclass A:\n    x: Any\n    y: Any = dataclasses.field(metadata=FROZEN)",
+}
+
+
+@pytest.mark.parametrize("package", DATACLASSES)
+def test_partition_heeds_the_metadata_of_other_dataclasses_or_says_why_not(package):
+    module = pytest.importorskip(package, reason=f"{package} is not installed")
+    names = {"Any": Any, "dataclasses": dataclasses, "package": module, "FROZEN": {"trainable": False}}
+    exec(DATACLASSES[package], names)
+    tree = [names["A"](x=1, y=[2])]
+    if package == "jax_dataclasses":
+        with pytest.raises(errors.TreeError, match="gives JAX no names of its fields"):
+            partition(tree, metadata="trainable")
+    else:
+        trained, frozen = partition(tree, metadata="trainable")
+        assert (trained[0].x, trained[0].y, frozen[0].x, frozen[0].y) == (1, [None], None, [2])

@@ -6,6 +6,8 @@ import optax
 import pytest
 from _trees import KINDS, Linear, Model, Params, loss, make
 
+from structkit import merge, partition
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_adam_trains_a_struct_and_its_state_is_made_of_structs(kind):
@@ -24,6 +26,27 @@ def test_adam_trains_a_struct_and_its_state_is_made_of_structs(kind):
         model, state, value = step(model, state)
     assert value < first / 2 and type(model) is kind
     assert type(optax.tree_utils.tree_get(state, "mu")) is kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_part_of_a_struct_is_trained_and_the_rest_stays(kind):
+    model = make(kind)
+    trained, frozen = partition(model, lambda path, leaf: path.endswith(".weight"), with_path=True)
+    optimizer = optax.adamw(1e-1)
+    state = optimizer.init(trained)
+
+    @jax.jit
+    def step(trained, state):
+        slopes = jax.grad(lambda part: loss(merge(part, frozen)))(trained)
+        updates, state = optimizer.update(slopes, state, trained)
+        return optax.apply_updates(trained, updates), state
+
+    for _ in range(20):
+        trained, state = step(trained, state)
+    after = merge(trained, frozen)
+    assert loss(after) < loss(model) / 2 and type(after) is kind
+    assert [layer.bias for layer in after.layers] == [layer.bias for layer in frozen.layers]
+    assert len(jax.tree.leaves(optax.tree_utils.tree_get(state, "mu"))) == len(model.layers)
 
 
 def test_masked_takes_a_struct_of_booleans_and_a_prefix_with_structs():
