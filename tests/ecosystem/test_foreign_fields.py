@@ -67,19 +67,20 @@ def test_the_converter_of_a_dataclass_base_is_honoured():
     assert vars(A(1).replace(x="3", y=4)) == {"x": 3.0, "y": "4"}
 
 
-DATACLASSES = {
-    "flax.struct": "@package.dataclass\nclass A:\n    x: Any\n    y: Any = package.field(metadata=FROZEN)",
-    "chex": "@package.dataclass\nclass A:\n    x: Any\n    y: Any = dataclasses.field(metadata=FROZEN)",
-    "equinox": "class A(package.Module):\n    x: Any\n    y: Any = package.field(metadata=FROZEN)",
-    "jax_dataclasses": "@package.pytree_dataclass\nclass A:\n    x: Any\n    y: Any = dataclasses.field(metadata=FROZEN)",
-}
+# Package, the head of a class, and what makes a field.
+DATACLASSES = [
+    ("flax.struct", "@package.dataclass\nclass A:", "package.field"),
+    ("chex", "@package.dataclass\nclass A:", "dataclasses.field"),
+    ("equinox", "class A(package.Module):", "package.field"),
+    ("jax_dataclasses", "@package.pytree_dataclass\nclass A:", "dataclasses.field"),
+]
 
 
-@pytest.mark.parametrize("package", DATACLASSES)
-def test_partition_heeds_the_metadata_of_other_dataclasses_or_says_why_not(package):
+@pytest.mark.parametrize(("package", "head", "maker"), DATACLASSES)
+def test_partition_heeds_the_metadata_of_other_dataclasses_or_says_why_not(package, head, maker):
     module = pytest.importorskip(package, reason=f"{package} is not installed")
-    names = {"Any": Any, "dataclasses": dataclasses, "package": module, "FROZEN": {"trainable": False}}
-    exec(DATACLASSES[package], names)
+    names = {"Any": Any, "dataclasses": dataclasses, "package": module}
+    exec(f"{head}\n    x: Any\n    y: Any = {maker}(metadata={{'trainable': False}})", names)
     tree = [names["A"](x=1, y=[2])]
     if package == "jax_dataclasses":
         with pytest.raises(errors.TreeError, match="gives JAX no names of its fields"):
