@@ -31,25 +31,26 @@ def first_difference(a: Any, b: Any, *, holes: bool = False) -> str | None:
     waiting = [("tree", a, b)]
     while waiting:
         path, one, other = waiting.pop()
-        levels = [None if holes and node is None else children(node) for node in (one, other)]
-        if levels == [None, None]:
+        level, other_level = [None if holes and node is None else children(node) for node in (one, other)]
+        if level is None and other_level is None:
             continue
-        found = _unlike_level(one, other, levels)
-        if found is not None:
-            name, first, second = found
-            return f"{path}{name} is {_cut(first)} in the first tree and {_cut(second)} in the second"
-        (keys, below), (_, others) = levels  # type: ignore[misc]  # of one kind, so neither is a leaf
+        if level is None or other_level is None or type(one) is not type(other):
+            return _said(path, _kind(one, level is None), _kind(other, other_level is None))
+        # They may be iterators, which can be read once.
+        (keys, below), (other_keys, others) = [[[*half] for half in found] for found in (level, other_level)]
+        unlike = _unlike_nodes(one, other, keys, other_keys)
+        if unlike is not None:
+            return _said(path + unlike[0], *unlike[1:])
         waiting.extend([(f"{path}{key}", *pair) for key, *pair in zip(keys, below, others)][::-1])
     return None
 
 
-def _unlike_level(one: Any, other: Any, levels: list[Any]) -> tuple[str, str, str] | None:
-    """What differs in one node: the name of the static field or nothing, and what each of the two has there."""
-    if type(one) is not type(other) or None in levels:
-        return "", _kind(one, levels[0] is None), _kind(other, levels[1] is None)
-    # They may be iterators, which can be read once.
-    levels[:] = [([*keys], [*below]) for keys, below in levels]
-    keys, others = levels[0][0], levels[1][0]
+def _said(path: str, first: str, second: str) -> str:
+    return f"{path} is {_cut(first)} in the first tree and {_cut(second)} in the second"
+
+
+def _unlike_nodes(one: Any, other: Any, keys: list[Any], others: list[Any]) -> tuple[str, str, str] | None:
+    """What differs in two nodes of a type with these keys: a static field or nothing, and what each of them has."""
     if len(keys) != len(others) and isinstance(one, list | tuple):
         return "", f"a {type(one).__name__} of {len(keys)}", f"one of {len(others)}"
     if keys != others:
