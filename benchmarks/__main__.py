@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks import chart, creation, docs, growth, report, states, structs
+from benchmarks import chart, creation, docs, growth, report, states, structs, trees
 from benchmarks.peers import Workshop
 from benchmarks.results import Results, environment
 from benchmarks.rows import Row
@@ -45,7 +45,8 @@ def measure(effort: float) -> Results:
     rounds = max(1, round(IMPORT_ROUNDS * min(1.0, effort)))
     # States first, in a process that holds little else, as a training loop does: a heap full of a thousand classes and
     # their leftovers tells on what allocates most.
-    workloads = [*states.workloads(workshop), *structs.workloads(workshop), *creation.workloads(workshop)]
+    modules = (states, trees, structs, creation)
+    workloads = [one for module in modules for one in module.workloads(workshop)]
     steps: list[tuple[str, Callable[[], Any]]] = [
         *((f"{one.group}: {one.name}", partial(one.measure, effort)) for one in workloads),
         ("memory", partial(creation.memory, workshop)),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from benchmarks import creation, structs
+from benchmarks import creation, structs, trees
 from benchmarks.growth import FIELDS, LEAVES, Growth
 from benchmarks.peers import DROP_IN, EQUINOX, FLAX, OURS, SLOTS, TUPLES
 from benchmarks.rows import Row, by_key
@@ -100,6 +100,9 @@ def _of_structs(read: float) -> _Limits:
         yield "replace of one", structs.group(size), "replace", ratio, {FLAX: 0.45, EQUINOX: 0.05}
     for size, kind in creation.CLASS_ROWS:
         yield "", creation.CLASSES, creation.class_row(size, kind), ratio, {FLAX: 0.4, EQUINOX: 0.3}
+    for leaves in trees.SIZES:
+        for name, equinox in ((trees.BY_PREDICATE, 0.2), (trees.BY_METADATA, 0.5), (trees.MERGE, 0.45)):
+            yield "", trees.group(leaves), name, ratio, {EQUINOX: equinox}
 
 
 def _of_the_drop_in() -> _Limits:

@@ -17,6 +17,7 @@ rows = pytest.importorskip("benchmarks.rows")
 states = pytest.importorskip("benchmarks.states")
 structs = pytest.importorskip("benchmarks.structs")
 targets = pytest.importorskip("benchmarks.targets")
+trees = pytest.importorskip("benchmarks.trees")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,17 @@ def test_a_changed_copy_is_made_by_what_each_library_has_for_it(workshop):
     ]
 
 
+def test_the_functions_on_trees_do_the_same_for_every_peer(workshop):
+    for one in trees.workloads(workshop):
+        if one.group == trees.group(trees.SIZES[0]) and one.name != trees.BY_METADATA:
+            found = [eval(snippet.code, snippet.names) for snippet in one.snippets().values()]
+            assert len({str([leaf is None for leaf in _with_holes(tree)]) for tree in found}) == 1
+
+
+def _with_holes(tree):
+    return jax.tree.leaves(tree, is_leaf=lambda leaf: leaf is None)
+
+
 @pytest.mark.parametrize("power", [0, 1, 2])
 def test_the_exponent_of_a_power_law_is_its_power(power):
     assert growth.exponent({size: 3.0 * size**power for size in (10, 100, 1000)}) == pytest.approx(power)
@@ -79,7 +91,8 @@ def test_results_are_read_back_as_they_were_written_with_a_line_for_each_row(wor
 
 
 def test_every_limit_and_every_line_of_the_page_has_a_row_that_is_measured(workshop):
-    workloads = [*states.workloads(workshop), *structs.workloads(workshop), *creation.workloads(workshop)]
+    modules = (states, trees, structs, creation)
+    workloads = [one for module in modules for one in module.workloads(workshop)]
     keys = [(one.group, one.name) for one in workloads]
     assert len(keys) == len(set(keys))
     best = {peer.name: 2.0 for peer in peers.PEERS} | {peers.TUPLES: 1.0}
