@@ -75,6 +75,8 @@ def partition(
         if where is not None or with_path:
             raise TreeError("partition", "takes `where` or `metadata`, not both", "drop one of the two")
         mask = _by_metadata(tree, metadata, default)
+    elif not default:
+        raise TreeError("partition", "`default` goes with `metadata`", "have `where` decide about every leaf")
     elif not callable(where):
         raise TreeError("partition", f"`where` is {pformat(where)}", "pass a function of a leaf, or metadata=...")
     else:

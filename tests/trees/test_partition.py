@@ -272,6 +272,10 @@ UNDECIDED = [
     (lambda t: partition(t, lambda leaf: True, metadata="trainable"), BOTH),
     (lambda t: partition(t, metadata="trainable", with_path=True), BOTH),
     (
+        lambda t: partition(t, lambda leaf: True, default=False),
+        "`default` goes with `metadata`; have `where` decide about every leaf",
+    ),
+    (
         lambda t: partition([Misspelt(1)], metadata="trainable"),
         "the metadata of Misspelt.weight have 'no' under 'trainable'; write True or False",
     ),
