@@ -196,7 +196,11 @@ UNLIKE = {
     "unchecked static": (Decorated(note=[1]), Decorated(note=[2]), "tree.note is [1] in the first tree and [2] in the"),
     "function": (Linear(1), Linear(1, None, jax.nn.tanh), "tree.activation is relu in the first tree and tanh in the"),
     "leaf and node": (Pair(1), Pair(Pair(1)), "tree.x is 1 in the first tree and a Pair in the second"),
-    "node and leaf": (Pair(Pair(1)), Pair(jnp.ones(2)), "tree.x is a Pair in the first tree and f32[2] in the second"),
+    "node and leaf": (
+        Pair(Pair(1)),
+        Pair(jnp.arange(2) > 0),
+        "tree.x is a Pair in the first tree and bool[2] in the second",
+    ),
     "node and None": (Pair(Pair(1)), Pair(None), "tree.x is a Pair in the first tree and None in the second"),
     "None and node": (Pair(None), Pair((1,)), "tree.x is None in the first tree and a tuple in the second"),
     "aux of a stranger": (
@@ -231,7 +235,7 @@ def test_functions_of_one_name_are_told_apart():
 
 
 def test_a_place_with_two_values_is_refused():
-    one = Model([Layer(None, jnp.ones(2))])
+    one = Model([Layer(None, jnp.ones(2, jnp.float32))])
     with pytest.raises(errors.MergeError) as caught:
         merge(one, Model([Layer(3, None)]), Model([Layer(None, 1.5)]))
     text = "merge: tree.layers[0].scale has two values, f32[2] and 1.5; all trees but one have None there"
