@@ -101,8 +101,10 @@ def _of_structs(read: float) -> _Limits:
     for size, kind in creation.CLASS_ROWS:
         yield "", creation.CLASSES, creation.class_row(size, kind), ratio, {FLAX: 0.4, EQUINOX: 0.3}
     for leaves in trees.SIZES:
-        for name, equinox in ((trees.BY_PREDICATE, 0.2), (trees.BY_METADATA, 0.5), (trees.MERGE, 0.45)):
-            yield "", trees.group(leaves), name, ratio, {EQUINOX: equinox}
+        yield "", trees.group(leaves), trees.BY_PREDICATE, ratio, {EQUINOX: 0.2}
+        yield "", trees.group(leaves), trees.BY_PATTERN, ratio, {EQUINOX: 0.5}
+        yield "", trees.group(leaves), trees.BY_METADATA, ratio, {EQUINOX: 0.5}
+        yield "", trees.group(leaves), trees.MERGE, ratio, {EQUINOX: 0.45}
 
 
 def _of_the_drop_in() -> _Limits:

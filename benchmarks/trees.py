@@ -20,15 +20,17 @@ SIZES = (250, 10_000)
 LEAVES_EACH = 5
 """How many of them are in one block."""
 
-BY_PREDICATE, BY_METADATA, MERGE = "partition by predicate", "partition by metadata", "merge / combine"
+BY_PREDICATE, BY_PATTERN, BY_METADATA = "partition by predicate", "partition by path", "partition by metadata"
+MERGE = "merge / combine"
 
 _EFFORT = Effort(0.4)
 
-# Equinox knows no metadata: what it does fastest, a predicate, stands beside.
+# Equinox knows neither paths nor metadata: what it does fastest, a predicate, stands beside.
 _THEIRS = "equinox.partition(x, where)"
 # The code of structkit, and that of Equinox.
 _CODES = {
     BY_PREDICATE: ("structkit.partition(x, where)", _THEIRS),
+    BY_PATTERN: ("structkit.partition(x, '**.bias')", _THEIRS),
     BY_METADATA: ("structkit.partition(x, metadata='trainable')", _THEIRS),
     MERGE: ("structkit.merge(*parts)", "equinox.combine(*parts)"),
 }

@@ -242,12 +242,13 @@ class PlaceError(StructError, LookupError, AttributeError):
     path: str
     what: str
     cure: str
+    call: str
 
-    def __init__(self, path: str, what: str, cure: str):
-        self.path, self.what, self.cure = path, what, cure
+    def __init__(self, path: str, what: str, cure: str, call: str = "at"):
+        self.path, self.what, self.cure, self.call = path, what, cure, call
 
     def __str__(self) -> str:
-        return f"at(tree, where): {self.path} {self.what}; {self.cure}"
+        return f"{self.call}(tree, where): {self.path} {self.what}; {self.cure}"
 
 
 class TreeError(StructError, TypeError):

@@ -25,8 +25,8 @@ FLOORS = [
     ["_core.struct"],
     ["_trees.nodes", "_interop.flax"],
     ["_trees.paths", "_trees.editing", "_trees.summary", "_trees.unlike"],
-    ["_trees.patterns", "_trees.standins"],
-    ["_trees.at", "_trees.partition", "_trees.vectors"],
+    ["_trees.patterns", "_trees.standins", "_trees.vectors"],
+    ["_trees.at", "_trees.partition"],
     ["struct"],
     ["__init__"],
 ]

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple, TypeVar, overload
 
 import jax
@@ -16,10 +16,12 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from structkit._bridges import keystr, tree_flatten_with_path
+from structkit._core.plan import plan_of
 from structkit._core.pretty import pformat
 from structkit._trees.nodes import children
+from structkit._trees.patterns import leaf_mask
 from structkit._trees.unlike import first_difference, leaf_path
-from structkit.errors import MergeError, TreeError
+from structkit.errors import MergeError, PlaceError, TreeError
 
 _T = TypeVar("_T")
 
@@ -29,7 +31,7 @@ _is_hole = functools.partial(operator.is_, None)
 
 # fmt: off
 @overload
-def partition(tree: _T, where: Callable[[Any], bool], /) -> tuple[_T, _T]: ...
+def partition(tree: _T, where: str | Callable[[Any], bool], /) -> tuple[_T, _T]: ...
 @overload
 def partition(tree: _T, where: Callable[[str, Any], bool], /, *, with_path: Literal[True]) -> tuple[_T, _T]: ...
 @overload
@@ -44,7 +46,8 @@ def partition(
 
     Args:
         tree: any pytree.
-        where: a function of a leaf that gives a bool.
+        where: a function of a leaf that gives a bool; or a path, as in `at`: it chooses the leaves at and under each
+            place that matches.
         with_path: whether `where` takes the path too, as `jax.tree_util.keystr` writes it, before the leaf.
         metadata: in the place of `where`, what the fields on the way to a leaf have in their metadata under this name.
             One False makes it False for all that is under the field; else one True makes it True.
@@ -52,6 +55,7 @@ def partition(
 
     Raises:
         TreeError: what decides is no bool, or is known only when a compiled program runs.
+        PlaceError: the path matches nothing.
 
     Example:
         >>> import jax
@@ -65,6 +69,8 @@ def partition(
         Model(weight=f32[3], scale=None)
         >>> jax.grad(lambda part: merge(part, frozen).weight.sum())(trained)
         Model(weight=f32[3], scale=None)
+        >>> partition(model, "scale")[0]
+        Model(weight=None, scale=f32[2])
         >>> partition(model, lambda leaf: leaf.size > 2)[1]
         Model(weight=None, scale=f32[2])
         >>> partition(model, lambda path, leaf: path == ".scale", with_path=True)[0]
@@ -77,10 +83,13 @@ def partition(
         mask = _by_metadata(tree, metadata, default)
     elif not default:
         raise TreeError("partition", "`default` goes with `metadata`", "have `where` decide about every leaf")
-    elif not callable(where):
-        raise TreeError("partition", f"`where` is {pformat(where)}", "pass a function of a leaf, or metadata=...")
-    else:
+    elif isinstance(where, str) and not with_path:
+        mask = _by_pattern(tree, where)
+    elif callable(where):
         mask = _by_predicate(tree, leaves, where, with_path)
+    else:
+        what = f"`where` is {pformat(where)}{' and `with_path` is given' * with_path}"
+        raise TreeError("partition", what, "pass a function of a leaf, a path, or metadata=...")
     chosen = [leaf if kept else None for leaf, kept in zip(leaves, mask)]
     others = [None if kept else leaf for leaf, kept in zip(leaves, mask)]
     return treedef.unflatten(chosen), treedef.unflatten(others)
@@ -113,32 +122,34 @@ def _cure(said: Any) -> str:
     return "return a Python bool: bool(...)" if isinstance(said, jax.Array | np.ndarray) else "return True or False"
 
 
+def _by_pattern(tree: Any, path: str) -> list[bool]:
+    try:
+        return leaf_mask(tree, path)
+    except PlaceError as error:
+        raise PlaceError(error.path, error.what, error.cure, "partition") from None
+
+
 def _by_metadata(tree: Any, metadata: str, default: bool) -> list[bool]:
     """What the fields on the way to each leaf say, in one walk."""
     mask: list[bool] = []
     rules: dict[type, dict[str, bool]] = {}
-    # Leaf or node is a matter of the type for JAX, too.
-    leaf_types: set[type] = set()
     waiting: list[tuple[Any, bool | None]] = [(tree, None)]
     while waiting:
         node, said = waiting.pop()
-        cls = type(node)
-        if cls in leaf_types:
+        level = children(node)
+        if level is None:
             mask.append(default if said is None else said)
         elif said is False:
             mask.extend([False] * jax.tree.structure(node).num_leaves)
-        elif (level := children(node)) is None:
-            leaf_types.add(cls)
-            waiting.append((node, said))
         else:
+            cls = type(node)
             if cls not in rules:
                 rules[cls] = _said_by_fields(cls, metadata)
-            rule = rules[cls]
+            rule, (keys, below) = rules[cls], level
             if rule:
-                below = [(child, rule.get(_field_name(cls, key), said)) for key, child in zip(*level)]
+                waiting += [(child, rule.get(name, said)) for name, child in zip(_names(cls, keys), below)][::-1]
             else:
-                below = [(child, said) for child in level[1]]
-            waiting.extend(reversed(below))
+                waiting += [(child, said) for child in below][::-1]
     return mask
 
 
@@ -154,13 +165,17 @@ def _said_by_fields(cls: type, metadata: str) -> dict[str, bool]:
     return found
 
 
-def _field_name(cls: type, key: Any) -> str:
+def _names(cls: type, keys: Iterable[Any]) -> Iterable[str]:
+    """The fields that the children of a dataclass are in."""
+    plan = plan_of(cls)
+    if plan is not None:
+        return plan.data_names
     # Chex's dataclasses that are mappings have dict keys.
-    found = getattr(key, "name", getattr(key, "key", None))
-    if not isinstance(found, str):
+    names: list[Any] = [getattr(key, "name", getattr(key, "key", None)) for key in keys]
+    if not all([isinstance(name, str) for name in names]):
         what = f"{cls.__name__} has metadata, but its library gives JAX no names of its fields"
         raise TreeError("partition", what, "choose by a function of the leaf")
-    return found
+    return names
 
 
 def merge(tree: _T, /, *others: _T) -> _T:

@@ -56,7 +56,7 @@ def _unlike_nodes(one: Any, other: Any, keys: list[Any], others: list[Any]) -> t
     if keys != others:
         first, second = [", ".join(map(str, names)) or "no items" for names in (keys, others)]
         return "", f"a {type(one).__name__} with {first}", f"one with {second}"
-    for name, f in (fields_of(one) or {}).items():
+    for name, f in fields_of(type(one)).items():
         values = [getattr(node, name) for node in (one, other)] if f.static else [None, None]
         # As JAX meets them: those of a struct with what tells 1 from True.
         met = [pack_statics("", (name,), (value,)) if plan_of(type(one)) else (value,) for value in values]

@@ -261,7 +261,7 @@ class Nameless:
         return cls(*children)
 
 
-WHAT_DECIDES = "pass a function of a leaf, or metadata=..."
+WHAT_DECIDES = "pass a function of a leaf, a path, or metadata=..."
 BOTH = "takes `where` or `metadata`, not both; drop one of the two"
 UNDECIDED = [
     (lambda t: partition(t, lambda leaf: 1), "`where` gave 1 for tree[0].x; return True or False"),
@@ -273,6 +273,9 @@ UNDECIDED = [
     (lambda t: partition(t, lambda leaf: np.array(True)), None),
     (lambda t: partition(t), f"`where` is None; {WHAT_DECIDES}"),
     (lambda t: partition(t, 3), f"`where` is 3; {WHAT_DECIDES}"),
+    (lambda t: partition(t, with_path=True), f"`where` is None and `with_path` is given; {WHAT_DECIDES}"),
+    (lambda t: partition(t, "**", with_path=True), f"`where` is '**' and `with_path` is given; {WHAT_DECIDES}"),
+    (lambda t: partition(t, "**", metadata="trainable"), BOTH),
     (lambda t: partition(t, lambda leaf: True, metadata="trainable"), BOTH),
     (lambda t: partition(t, metadata="trainable", with_path=True), BOTH),
     (
