@@ -124,6 +124,57 @@ def test_a_frozen_submodel_is_frozen_whole():
     assert jax.tree.leaves(partition(model, metadata="other")[0]) == jax.tree.leaves(model)
 
 
+def is_attribute(key, name):
+    return isinstance(key, jax.tree_util.GetAttrKey) and key.name == name
+
+
+# Whether the keys on the way to a leaf lead through a place that matches.
+PATTERNS = {
+    "**": lambda path: True,
+    "**.weight": lambda path: any([is_attribute(key, "weight") for key in path]),
+    "*.scale": lambda path: is_attribute((*path, None, None)[1], "scale"),
+    "head.**": lambda path: is_attribute((*path, None)[0], "head"),
+    "[0:2]": lambda path: path[:1] in [(jax.tree_util.SequenceKey(i),) for i in (0, 1)],
+    "**['a']": lambda path: jax.tree_util.DictKey("a") in path,
+}
+
+
+@deterministic
+@given(TREES, st.sampled_from(sorted(PATTERNS)))
+def test_a_path_chooses_the_leaves_at_and_under_the_places_that_match(tree, pattern):
+    chosen = [PATTERNS[pattern](path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+    try:
+        parts = partition(tree, pattern)
+    except errors.PlaceError:
+        assert not any(chosen)
+    else:
+        assert all(map(alike, parts, in_plain_code(tree, chosen)))
+
+
+def test_a_path_may_be_one_place_or_the_root_and_is_read_while_jax_traces():
+    model = Model([Layer(1.0, 2.0), Layer(3.0)], head={"a.b": 4.0})
+    assert jax.tree.leaves(partition(model, "layers[-1]")[0]) == [3.0]
+    assert jax.tree.leaves(partition(model, "head['a.b']")[1]) == [1.0, 2.0, 3.0]
+    assert alike(partition(model, "")[0], model) and partition(model, "layers[1].scale")[0] == partition(model, "")[1]
+    trained = jax.jit(lambda model: partition(model, "layers.*.weight")[0])(model)
+    assert jax.tree.leaves(trained) == [1.0, 3.0] and trained.layers[0].scale is None
+
+
+STARS = "`*` is one step through data, `**` any number"
+NO_PLACES = [
+    ("layers.*.wieght", "path 'layers.*.wieght' matches nothing (did you mean 'weight'?); " + STARS),
+    ("**.name", "path '**.name' matches nothing; " + STARS),
+    ("layers[", "path 'layers[' has a bracket that does not close; write [0] or ['key']"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "text"), NO_PLACES)
+def test_a_path_that_matches_no_data_is_refused(pattern, text):
+    with pytest.raises(errors.PlaceError) as caught:
+        partition(Model([Layer(1)]), pattern)
+    assert str(caught.value) == f"partition(tree, where): {text}"
+
+
 def test_paths_are_written_as_keystr_writes_them():
     seen = []
     partition(

@@ -26,6 +26,7 @@ parts: tuple[Linear, Linear] = partition(model, is_matrix)
 by_lambda: tuple[Linear, Linear] = partition(model, lambda leaf: isinstance(leaf, jax.Array))
 by_path: tuple[Linear, Linear] = partition(model, is_bias, with_path=True)
 by_path_lambda: tuple[Linear, Linear] = partition(model, lambda path, leaf: path == ".bias", with_path=True)
+by_pattern: tuple[Linear, Linear] = partition(model, "**.bias")
 by_metadata: tuple[Linear, Linear] = partition(model, metadata="trainable")
 by_default: tuple[Linear, Linear] = partition(model, metadata="trainable", default=False)
 of_dict: tuple[dict[str, Linear], dict[str, Linear]] = partition({"a": model}, is_matrix)
@@ -46,6 +47,8 @@ partition(model, lambda leaf: "yes")  # error: no-bool
 partition(model, metadata=3)  # error: metadata-type
 partition(model, is_matrix, metadata="trainable")  # error: both
 partition(model)  # error: neither
+partition(model, "**.bias", with_path=True)  # error: pattern-with-path
+partition(model, "**.bias", metadata="trainable")  # error: pattern-and-metadata
 wrong_parts: tuple[int, int] = partition(model, is_matrix)  # error: parts
 wrong_merge: int = merge(trained, frozen)  # error: merged
 wrong_cast: int = cast(model, jnp.float32)  # error: cast-result
