@@ -141,7 +141,12 @@ class Refusing(Struct):
         raise TypeError("refused")
 
 
-NAMES = {**vars(structkit), **vars(models), "ClassVar": ClassVar, "np": np}
+NAMES = {
+    **{name: getattr(structkit, name) for name in structkit.__all__},
+    **vars(models),
+    "ClassVar": ClassVar,
+    "np": np,
+}
 
 
 def run(source):
@@ -256,6 +261,10 @@ UnhashableFieldError: unhashable field 'bias' of Linear: ArrayImpl has no hash; 
 FreezeError: freeze: cannot freeze a random key (at key 'a'): use its jax.random.key_data, or a data field
 >>> at(Linear(1), lambda tree: tree.zzz)
 PlaceError: at(tree, where): tree.zzz is no field of Linear; fields: weight, bias, activation
+>>> merge(Linear(1), Linear(2))
+MergeError: merge: tree.weight has two values, 1 and 2; all trees but one have None there
+>>> cast(Linear(1), int)
+TreeError: cast: <class 'int'> is no floating dtype; give one, such as jnp.float32 or jnp.bfloat16
 >>> field(default=1, default_factory=int)
 ValueError: cannot specify both default and default_factory; keep the one that is meant
 >>> field(defualt=1)
@@ -373,9 +382,9 @@ KINDS = {
     **dict.fromkeys(["UnknownAttributeError", "UnsetFieldError"], AttributeError),
     **dict.fromkeys(["MissingFieldError", "UnknownFieldError", "NotReplaceableError", "NotAStructError"], TypeError),
     **dict.fromkeys(["StaticValueError", "UnhashableFieldError", "FreezeError"], TypeError),
-    **dict.fromkeys(["BaseInstantiationError", "DefinitionError"], TypeError),
+    **dict.fromkeys(["BaseInstantiationError", "DefinitionError", "TreeError"], TypeError),
     "FrozenInstanceError": dataclasses.FrozenInstanceError,
-    "MutableDefaultError": ValueError,
+    **dict.fromkeys(["MutableDefaultError", "MergeError"], ValueError),
     "PlaceError": LookupError,
 }
 
