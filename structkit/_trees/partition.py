@@ -20,7 +20,7 @@ from structkit._core.plan import plan_of
 from structkit._core.pretty import pformat
 from structkit._trees.nodes import children
 from structkit._trees.patterns import leaf_mask
-from structkit._trees.unlike import first_difference, leaf_path
+from structkit._trees.unlike import leaf_path, leaves_like
 from structkit.errors import MergeError, PlaceError, TreeError
 
 _T = TypeVar("_T")
@@ -199,27 +199,15 @@ def merge(tree: _T, /, *others: _T) -> _T:
     """
     leaves, treedef = jax.tree.flatten(tree, _is_hole)
     for other in others:
-        leaves = _filled(tree, leaves, other, _leaves_like(tree, treedef, other))
+        leaves = _filled(tree, leaves, leaves_like(tree, treedef, other, "merge", _LIKE, holes=True))
     return treedef.unflatten(leaves)  # type: ignore[no-any-return]
-
-
-def _leaves_like(tree: Any, treedef: Any, other: Any) -> list[Any]:
-    """The leaves and Nones of another tree of this structure."""
-    try:
-        # Half the time of another flatten and `==` of the structures.
-        found: list[Any] = treedef.flatten_up_to(other)
-    except ValueError as error:
-        what = first_difference(tree, other, holes=True) or str(error)
-        raise TreeError("merge", what, _LIKE) from None
-    if not jax.tree_util.all_leaves([leaf for leaf in found if leaf is not None]):
-        raise TreeError("merge", str(first_difference(tree, other, holes=True)), _LIKE)
-    return found
 
 
 _LIKE = "give trees of one structure, with None for leaves only, such as the two that partition gives"
 
 
-def _filled(tree: Any, leaves: list[Any], other: Any, others: list[Any]) -> list[Any]:
+def _filled(tree: Any, leaves: list[Any], others: list[Any]) -> list[Any]:
+    """The leaves, with those of another tree in the place of None."""
     found: list[Any] = []
     for one, another in zip(leaves, others):
         if one is None:

@@ -1,15 +1,18 @@
-"""The words of errors about trees: the path of a leaf, and where two trees first differ in structure."""
+"""Two trees of one structure, and the words for those that are not: the first path where they differ."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
 from structkit._bridges import keystr, tree_flatten_with_path
 from structkit._core.plan import plan_of
 from structkit._core.pretty import pformat
 from structkit._core.statics import pack_statics
 from structkit._trees.nodes import children, fields_of, one_level
+from structkit.errors import TreeError
 
 # The end too: it tells functions of one name apart.
 _LONGEST, _HEAD, _TAIL = 80, 50, 25
@@ -18,6 +21,30 @@ _LONGEST, _HEAD, _TAIL = 80, 50, 25
 def leaf_path(tree: Any, i: int, is_leaf: Callable[[Any], bool] | None = None) -> str:
     """The path of the leaf with this number."""
     return "tree" + keystr(tree_flatten_with_path(tree, is_leaf)[0][i][0])
+
+
+def leaves_like(tree: Any, treedef: Any, other: Any, call: str, cure: str, *, holes: bool = False) -> list[Any]:
+    """The leaves of another tree of one structure with `tree`.
+
+    Args:
+        tree: a pytree.
+        treedef: its structure.
+        other: another pytree.
+        call: what asks, for messages.
+        cure: what to do where the structures are not one.
+        holes: whether None stands for any leaf in both, and is among the leaves.
+
+    Raises:
+        TreeError: the structures are not one.
+    """
+    try:
+        # Half the time of another flatten and `==` of the structures.
+        found: list[Any] = treedef.flatten_up_to(other)
+    except ValueError as error:
+        raise TreeError(call, first_difference(tree, other, holes=holes) or str(error), cure) from None
+    if not jax.tree_util.all_leaves([leaf for leaf in found if leaf is not None] if holes else found):
+        raise TreeError(call, str(first_difference(tree, other, holes=holes)), cure)
+    return found
 
 
 def first_difference(a: Any, b: Any, *, holes: bool = False) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from structkit._core.pretty import pformat
-from structkit._trees.unlike import first_difference, leaf_path
+from structkit._trees.unlike import leaf_path, leaves_like
 from structkit.errors import TreeError
 
 
@@ -101,9 +101,7 @@ def _of_two(sign: str, function: Callable[[Any, Any], Any], one: Any, other: Any
 def _leaves_of_both(sign: str, one: Any, other: Any) -> tuple[list[Any], list[Any], Any]:
     """The leaves of two objects of one class, and their structure."""
     leaves, treedef = _flattened(one)
-    others, structure = jax.tree.flatten(other)
-    if treedef != structure:
-        raise TreeError(_written(sign, one, other), str(first_difference(one, other)), "give two of one structure")
+    others = leaves_like(one, treedef, other, _written(sign, one, other), "give two of one structure")
     return leaves, others, treedef
 
 
