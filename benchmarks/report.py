@@ -68,9 +68,10 @@ def _grouped(items: Iterable[_Item]) -> Iterator[tuple[str, list[_Item]]]:
 
 
 def measured(rows: Iterable[Row]) -> list[str]:
-    """The peers that have a time in one of the rows."""
-    names = {peer for row in rows for peer in row.best}
-    return [peer.name for peer in PEERS if peer.name in names]
+    """The peers that have a time in one of the rows, then what else stands beside structkit there."""
+    names = dict.fromkeys(peer for row in rows for peer in row.best)
+    peers = [peer.name for peer in PEERS if peer.name in names]
+    return [*peers, *(name for name in names if name not in peers)]
 
 
 def ratio_text(value: float | None) -> str:

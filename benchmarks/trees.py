@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,29 @@ _CODES = {
 }
 
 
+# One place at depth 4, beside Equinox and beside what a user writes; in a list of so many blocks.
+BY_HAND, TREE_MAP, BY_FUNCTION = "by hand", "jax.tree.map", "at, by a function"
+BESIDE = (BY_HAND, TREE_MAP, BY_FUNCTION)
+SET, SET_BY_PATH = "at(...).set / tree_at of one leaf", "at(...).set by a path"
+BLOCKS = (1, 100, 2_000, 5_000)
+_HAND = """\
+blocks = [*x.blocks]
+blocks[0] = blocks[0].replace(one=blocks[0].one.replace(weight=leaf))
+x.replace(blocks=blocks)
+"""
+_AT = "structkit.at(x, lambda t: t.blocks[0].one.weight).set(leaf)"
+_SET_CODES = {OURS: _AT, EQUINOX: "equinox.tree_at(lambda t: t.blocks[0].one.weight, x, leaf)", BY_HAND: _HAND}
+_PATH_CODES = {OURS: "structkit.at(x, 'blocks[0].one.weight').set(leaf)", BY_FUNCTION: _AT}
+
+# All leaves, beside `jax.tree.map`.
+SET_ALL, APPLY_ALL, GET_ALL = "at(x, '**').set", "at(x, '**').apply", "at(x, '**').get"
+_ALL_CODES = {
+    SET_ALL: "structkit.at(x, '**').set(leaf)",
+    APPLY_ALL: "structkit.at(x, '**').apply(identity)",
+    GET_ALL: "structkit.at(x, '**').get()",
+}
+
+
 def group(leaves: int) -> str:
     """What tables call a tree with so many leaves."""
     return f"tree of {leaves:,} leaves"
@@ -46,6 +69,30 @@ def workloads(workshop: Workshop) -> Iterator[Workload]:
     for leaves in SIZES:
         for name, codes in _CODES.items():
             yield Workload(group(leaves), name, partial(snippets, workshop, codes, leaves), _EFFORT)
+    for blocks in BLOCKS:
+        yield Workload(in_list(blocks), SET, partial(_beside, workshop, _SET_CODES, blocks), _EFFORT)
+    yield Workload(in_list(1), SET_BY_PATH, partial(_beside, workshop, _PATH_CODES, 1), _EFFORT)
+    for name, code in _ALL_CODES.items():
+        codes_beside = {OURS: code, TREE_MAP: "jax.tree.map(identity, x)"}
+        blocks = SIZES[-1] // LEAVES_EACH
+        yield Workload(group(SIZES[-1]), name, partial(_beside, workshop, codes_beside, blocks), _EFFORT)
+
+
+def in_list(blocks: int) -> str:
+    """What tables call a tree with so many blocks."""
+    return f"{LEAVES_EACH * blocks:,} leaves in {'one block' if blocks == 1 else f'a list of {blocks:,} blocks'}"
+
+
+def _beside(workshop: Workshop, codes: Mapping[str, str], blocks: int) -> dict[str, Snippet]:
+    """The snippets that run each code, on trees of structkit's classes or of Equinox's."""
+    found = {}
+    for name, code in codes.items():
+        peer = EQUINOX if name == EQUINOX else OURS
+        if peer in workshop.peers:
+            scope = {**_scope(workshop, workshop.peers[peer]), "jax": jax, "identity": lambda leaf: leaf}
+            x = eval(f"Model([block() for _ in range({blocks})])", scope)
+            found[name] = Snippet(code, {**scope, "x": x})
+    return found
 
 
 def snippets(workshop: Workshop, codes: tuple[str, str], leaves: int) -> dict[str, Snippet]:

@@ -20,7 +20,7 @@ from structkit._trees.paths import (
     written,
 )
 from structkit._trees.patterns import ALL, REFUSE, visit
-from structkit._trees.standins import StandIn, last_value_of, stand_in
+from structkit._trees.standins import StandIn, last_asked, place_of, watched
 from structkit.errors import PlaceError
 
 _S = TypeVar("_S")
@@ -106,7 +106,7 @@ class Refs(Generic[_S, _T, _V]):
 
     def get(self) -> _T:
         """The values at the places, a tuple."""
-        values: Any = tuple(map(node_at, self._places))
+        values: Any = tuple([node_at(place) for place in self._places])
         return values  # type: ignore[no-any-return]
 
     def set(self, values: _T) -> _S:
@@ -280,7 +280,7 @@ def at(tree: Any, /, *where: Any) -> Any:
         >>> at(model, "layers.*.weight").get()
         {'.layers[0].weight': 1.0, '.layers[1].weight': 2.0}
     """
-    start = StandIn(None, None, tree, kind_of(tree))
+    start = watched(tree)
     if len(where) == 1:
         return _ref(tree, start, where[0])
     if not where:
@@ -292,8 +292,8 @@ def _ref(tree: Any, start: Place, where: Any) -> Any:
     if isinstance(where, str):
         path = parse(where)
         return _Matches(tree, start, where) if path.many else Ref(tree, resolve(start, path.segments))
-    found = _pointed(start, where)
-    return Ref(tree, found) if isinstance(found, Place) else Refs(tree, found)
+    places, several = _pointed(start, where)
+    return Refs(tree, places) if several else Ref(tree, places[0])
 
 
 def _one(start: Place, where: Any) -> Place:
@@ -307,33 +307,33 @@ def _places(start: Place, where: Any) -> list[Place]:
     if isinstance(where, str):
         path = parse(where)
         return _matches(start, where) if path.many else [resolve(start, path.segments)]
-    pointed = _pointed(start, where)
-    return [pointed] if isinstance(pointed, Place) else pointed
+    return _pointed(start, where)[0]
 
 
-def _pointed(start: Place, where: Any) -> Any:
-    """The place that a function points at, or a list of the places that it returns together.
+def _pointed(start: Place, where: Any) -> tuple[list[Place], bool]:
+    """The places that a function points at, and whether it returns several together.
 
     Raises:
         PlaceError: it returns something else, or another place on the tree itself than on stand-ins.
     """
     if not callable(where):
         raise PlaceError("where", f"is a {type(where).__name__}", "pass a function or a path: lambda t: t.weight")
-    tree, first = node_at(start), stand_in(start)
-    found: Any = where(first)
+    tree = node_at(start)
+    found: Any = where(StandIn(start))
     if type(found) is StandIn:
-        value = where(tree)
+        place, value = place_of(found), where(tree)
         # An array is hardly ever at two places.
-        if value is not node_at(found) or not hasattr(value, "dtype"):
-            _check(first, [found], [value], lambda tree: [where(tree)])
-        return found
+        if value is not node_at(place) or not hasattr(value, "dtype"):
+            _check(start, [place], [value], lambda tree: [where(tree)])
+        return [place], False
     if type(found) not in (tuple, list) or not found or any(type(one) is not StandIn for one in found):
-        raise _no_places(first, found)
-    _check(first, found, where(tree), where)
-    return [*found]
+        raise _no_places(start, found)
+    places = [place_of(one) for one in found]
+    _check(start, places, where(tree), where)
+    return places, True
 
 
-def _check(first: Place, places: Sequence[Place], values: Any, where: Callable[[Any], Any]) -> None:
+def _check(start: Place, places: Sequence[Place], values: Any, where: Callable[[Any], Any]) -> None:
     """Refuse places to which `where` does not lead on the tree itself.
 
     A stand-in cannot show `is None` or `type(x) is C`. Where another place may hold the very object, as with None and
@@ -344,11 +344,11 @@ def _check(first: Place, places: Sequence[Place], values: Any, where: Callable[[
     for place, value in zip(places, values):
         if value is not node_at(place) and not _same_leaves(value, node_at(place)):
             raise _another(place)
-    marks = {i: object() for i, place in enumerate(places) if place is not first and _is_shared(node_at(place))}
+    marks = {i: object() for i, place in enumerate(places) if place is not start and _is_shared(node_at(place))}
     if not marks:
         return
     try:
-        again = where(put_all(node_at(first), [places[i] for i in marks], marks.values(), top=first, admit=False))
+        again = where(put_all(node_at(start), [places[i] for i in marks], marks.values(), top=start, admit=False))
         differing = [i for i, mark in marks.items() if again[i] is not mark]
     except Exception:  # User code that looks at the value, and finds it odd; or a place that is named twice.
         return
@@ -377,12 +377,12 @@ def _another(place: Place) -> PlaceError:
     return PlaceError(described(place), what, cure)
 
 
-def _no_places(first: Place, found: Any) -> PlaceError:
+def _no_places(start: Place, found: Any) -> PlaceError:
     cure = "return one place, or a tuple of places: lambda t: t.weight"
     if type(found) in (tuple, list):
         odd = next((f"a {type(one).__name__}" for one in found if type(one) is not StandIn), "no place")
         return PlaceError("where", f"returned a {type(found).__name__} with {odd}", cure)
-    asked = last_value_of(first)
+    asked = last_asked(start)
     if asked is None or found is None or callable(found):
         return PlaceError("where", f"returned a {type(found).__name__}, not a place", cure)
     what = f"is a value, not a place: where returned a {type(found).__name__}"

@@ -6,8 +6,9 @@ import ast
 import builtins
 import functools
 import itertools
+import operator
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from structkit._trees.nodes import ABSENT, DICT, LEAF, SEQUENCE, Kind, StructKind, fields_of, kind_of
@@ -16,41 +17,25 @@ from structkit.errors import PlaceError, nearest
 _MOST_CHILDREN = 10
 
 
-class Place:
-    """One place in a tree, with the way from the root to it.
+# A place with the way from the root to it: the place of the node that holds it (None for the root), the key by which
+# that node finds it, what is there, and the kind of this node. A plain tuple: a class would take three times as long
+# to make, and `at` makes one at each step.
+Place = tuple[Any, Any, Any, Kind]
 
-    Attributes:
-        above: the place of the node that holds it; None for the root.
-        key: by which that node finds it.
-        node: what is there.
-        kind: the kind of this node.
-    """
-
-    __slots__ = ("above", "key", "kind", "node")
-
-    def __init__(self, above: Any, key: Any, node: Any, kind: Kind):
-        self.above: Any = above
-        self.key: Any = key
-        self.node: Any = node
-        self.kind: Kind = kind
+key_of: Callable[[Place], Any] = operator.itemgetter(1)
+node_at: Callable[[Place], Any] = operator.itemgetter(2)
+kind_at: Callable[[Place], Kind] = operator.itemgetter(3)
 
 
-# Stand-ins derive from `Place` and answer every attribute themselves.
-above_of: Any = vars(Place)["above"].__get__
-key_of: Any = vars(Place)["key"].__get__
-node_at: Any = vars(Place)["node"].__get__
-kind_at: Any = vars(Place)["kind"].__get__
-
-
-def root(tree: Any) -> Place:
-    """The place of the tree itself."""
-    return Place(None, None, tree, kind_of(tree))
+def root(tree: Any, key: Any = None) -> Place:
+    """The place of the tree itself; its key is for whoever asks."""
+    return (None, key, tree, kind_of(tree))
 
 
 def written(place: Place) -> str:
     """The path of a place as `jax.tree_util.keystr` writes it."""
     parts = []
-    while (above := above_of(place)) is not None:
+    while (above := place[0]) is not None:
         parts.append(kind_at(above).text(node_at(above), key_of(place)))
         place = above
     return "".join(parts[::-1])
@@ -58,12 +43,13 @@ def written(place: Place) -> str:
 
 def put(place: Place, value: Any) -> Any:
     """A copy of the tree with another value at a place; the nodes on the way are copied, the others shared."""
-    above = above_of(place)
+    above, key, _, _ = place
     if above is not None:
-        value = kind_at(above).admitted(node_at(above), key_of(place), value)
+        value = kind_at(above).admitted(node_at(above), key, value)
     while above is not None:
-        value = kind_at(above).changed(node_at(above), key_of(place), value)
-        place, above = above, above_of(above)
+        over, key_above, node, kind = above
+        value = kind.changed(node, key, value)
+        above, key = over, key_above
     return value
 
 
@@ -113,7 +99,7 @@ def _enter(changes: dict[Any, Any], place: Place, top: Place | None, value: Any)
 
 def _way(place: Place, top: Place | None) -> list[Any]:
     keys = []
-    while place is not top and (above := above_of(place)) is not None:
+    while place is not top and (above := place[0]) is not None:
         keys.append(key_of(place))
         place = above
     return [_ROOT, *reversed(keys)]
@@ -254,7 +240,7 @@ def find(place: Place, segment: Segment) -> Any:
     Raises:
         PlaceError: a dict has both the text and the number as keys.
     """
-    node, kind = node_at(place), kind_at(place)
+    _, _, node, kind = place
     if not segment.bracket:
         found = kind.attribute(node, segment.name)
         if found is not ABSENT:
@@ -280,12 +266,12 @@ def resolve(place: Place, segments: tuple[Segment, ...]) -> Place:
         PlaceError: there is none.
     """
     for segment in segments:
-        node, kind = node_at(place), kind_at(place)
+        _, _, node, kind = place
         key = kind.attribute(node, segment.name) if kind.has_fields else find(place, segment)
         if key is ABSENT:
             raise no_place(place, segment.text, segment.literal if isinstance(segment.literal, str) else segment.name)
         child = kind.child(node, key)
-        place = Place(place, key, child, kind_of(child))
+        place = (place, key, child, kind_of(child))
     return place
 
 

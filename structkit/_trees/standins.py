@@ -10,143 +10,156 @@ from typing import Any
 import jax
 
 from structkit._trees.nodes import ABSENT, DICT, LEAF, flattened, kind_of
-from structkit._trees.paths import Place, above_of, described, key_of, kind_at, no_place, node_at
+from structkit._trees.paths import Place, described, key_of, no_place, node_at, root
 from structkit.errors import PlaceError
 
 
-class StandIn(Place):
-    """A place that answers as what is there: its children are places too, all else is as it is in the tree."""
+class StandIn:
+    """Answers as what is at a place: its children are places too, all else is as it is in the tree."""
 
-    __slots__ = ()
+    __slots__ = ("_place",)
+
+    def __init__(self, place: Place):
+        self._place = place
 
     def __getattribute__(self, name: str) -> Any:
-        node, kind = node_at(self), kind_at(self)
+        place: Place = place_of(self)
+        _, _, node, kind = place
         key = kind.attribute(node, name)
-        return _other(self, node, name) if key is ABSENT else _below(self, key, kind.child(node, key))
+        return _other(self, place, name) if key is ABSENT else _child(place, key)
 
     def __getitem__(self, index: Any) -> Any:
-        node, kind, index = node_at(self), kind_at(self), real(index)
+        place: Place = place_of(self)
+        _, _, node, kind = place
+        if type(index) is StandIn:
+            index = real(index)
         key = kind.item(node, index)
         if key is not ABSENT:
-            return _below(self, key, kind.child(node, key))
+            return _child(place, key)
         if isinstance(index, slice) and isinstance(node, (list, tuple)) and kind is not LEAF:
             return [*self][index]
-        method = _method(node, "__getitem__")
+        method = _method(place, "__getitem__")
         if method is not None:
             return method(self, index)
         if kind is LEAF and hasattr(type(node), "__getitem__"):
-            return _computed(self, node[index], f"[{index!r}]")
-        raise no_place(self, f"[{index!r}]", index)
+            return _asked_of(place, node[index], f"[{index!r}]")
+        raise no_place(place, f"[{index!r}]", index)
 
     def __iter__(self) -> Any:
-        node = node_at(self)
-        if kind_at(self) is not LEAF and isinstance(node, (list, tuple)):
-            return iter([_below(self, i, item) for i, item in enumerate(tuple(node))])
-        method = _method(node, "__iter__")
+        place: Place = place_of(self)
+        _, _, node, kind = place
+        if kind is not LEAF and isinstance(node, (list, tuple)):
+            return iter([_child(place, i) for i in range(len(node))])
+        method = _method(place, "__iter__")
         return iter(node) if method is None else method(self)
 
     def __reversed__(self) -> Any:
         return reversed([*self])
 
 
-def stand_in(place: Place) -> StandIn:
-    """What `where` is given for the tree, or for the node from which it goes on."""
-    if type(place) is StandIn:
-        return place
-    return StandIn(above_of(place), key_of(place), node_at(place), kind_at(place))
+place_of: Any = vars(StandIn)["_place"].__get__
 
 
-def _below(place: Place, key: Any, node: Any) -> StandIn:
-    return StandIn(place, key, node, kind_of(node))
+def _child(place: Place, key: Any) -> StandIn:
+    _, _, node, kind = place
+    child = kind.child(node, key)
+    return StandIn((place, key, child, kind_of(child)))
 
 
 def real(value: Any) -> Any:
-    """What is at a place; any other value as it is."""
-    return _computed(value, node_at(value)) if type(value) is StandIn else value
+    """What is at the place of a stand-in; any other value as it is."""
+    if type(value) is not StandIn:
+        return value
+    place: Place = place_of(value)
+    return _asked_of(place, node_at(place))
 
 
-def last_value_of(place: Any) -> str | None:
+def _asked_of(place: Place, value: Any, text: str = "") -> Any:
+    """The value; the root remembers of what it was asked."""
+    remembered = key_of(_root(place))
+    if isinstance(remembered, list):
+        remembered[:] = [described(place) + text]
+    return value
+
+
+def watched(tree: Any) -> Place:
+    """The root of a tree, which remembers of what a value was last asked; see `last_asked`."""
+    return root(tree, [])
+
+
+def last_asked(place: Place) -> str | None:
     """The path of what a value, not a place, was last asked for; None without any."""
-    asked = key_of(_root(place))
-    return None if asked is None else described(asked[0]) + asked[1]
+    return next(iter(key_of(_root(place)) or ()), None)
 
 
-_set_key: Any = vars(Place)["key"].__set__
-
-
-def _root(place: Any) -> Any:
-    while (above := above_of(place)) is not None:
+def _root(place: Place) -> Place:
+    while (above := place[0]) is not None:
         place = above
     return place
 
 
-def _computed(place: Any, value: Any, text: str = "") -> Any:
-    """The value; the root remembers of what it was asked, and nobody else reads a root's key."""
-    _set_key(_root(place), (place, text))
-    return value
-
-
-def _method(node: Any, name: str) -> Any:
+def _method(place: Place, name: str) -> Any:
     """A method written in Python, which runs on a stand-in as it does on the node."""
+    _, _, node, kind = place
     found = getattr(type(node), name, None)
-    return found if isinstance(found, types.FunctionType) and kind_of(node) is not LEAF else None
+    return found if isinstance(found, types.FunctionType) and kind is not LEAF else None
 
 
-def _other(place: StandIn, node: Any, name: str) -> Any:
+def _other(stand_in: StandIn, place: Place, name: str) -> Any:
     """An attribute that is no child."""
-    kind = kind_at(place)
+    _, _, node, kind = place
     if name == "__class__":
         return type(node)
-    if isinstance(node, dict) and name in _OF_DICTS and kind is not LEAF:
-        return types.MethodType(_OF_DICTS[name], place)
     if kind is LEAF:
-        return _of_a_leaf(place, node, name)
+        return _of_a_leaf(place, name)
+    if isinstance(node, dict) and name in _OF_DICTS:
+        return types.MethodType(_OF_DICTS[name], stand_in)
     if name in _CHANGES and isinstance(node, (list, dict)):
         what = "changes the tree, which stays as it is"
         raise PlaceError(f"{described(place)}.{name}(...)", what, "use .set(...), .apply(...) or editing")
     found = next((vars(cls)[name] for cls in type(node).__mro__ if name in vars(cls)), ABSENT)
     if isinstance(found, property) and found.fget is not None:
-        return found.fget(place)
+        return found.fget(stand_in)
     if isinstance(found, types.FunctionType):
-        return types.MethodType(found, place)
+        return types.MethodType(found, stand_in)
     try:
-        return _computed(place, getattr(node, name), f".{name}")
+        return _asked_of(place, getattr(node, name), f".{name}")
     except AttributeError:
         raise no_place(place, f".{name}", name) from None
 
 
-def _of_a_leaf(place: StandIn, node: Any, name: str) -> Any:
+def _of_a_leaf(place: Place, name: str) -> Any:
+    node = node_at(place)
     if name == "__jax_array__" and isinstance(node, jax.Array):
-        return lambda: _computed(place, node)
+        return lambda: _asked_of(place, node)
     try:
-        return _computed(place, getattr(node, name), f".{name}")
+        return _asked_of(place, getattr(node, name), f".{name}")
     except AttributeError:
         if name.startswith("__"):
             raise
         raise no_place(place, f".{name}", name) from None
 
 
-def _items(place: Any) -> list[tuple[Any, Any]]:
-    node = node_at(place)
-    # A subclass of dict is a node whose keys are places among its children; JAX tells which.
-    keys = (
-        node if kind_at(place) is DICT else {getattr(key, "key", None): i for i, key in enumerate(flattened(node)[0])}
-    )
-    return [(key, _below(place, key if keys is node else keys[key], value)) for key, value in node.items()]
+def _items(stand_in: StandIn) -> list[tuple[Any, Any]]:
+    place: Place = place_of(stand_in)
+    _, _, node, kind = place
+    if kind is DICT:
+        return [(key, _child(place, key)) for key in node]
+    # A subclass of dict: its children have places, and JAX tells which.
+    places = {getattr(entry, "key", None): i for i, entry in enumerate(flattened(node)[0])}
+    return [(key, _child(place, places[key])) for key in node]
 
 
-def _get(place: Any, key: Any, default: Any = None) -> Any:
+def _get(stand_in: StandIn, key: Any, default: Any = None) -> Any:
     key = real(key)
-    return place[key] if key in node_at(place) else default
+    return stand_in[key] if key in node_at(place_of(stand_in)) else default
 
 
-_CHANGES = {
-    *("append", "clear", "extend", "insert", "pop", "popitem", "remove", "reverse", "setdefault", "sort", "update")
-}
-
+_OF_LISTS = ("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort")
+_CHANGES = {*_OF_LISTS, "popitem", "setdefault", "update"}
 _OF_DICTS: dict[str, Callable[..., Any]] = {
     "items": _items,
-    "values": lambda place: [value for _, value in _items(place)],
+    "values": lambda stand_in: [value for _, value in _items(stand_in)],
     "get": _get,
 }
 
