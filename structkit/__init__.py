@@ -16,6 +16,9 @@ from structkit.errors import StructError
 if typing.TYPE_CHECKING:
     from structkit import struct
     from structkit._trees.at import Ref, Refs, at
+    from structkit._trees.buffers import SharedBuffer, shared_buffers
+    from structkit._trees.diff import assert_close, assert_same_structure, diff
+    from structkit._trees.differences import Difference, Differences
     from structkit._trees.editing import editing
     from structkit._trees.partition import cast, count, merge, partition
     from structkit._trees.summary import summary
@@ -24,21 +27,27 @@ if typing.TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Difference",
+    "Differences",
     "Field",
     "FrozenArray",
     "FrozenDict",
     "Ref",
     "Refs",
+    "SharedBuffer",
     "Static",
     "Struct",
     "StructError",
     "StructMeta",
     "VectorSpace",
+    "assert_close",
+    "assert_same_structure",
     "at",
     "cast",
     "construct",
     "count",
     "derived",
+    "diff",
     "editing",
     "errors",
     "field",
@@ -49,6 +58,7 @@ __all__ = [
     "partition",
     "pformat",
     "replace",
+    "shared_buffers",
     "static",
     "struct",
     "summary",
@@ -57,15 +67,22 @@ __all__ = [
 
 # What `import structkit` leaves out until it is used, and where it is. A module of this name is given as it is.
 _LATER = {
+    "Difference": "structkit._trees.differences",
+    "Differences": "structkit._trees.differences",
     "Ref": "structkit._trees.at",
     "Refs": "structkit._trees.at",
+    "SharedBuffer": "structkit._trees.buffers",
     "VectorSpace": "structkit._trees.vectors",
+    "assert_close": "structkit._trees.diff",
+    "assert_same_structure": "structkit._trees.diff",
     "at": "structkit._trees.at",
     "cast": "structkit._trees.partition",
     "count": "structkit._trees.partition",
+    "diff": "structkit._trees.diff",
     "editing": "structkit._trees.editing",
     "merge": "structkit._trees.partition",
     "partition": "structkit._trees.partition",
+    "shared_buffers": "structkit._trees.buffers",
     "struct": "structkit.struct",
     "summary": "structkit._trees.summary",
 }

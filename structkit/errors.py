@@ -7,7 +7,7 @@ dataclasses where there is a counterpart, so `except` clauses written for datacl
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 
@@ -277,6 +277,32 @@ class MergeError(StructError, ValueError):
 
     def __str__(self) -> str:
         return f"merge: {self.path} has two values, {self.first} and {self.second}; all trees but one have None there"
+
+
+class TreesDifferError(StructError, AssertionError):
+    """Raised by `assert_same_structure` and `assert_close` for trees that differ.
+
+    Attributes:
+        call: what was asserted.
+        report: each difference in a line, with its path.
+        differences: the differences themselves; empty in a copy that was pickled.
+    """
+
+    args: tuple[Any, ...]
+    call: str
+    report: str
+    differences: Sequence[Any]
+
+    def __init__(self, call: str, report: str, differences: Sequence[Any] = ()):
+        self.call, self.report, self.differences = call, report, differences
+        self.args = (call, report)
+
+    def __reduce__(self) -> Any:
+        # Texts alone, so that the error pickles whatever the trees hold.
+        return type(self), (self.call, self.report)
+
+    def __str__(self) -> str:
+        return f"{self.call}: {self.report}"
 
 
 def nearest(name: str, known: Iterable[str], written: Callable[[str], str] = repr) -> str:

@@ -47,6 +47,14 @@ def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -
     return (names if tags.count(None) == len(tags) else (names, tags)), *values
 
 
+def unpack_statics(aux: tuple[Any, ...]) -> list[tuple[Any, Any]]:
+    """A pair for each value of an aux, with the tag that tells it from equal values of other types."""
+    head, *values = aux or ((),)
+    # The names alone are a tuple of texts; with tags, the first item is a tuple.
+    tags = head[1] if head and isinstance(head[0], tuple) else [None] * len(values)
+    return [*zip(tags, values)]
+
+
 def _tag(struct: str, field: str, value: Any) -> Any:
     try:
         return _tag_of(value)

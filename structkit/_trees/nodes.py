@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -18,6 +18,9 @@ from structkit._core.replace import put_fields
 
 ABSENT: Any = object()
 """No key: None may be one."""
+
+DEEPEST = 2000
+"""Levels of a tree. One that has more holds itself, most likely."""
 
 
 class Kind:
@@ -298,3 +301,31 @@ def one_level(node: Any) -> tuple[list[Any], list[Any], Any] | None:
     if len(pairs) == 1 and not pairs[0][0]:
         return None
     return [key_path[0] for key_path, _ in pairs], [child for _, child in pairs], treedef
+
+
+def leaves(tree: Any, call: str) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The leaves of a tree with their key paths, in JAX's order.
+
+    Args:
+        tree: any pytree.
+        call: the function that asks, for the error.
+
+    Raises:
+        RecursionError: the tree is too deep. (JAX's own walk of a struct that holds itself leaves the interpreter
+            without recursion.)
+    """
+    waiting: list[tuple[tuple[Any, ...], Any]] = [((), tree)]
+    while waiting:
+        path, node = waiting.pop()
+        if len(path) > DEEPEST:
+            raise too_deep(call)
+        level = children(node)
+        if level is None:
+            yield path, node
+        else:
+            waiting.extend([((*path, key), child) for key, child in zip(*level)][::-1])
+
+
+def too_deep(call: str) -> RecursionError:
+    """The error for a tree that is deeper than `DEEPEST`."""
+    return RecursionError(f"{call}: the tree is more than {DEEPEST:,} levels deep, or holds itself")
