@@ -121,6 +121,7 @@ def _public() -> dict[str, structs.Recipe]:
         "is_struct": "structkit.is_struct(x)",
         "pformat": "structkit.pformat(x)",
         "summary": "structkit.summary(x)",
+        "diagram": "structkit.diagram(x)",
         "at(...).get": "structkit.at(x, lambda t: t.{field}).get()",
         "freeze": "structkit.freeze(leaves)",
     }
@@ -153,6 +154,7 @@ def _of_leaves(nested: int = 1) -> dict[str, structs.Recipe]:
         "pformat": "structkit.pformat(x)",
         "summary": "structkit.summary(x)",
         "summary of a list": "structkit.summary(structs)",
+        "diagram": "structkit.diagram(x)",
         "at(...).get": "structkit.at(x, lambda t: t.f0[-1].f1).get()",
         "at(...).set": "structkit.at(x, lambda t: t.f0[-1].f1).set(v)",
         "at(...).set in a list": "structkit.at(structs, lambda t: t[-1].f1).set(v)",

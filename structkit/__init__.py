@@ -16,6 +16,7 @@ from structkit.errors import StructError
 if typing.TYPE_CHECKING:
     from structkit import struct
     from structkit._trees.at import Ref, Refs, at
+    from structkit._trees.diagram import diagram
     from structkit._trees.editing import editing
     from structkit._trees.partition import cast, count, merge, partition
     from structkit._trees.summary import summary
@@ -39,6 +40,7 @@ __all__ = [
     "construct",
     "count",
     "derived",
+    "diagram",
     "editing",
     "errors",
     "field",
@@ -63,6 +65,7 @@ _LATER = {
     "at": "structkit._trees.at",
     "cast": "structkit._trees.partition",
     "count": "structkit._trees.partition",
+    "diagram": "structkit._trees.diagram",
     "editing": "structkit._trees.editing",
     "merge": "structkit._trees.partition",
     "partition": "structkit._trees.partition",

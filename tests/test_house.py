@@ -24,7 +24,7 @@ FLOORS = [
     ["_core.attributes", "_core.initgen", "_core.reload", "_core.replace"],
     ["_core.struct"],
     ["_trees.nodes", "_interop.flax"],
-    ["_trees.paths", "_trees.editing", "_trees.summary", "_trees.unlike"],
+    ["_trees.paths", "_trees.diagram", "_trees.editing", "_trees.summary", "_trees.unlike"],
     ["_trees.patterns", "_trees.standins", "_trees.vectors"],
     ["_trees.at", "_trees.partition"],
     ["struct"],

@@ -218,7 +218,7 @@ def _leaf_doc(value: Any) -> Any:
     if isinstance(value, _ARRAYS):
         return _array_doc(value)
     if type(value) is jax.ShapeDtypeStruct:
-        return _text(_short_form(value, "abstract"))
+        return _text(short_form(value, "abstract"))
     if isinstance(value, type):
         return _text(_type_name(value))
     if callable(value) and _is_function(value):
@@ -228,7 +228,7 @@ def _leaf_doc(value: Any) -> Any:
 
 def _array_doc(value: Any) -> Any:
     note = _array_note(value)
-    doc = _text(_short_form(value, note))
+    doc = _text(short_form(value, note))
     if value.ndim or note == "deleted" or isinstance(value, jax.core.Tracer) or not _is_number(value.dtype):
         return doc
     try:
@@ -245,7 +245,8 @@ def _is_number(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and (jax.numpy.issubdtype(dtype, np.number) or dtype == np.bool_)
 
 
-def _short_form(value: Any, note: str | None) -> str:
+def short_form(value: Any, note: str | None) -> str:
+    """The dtype and shape of an array, `f32[3]`, with a note in brackets."""
     import wadler_lindig
 
     return wadler_lindig.array_summary(value.shape, str(value.dtype), note).text
