@@ -18,7 +18,7 @@ FLOORS = [
     ["errors", "_bridges", "_core", "_trees", "_interop"],
     ["_core.annotations", "_core.statics"],
     ["_core.fields"],
-    ["_core.specifiers", "_core.plan"],
+    ["_core.defaults", "_core.specifiers", "_core.plan"],
     ["_core.flat"],
     ["_core.lifecycle", "_core.registry", "_core.compare", "_core.pretty"],
     ["_core.attributes", "_core.initgen", "_core.reload", "_core.replace"],
