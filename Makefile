@@ -30,7 +30,7 @@ EXTRAS ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage packages oldest run-coverage run-packages run-oldest bench lint types types-peers check clean
+.PHONY: help demo examples test coverage packages oldest run-coverage run-packages run-oldest bench lint types types-peers check clean
 # Two installations at once would spoil one environment.
 .NOTPARALLEL:
 
@@ -40,6 +40,11 @@ help: ## Show this list
 
 demo: $(call installed,examples $(EXTRAS)) ## Train a classifier of handwritten digits and draw digits.png
 	@$(BIN)/python examples/digits.py
+
+examples: $(call installed,examples $(EXTRAS)) ## Run every example small, with its picture in build/
+	@mkdir -p build
+	@set -e; for name in $(basename $(notdir $(wildcard examples/*.py))); do \
+		echo "examples/$$name.py"; $(BIN)/python examples/$$name.py --small --plot build/$$name.png; done
 
 test: $(call installed,test $(EXTRAS)) ## Run the test suite
 	@$(BIN)/python -m pytest -n auto
@@ -77,7 +82,7 @@ types-peers: $(call installed,types peers) ## Print what the type checkers catch
 check: lint types test ## Everything a change has to pass: lint, types and test
 
 clean: ## Remove the environments, the caches and everything built
-	rm -rf .venv .venv-* build dist digits.png .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist digits.png nbody.png .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find structkit tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(CREATED):

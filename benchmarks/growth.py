@@ -122,6 +122,7 @@ def _public() -> dict[str, structs.Recipe]:
         "pformat": "structkit.pformat(x)",
         "summary": "structkit.summary(x)",
         "diff": "structkit.diff(x, jax.tree.unflatten(treedef, leaves[::-1]))",
+        "diagram": "structkit.diagram(x)",
         "at(...).get": "structkit.at(x, lambda t: t.{field}).get()",
         "freeze": "structkit.freeze(leaves)",
     }
@@ -157,6 +158,7 @@ def _of_leaves(nested: int = 1) -> dict[str, structs.Recipe]:
         "diff": "structkit.diff(x, jax.tree.unflatten(treedef, leaves[::-1]))",
         "diff of equals": "structkit.diff(x, same)",
         "shared_buffers": "structkit.shared_buffers(x)",
+        "diagram": "structkit.diagram(x)",
         "at(...).get": "structkit.at(x, lambda t: t.f0[-1].f1).get()",
         "at(...).set": "structkit.at(x, lambda t: t.f0[-1].f1).set(v)",
         "at(...).set in a list": "structkit.at(structs, lambda t: t[-1].f1).set(v)",

@@ -1,6 +1,6 @@
 """Train a small convolutional network on scikit-learn's handwritten digits; every moving part is a `Struct`.
 
-    python examples/digits.py [--plot digits.png] [--epochs 25]
+    python examples/digits.py [--plot digits.png] [--epochs 25] [--small]
 
 The 1,797 images of 8 x 8 pixels are split into 1,437 to train on and 360 held out. Exits with an error if fewer than
 97 % of the held-out digits are recognised.
@@ -151,7 +151,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train a classifier of handwritten digits.")
     parser.add_argument("--plot", type=Path, default=Path("digits.png"), help="the picture to write (%(default)s)")
     parser.add_argument("--epochs", type=int, default=25, help="passes over the training data (%(default)s)")
+    parser.add_argument("--small", action="store_true", help="10 passes, to see that it runs")
     args = parser.parse_args()
+    epochs = 10 if args.small else args.epochs
 
     digits = load_digits()
     split = train_test_split(digits.images / 16, digits.target, test_size=360, random_state=0, stratify=digits.target)
@@ -159,7 +161,7 @@ def main() -> None:
     train, test = Batch(train_images, train_labels), Batch(test_images, test_labels)
 
     steps = len(train.labels) // BATCH_SIZE
-    optimizer = optax.adamw(optax.cosine_decay_schedule(3e-3, args.epochs * steps), weight_decay=1e-2)
+    optimizer = optax.adamw(optax.cosine_decay_schedule(3e-3, epochs * steps), weight_decay=1e-2)
     model_key, train_key = jax.random.split(jax.random.key(0))
     model = Classifier.create(model_key)
     print(summary(model))
@@ -167,7 +169,7 @@ def main() -> None:
     start = time.perf_counter()
     state = TrainState(model, optimizer.init(model), train_key, optimizer)
     losses = []
-    for _ in (progress := tqdm(range(args.epochs), unit="epoch")):
+    for _ in (progress := tqdm(range(epochs), unit="epoch")):
         state, epoch_losses = train_epoch(state, train)
         losses.append(np.asarray(epoch_losses))
         progress.set_postfix(loss=f"{losses[-1].mean():.4f}")
@@ -176,7 +178,7 @@ def main() -> None:
     predicted = np.asarray(jnp.argmax(state.model(test.images), axis=-1))
     accuracy = float(np.mean(predicted == np.asarray(test.labels)))
     draw(args.plot, np.concatenate(losses), steps, test, predicted)
-    print(f"{args.epochs} epochs in {seconds:.1f} s on {jax.devices()[0].device_kind}, picture in {args.plot}")
+    print(f"{epochs} epochs in {seconds:.1f} s on {jax.devices()[0].device_kind}, picture in {args.plot}")
     print(f"test accuracy {accuracy:.1%}")
     if accuracy < TARGET_ACCURACY:
         sys.exit(f"below the {TARGET_ACCURACY:.0%} it should reach")

@@ -19,6 +19,7 @@ if typing.TYPE_CHECKING:
     from structkit._trees.buffers import SharedBuffer, shared_buffers
     from structkit._trees.diff import assert_close, assert_same_structure, diff
     from structkit._trees.differences import Difference, Differences
+    from structkit._trees.diagram import diagram
     from structkit._trees.editing import editing
     from structkit._trees.partition import cast, count, merge, partition
     from structkit._trees.summary import summary
@@ -48,6 +49,7 @@ __all__ = [
     "count",
     "derived",
     "diff",
+    "diagram",
     "editing",
     "errors",
     "field",
@@ -79,6 +81,7 @@ _LATER = {
     "cast": "structkit._trees.partition",
     "count": "structkit._trees.partition",
     "diff": "structkit._trees.diff",
+    "diagram": "structkit._trees.diagram",
     "editing": "structkit._trees.editing",
     "merge": "structkit._trees.partition",
     "partition": "structkit._trees.partition",

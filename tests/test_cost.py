@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import pytest
 
 import structkit
-from structkit import Struct, at, editing, freeze, static, summary
+from structkit import Struct, at, diagram, editing, freeze, static, summary
 from tests.models import Node, Pair
 
 FEW, MANY = 3, 200
@@ -306,6 +306,8 @@ def test_a_class_statement_passes_few_files():
 # Trap 27: a list of many structs is nothing special.
 OF_A_LIST = {
     "summary": summary,
+    "summary, folded": lambda tree: summary(tree, depth=1),
+    "diagram": diagram,
     "repr": repr,
     "==": lambda tree: tree == copy.copy(tree),
     "hash": lambda tree: hash(Node(tuple(tree.inner))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import types
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import jax.core
 import numpy as np
 
 from structkit._bridges import signature_text
+from structkit._core.defaults import is_default
 from structkit._core.flat import Flat, Unset, field_values
 from structkit._core.plan import GENERATED, ClassPlan
 from structkit._core.statics import SCALARS
@@ -21,13 +23,23 @@ from structkit._core.statics import SCALARS
 WIDTH, INDENT = 88, 2
 
 
-def pformat(tree: Any, *, width: int = WIDTH, indent: int = INDENT) -> str:
+def pformat(
+    tree: Any,
+    *,
+    width: int = WIDTH,
+    indent: int = INDENT,
+    short_arrays: bool = True,
+    hide_defaults: bool = False,
+) -> str:
     """Any tree as text: arrays as dtype and shape, wrapped with indentation where a line would be too long.
 
     Args:
         tree: anything.
         width: the longest line, in characters.
         indent: of nested lines, in characters.
+        short_arrays: whether arrays are shown by dtype and shape; False shows their items.
+        hide_defaults: leave out the fields of structs and dataclasses that have their default, arrays with the same
+            items too. Traced values are shown; no `default_factory` is called, but for `list`, `dict`, `set`.
 
     Example:
         >>> import jax
@@ -35,11 +47,18 @@ def pformat(tree: Any, *, width: int = WIDTH, indent: int = INDENT) -> str:
         >>> from structkit import pformat
         >>> print(pformat({"weight": jnp.ones((2, 3)), "activation": jax.nn.relu}))
         {'weight': f32[2,3], 'activation': relu}
+        >>> from structkit import Struct
+        >>> class Options(Struct):
+        ...     rate: float = 0.1
+        ...     momentum: float = 0.9
+        >>> print(pformat(Options(0.2), hide_defaults=True))
+        Options(rate=0.2)
     """
     import wadler_lindig
 
-    options: dict[str, Any] = {"indent": indent, "hide_defaults": False, "seen_ids": set()}
-    _Custom(options)
+    options: dict[str, Any] = {"indent": indent, "short_arrays": short_arrays, "hide_defaults": False}
+    options["seen_ids"] = set()
+    _Custom(options, hide_defaults)
     return wadler_lindig.pformat(tree, width=width, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs
 
 
@@ -115,20 +134,31 @@ def plain_doc(value: Any) -> Any:
 
 def struct_doc(struct: Any, **options: Any) -> Any:
     """The document of a struct: its name and the fields that are shown."""
-    import wadler_lindig
-
     options.setdefault("indent", INDENT)
     options.setdefault("hide_defaults", False)
     custom: Any = options.get("custom")
     if type(custom) is not _Custom:
         custom = _Custom(options)
+    shown = _shown_fields(struct)
+    if custom.hide_defaults:
+        shown = _without_defaults(struct.__struct__.fields, shown)
+    return _fields_doc(struct, shown, options, custom.plain)
+
+
+def _fields_doc(value: Any, shown: list[tuple[str, Any]], options: dict[str, Any], plain: bool) -> Any:
+    import wadler_lindig
+
     return wadler_lindig.bracketed(
-        begin=_text(f"{type(struct).__name__}("),
-        docs=[_field_doc(name, value, options, custom.plain) for name, value in _shown_fields(struct)],
+        begin=_text(f"{type(value).__name__}("),
+        docs=[_field_doc(name, item, options, plain) for name, item in shown],
         sep=wadler_lindig.comma,
         end=_text(")"),
         indent=options["indent"],
     )
+
+
+def _without_defaults(fields: dict[str, Any], shown: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in shown if not is_default(fields[name], value)]
 
 
 def _shown_fields(struct: Any) -> list[tuple[str, Any]]:
@@ -172,7 +202,9 @@ class _Custom:
     Arrays are short, functions and classes go by name, and long containers are cut.
     """
 
-    def __init__(self, options: dict[str, Any]):
+    def __init__(self, options: dict[str, Any], hide_defaults: bool = False):
+        # Not the option of `wadler_lindig`, which is True unless somebody says otherwise, and compares by identity.
+        self.hide_defaults = hide_defaults
         self.callers: Callable[[Any], Any] | None = options.get("custom")
         self.short_arrays = options.get("short_arrays", True)
         self.plain = self.callers is None
@@ -181,10 +213,14 @@ class _Custom:
 
     def __call__(self, value: Any) -> Any:
         doc = None if self.callers is None else self.callers(value)
-        if doc is not None or (not self.short_arrays and isinstance(value, _ARRAYS)):
+        if doc is not None or (not self.short_arrays and isinstance(value, _ARRAYS) and not _is_deleted(value)):
             return doc
         if isinstance(value, _CONTAINERS) and len(value) > _MOST_ITEMS and not hasattr(value, "_fields"):
             return self._cut(value)
+        if self.hide_defaults and _is_plain_dataclass(value):
+            fields = {f.name: f for f in dataclasses.fields(value) if f.repr}
+            shown = [(name, getattr(value, name, Unset(type(value).__name__, name))) for name in fields]
+            return _fields_doc(value, _without_defaults(fields, shown), self.options, self.plain)
         return _leaf_doc(value)
 
     def _cut(self, value: Any) -> Any:
@@ -213,12 +249,19 @@ _BRACKETS: dict[Any, tuple[str, str]] = {
 _CONTAINERS: tuple[type[Any], ...] = tuple(_BRACKETS)
 
 
+def _is_plain_dataclass(value: Any) -> bool:
+    cls = type(value)
+    if not hasattr(cls, "__dataclass_fields__") or isinstance(value, (type, *_CONTAINERS)):
+        return False
+    return not hasattr(cls, "__pdoc__")
+
+
 def _leaf_doc(value: Any) -> Any:
     """Arrays as `f32[3]`, functions and classes by name; None leaves the value to `wadler_lindig`."""
     if isinstance(value, _ARRAYS):
         return _array_doc(value)
     if type(value) is jax.ShapeDtypeStruct:
-        return _text(_short_form(value, "abstract"))
+        return _text(short_form(value, "abstract"))
     if isinstance(value, type):
         return _text(_type_name(value))
     if callable(value) and _is_function(value):
@@ -228,7 +271,7 @@ def _leaf_doc(value: Any) -> Any:
 
 def _array_doc(value: Any) -> Any:
     note = _array_note(value)
-    doc = _text(_short_form(value, note))
+    doc = _text(short_form(value, note))
     if value.ndim or note == "deleted" or isinstance(value, jax.core.Tracer) or not _is_number(value.dtype):
         return doc
     try:
@@ -245,7 +288,8 @@ def _is_number(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and (jax.numpy.issubdtype(dtype, np.number) or dtype == np.bool_)
 
 
-def _short_form(value: Any, note: str | None) -> str:
+def short_form(value: Any, note: str | None) -> str:
+    """The dtype and shape of an array, `f32[3]`, with a note in brackets."""
     import wadler_lindig
 
     return wadler_lindig.array_summary(value.shape, str(value.dtype), note).text
@@ -254,7 +298,11 @@ def _short_form(value: Any, note: str | None) -> str:
 def _array_note(value: Any) -> str | None:
     if isinstance(value, np.ndarray):
         return "numpy"
-    return "deleted" if not isinstance(value, jax.core.Tracer) and value.is_deleted() else None
+    return "deleted" if _is_deleted(value) else None
+
+
+def _is_deleted(value: Any) -> bool:
+    return not isinstance(value, np.ndarray | jax.core.Tracer) and bool(value.is_deleted())
 
 
 _FUNCTIONS: tuple[type, ...] = (

@@ -447,6 +447,10 @@ class Struct(flat.Flat, metaclass=StructMeta):
         """The fields that rich shows; None leaves it to a class's own `__repr__`."""
         return rich_repr(self) if _prints_as_ours(self) else None
 
+    def __treescope_repr__(self, path: Any, subtree_renderer: Any) -> Any:
+        """Nothing of our own: treescope knows dataclasses. Without it `_repr_pretty_` would keep its view away."""
+        return NotImplemented
+
     def __copy__(self) -> Self:
         made: Self = flat.new(type(self))
         if not lifecycle.is_bare(self):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import wadler_lindig
 
-from structkit import Struct, field, pformat, summary
+from structkit import Struct, field, pformat, static, struct, summary
 from tests.models import Linear, Model, Pair, Point
 
 
@@ -240,6 +240,105 @@ def test_tracers_are_shown_as_arrays():
     seen = []
     jax.jit(lambda pair: seen.append(pformat({"pair": pair})))(Pair(ones(3)))
     assert seen == ["{'pair': Pair(x=f32[3], y=None, name='pair')}"]
+
+
+class Options(Struct):
+    """A default of every kind."""
+
+    rate: Any = 0.0
+    scale: Any = ones(2)
+    inner: Any = Pair(ones(1))
+    converted: Any = field(default=1, converter=jnp.float32)
+    made: Any = field(default_factory=list)
+    counted: Any = field(default_factory=iter(range(1000)).__next__, repr=False)
+    activation: Any = static(default=jax.nn.relu)
+    key: Any = jax.random.key(0)
+
+
+@struct.dataclass
+class Decorated:
+    rate: Any = 0.0
+    scale: Any = ones(2)
+    made: Any = dataclasses.field(default_factory=dict)
+
+
+class Wary(Struct):
+    x: Any = field(default=1, converter=lambda value: 1 / (value - 1))
+    y: Any = Broken()
+
+
+def hidden(tree, **options):
+    return pformat(tree, hide_defaults=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "Options()"),
+        ({"rate": -0.0}, "Options(rate=-0.0)"),
+        ({"rate": 0}, "Options(rate=0)"),
+        ({"rate": jnp.float32(0)}, "Options(rate=f32(0.0))"),
+        ({"scale": ones(2) + 0}, "Options()"),
+        ({"scale": np.ones(2, np.float32)}, "Options(scale=f32[2](numpy))"),
+        ({"scale": ones(2) * 2}, "Options(scale=f32[2])"),
+        ({"scale": ones(2, dtype=jnp.int32)}, "Options(scale=i32[2])"),
+        ({"inner": Pair(ones(1) + 0)}, "Options()"),
+        ({"inner": Pair(ones(1), 1)}, "Options(inner=Pair(x=f32[1], y=1))"),
+        ({"converted": jnp.asarray(1.0, jnp.float32)}, "Options()"),
+        ({"converted": 2}, "Options(converted=f32(2.0))"),
+        ({"made": [1]}, "Options(made=[1])"),
+        ({"activation": jnp.tanh}, "Options(activation=tanh)"),
+        ({"key": jax.random.key(0)}, "Options()"),
+        ({"key": jax.random.key(1)}, "Options(key=key<fry>[])"),
+        ({"key": {1: 2, "a": 3}}, "Options(key={1: 2, 'a': 3})"),
+    ],
+)
+def test_fields_with_their_defaults_are_left_out_where_that_is_asked_for(changes, expected):
+    assert hidden(Options(**changes)) == expected
+    assert hidden([{"a": Options(**changes)}]) == f"[{{'a': {expected}}}]"
+    assert repr(Options(**changes)).count("=") >= 7
+
+
+def test_defaults_of_dataclasses_are_left_out_too():
+    assert hidden([Plain(), Plain([Plain(2)])]) == "[Plain(), Plain(a=[Plain(a=2)])]"
+    assert hidden(Decorated(scale=ones(2) + 0)) == "Decorated()"
+    assert hidden(Decorated(1, ones(3), {1: Decorated()})) == "Decorated(rate=1, scale=f32[3], made={1: Decorated()})"
+
+
+def test_traced_values_are_shown_beside_hidden_defaults():
+    seen = []
+    jax.jit(lambda o: seen.append(hidden(o)))(Point(Decorated(made=2)))
+    jax.vmap(lambda scale: seen.append(hidden(Decorated(scale=scale))))(ones(3, 2))
+    assert seen == ["Point(x=Decorated(rate=f32[], scale=f32[2], made=i32[]))", "Decorated(scale=f32[2])"]
+
+
+def test_nothing_that_a_default_or_a_converter_does_keeps_an_object_from_being_shown():
+    made = jax.tree.unflatten(jax.tree.structure(Wary(3)), [2, Broken()])
+    assert hidden(made) == "Wary(x=2, y=<Broken whose repr raises RuntimeError>)"
+    assert hidden(Options.__new__(Options)).count("<unset>") == 7
+    lost = Decorated(scale=ones(2) + 0)
+    lost.scale.delete()
+    assert hidden(lost) == "Decorated(scale=f32[2](deleted))"
+
+
+def test_no_factory_of_the_users_is_called_to_hide_a_default():
+    before = Options().counted
+    hidden(Options.__new__(Options))
+    hidden(dataclasses.replace(Options()))
+    assert Options().counted == before + 2
+
+
+def test_arrays_are_whole_where_that_is_asked_for():
+    tree = [Pair(ones(2), {1: ones()}), jax.ShapeDtypeStruct((2,), jnp.float32)]
+    assert pformat(tree, short_arrays=False, width=200) == (
+        "[Pair(x=Array([1., 1.], dtype=float32), y={1: Array(1., dtype=float32)}, name='pair'), f32[2](abstract)]"
+    )
+    assert pformat(Pair(np.eye(2)), short_arrays=False, hide_defaults=True) == (
+        "Pair(x=array([[1., 0.],\n              [0., 1.]]))"
+    )
+    deleted = ones(2) + 0
+    deleted.delete()
+    assert pformat([deleted], short_arrays=False) == "[f32[2](deleted)]"
 
 
 # Trap 13: donation.

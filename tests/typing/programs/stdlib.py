@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from structkit import Field, Struct, fields, is_struct, pformat, summary
+from structkit import Field, Struct, diagram, fields, is_struct, pformat, summary
 
 
 class Point(Struct):
@@ -21,7 +21,7 @@ flag: bool = dataclasses.is_dataclass(point)
 own: tuple[Field, ...] = fields(point)
 statics: list[bool] = [f.static for f in fields(Point)]
 struct: bool = is_struct(point)
-text: str = pformat(point) + summary(point)
+text: str = pformat(point) + pformat(point, width=40, short_arrays=False, hide_defaults=True) + summary(point) + summary(point, depth=1) + diagram(point)
 same: bool = point == moved
 number: int = hash(point)
 
@@ -31,3 +31,6 @@ wrong: int = dataclasses.astuple(point)  # error: astuple-result
 wrong_replace: int = dataclasses.replace(point, x=1.0)  # error: replace-result
 wrong_fields: list[str] = fields(point)  # error: own-fields-result
 wrong_text: int = summary(point)  # error: summary-result
+wrong_picture: int = diagram(point)  # error: diagram-result
+pformat(point, hide_default=True)  # error: pformat-option
+summary(point, depth="1")  # error: summary-depth
