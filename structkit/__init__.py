@@ -17,9 +17,9 @@ if typing.TYPE_CHECKING:
     from structkit import struct
     from structkit._trees.at import Ref, Refs, at
     from structkit._trees.buffers import SharedBuffer, shared_buffers
+    from structkit._trees.diagram import diagram
     from structkit._trees.diff import assert_close, assert_same_structure, diff
     from structkit._trees.differences import Difference, Differences
-    from structkit._trees.diagram import diagram
     from structkit._trees.editing import editing
     from structkit._trees.partition import cast, count, merge, partition
     from structkit._trees.summary import summary
@@ -48,8 +48,8 @@ __all__ = [
     "construct",
     "count",
     "derived",
-    "diff",
     "diagram",
+    "diff",
     "editing",
     "errors",
     "field",
