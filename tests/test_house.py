@@ -28,9 +28,11 @@ FLOORS = [
         *("_trees.paths", "_trees.buffers", "_trees.diagram", "_trees.diff", "_trees.editing", "_trees.summary"),
         "_trees.unlike",
     ],
+    ["_trees.arrays", "_trees.indexing", "_trees.nodes", "_interop.flax"],
+    ["_trees.axes", "_trees.paths", "_trees.editing", "_trees.summary", "_trees.unlike"],
     ["_trees.patterns", "_trees.standins", "_trees.vectors"],
-    ["_trees.at", "_trees.partition"],
-    ["struct"],
+    ["_trees.at", "_trees.batches", "_trees.partition"],
+    ["batch", "struct"],
     ["__init__"],
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
