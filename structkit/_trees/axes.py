@@ -174,7 +174,7 @@ def _shape_of(value: Any, call: str, name: str) -> tuple[int, ...] | None:
 _NUMBERS = (bool, int, float, complex, np.generic)
 _CONTAINERS = (list, tuple, dict)
 # They say nothing of a rank, and beside a type that does, they stand for a value without axes, or for none.
-_SILENT = {Any, object, type(None), bool, int, float, complex, str, bytes, np.bool_, np.number, np.generic}
+_SILENT: set[Any] = {Any, object, type(None), bool, int, float, complex, str, bytes, np.bool_, np.number, np.generic}
 _SILENT |= {jax.Array, np.ndarray}
 
 
