@@ -492,7 +492,11 @@ class Batched:
     @property
     def dtype(self) -> Any:
         """The dtype that all arrays have, or numpy's `object` where they have several."""
-        dtypes = {batches.dtype_of(leaf) for leaf in jax.tree.leaves(self)}
+        try:
+            dtypes = {batches.dtype_of(leaf) for leaf in jax.tree.leaves(self)}
+        except TypeError:
+            # What `jax.tree.map` put in the place of arrays, such as a `PartitionSpec`.
+            dtypes = set()
         return dtypes.pop() if len(dtypes) == 1 else np.dtype(object)
 
     def __getitem__(self, index: Index, /) -> Self:

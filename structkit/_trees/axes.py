@@ -95,14 +95,15 @@ def ranks_of(cls: type[Any], names: Mapping[str, Any] | None = None) -> Ranks:
     """What the annotations of a class and its bases say of the ranks of its fields.
 
     Args:
-        cls: any class. What is found is kept, unless something could not be resolved yet.
+        cls: any class. What is found is kept; what could not be resolved is tried again.
         names: what names in annotations stand for, where the module of the class does not have them.
     """
     found = _KEPT.get(cls)
-    if found is None:
-        found = _read(cls, names or {})
-        if not found.unresolved:
-            _KEPT[cls] = found
+    if found is None or found.unresolved:
+        before = {} if found is None else found.fields
+        fields, unresolved = _read(cls, names or {})
+        unresolved = {name: text for name, text in unresolved.items() if name not in before}
+        found = _KEPT[cls] = Ranks({**before, **fields}, unresolved)
     return found
 
 
@@ -173,9 +174,10 @@ def _shape_of(value: Any, call: str, name: str) -> tuple[int, ...] | None:
 
 _NUMBERS = (bool, int, float, complex, np.generic)
 _CONTAINERS = (list, tuple, dict)
-# They say nothing of a rank, and beside a type that does, they stand for a value without axes, or for none.
-_SILENT: set[Any] = {Any, object, type(None), bool, int, float, complex, str, bytes, np.bool_, np.number, np.generic}
-_SILENT |= {jax.Array, np.ndarray}
+# Beside a type that has a rank, they stand for a value without axes, or for none.
+_WITHOUT_AXES: tuple[Any, ...] = (type(None), bool, int, float, complex, np.bool_, np.number, np.generic)
+# They say nothing of a rank.
+_SILENT = (*_WITHOUT_AXES, Any, object, str, bytes, jax.Array, np.ndarray)
 
 
 def _read(cls: type[Any], names: Mapping[str, Any]) -> Ranks:
@@ -221,7 +223,7 @@ def _known(annotation: Any, body: _Body) -> Any:
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
         return _known(body.evaluated(annotation), body)
-    if any([annotation is one for one in _SILENT]):
+    if _is_among(_SILENT, annotation):
         return None
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
         return _of_class(annotation, body)
@@ -233,7 +235,7 @@ def _known(annotation: Any, body: _Body) -> Any:
     if origin is Annotated:
         return _known(arguments[0], body)
     if origin is typing.Union or origin is types.UnionType:
-        kinds = [_known(part, body) for part in arguments if part not in _SILENT]
+        kinds = [_known(part, body) for part in arguments if not _is_among(_WITHOUT_AXES, part)]
         return kinds[0] if kinds and all(kind == kinds[0] for kind in kinds) else None
     if origin is tuple and arguments[-1:] != (...,):
         return _InTurn(tuple([_known(part, body) for part in arguments]))
@@ -243,6 +245,11 @@ def _known(annotation: Any, body: _Body) -> Any:
         # Of a mapping the values.
         return _Each(_known(arguments[-1], body))
     return _NODE if isinstance(origin, type) else None
+
+
+def _is_among(types: tuple[Any, ...], annotation: Any) -> bool:
+    # By identity: not everything in an annotation has a hash, or an `==` that is a bool.
+    return any([annotation is one for one in types])
 
 
 def _of_class(annotation: Any, body: _Body) -> Any:

@@ -73,6 +73,7 @@ def test_what_has_no_leading_axes_refuses_length_and_items_and_is_true():
 def test_the_dtype_is_that_of_all_arrays_or_of_objects():
     assert ONE.dtype == np.dtype(object)
     assert ONE.replace(key=None).dtype == np.float32
+    assert jax.tree.map(lambda _: "spec", ONE).dtype == np.dtype(object)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +261,7 @@ class Unknown(Struct, batch.Batched):
     array: Array | None = None
     not_in_front: Float[Array, "n *b"] | None = None
     several: Float[Array, "3"] | Float[Array, "3 3"] | None = None
+    any_array: Float[Array, "3"] | Array | None = None
     number: float = 1.0
     later: "Float[NotDefined, '3']" = None
     fixed: Float[Array, "7"] = static(default=None)
@@ -267,7 +269,7 @@ class Unknown(Struct, batch.Batched):
 
 def test_fields_of_unknown_rank_have_no_say():
     nine = jnp.zeros((9, 9, 9))
-    assert Unknown(jnp.zeros((5, 3)), *[nine] * 6).shape == (5,)
+    assert Unknown(jnp.zeros((5, 3)), *[nine] * 7).shape == (5,)
     assert Unknown(jnp.zeros((5, 3))).shape == (5,)
     # They take part all the same.
     with pytest.raises(errors.BatchError, match=r"tree.array leads with the axes \(9,\), tree.known with \(5,\)"):
@@ -336,6 +338,7 @@ def test_strings_in_a_function_are_resolved_with_its_names():
     class Local(Struct, batch.Batched):
         x: "Short[Array, '3']"
         y: "Local | None" = None
+        z: "NeverDefined | None" = None
 
     assert Local(jnp.zeros((5, 3)), Local(jnp.zeros((5, 3)))).shape == (5,)
 

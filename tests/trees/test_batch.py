@@ -347,7 +347,6 @@ def test_a_program_reads_as_the_one_written_by_hand():
         return str(jax.make_jaxpr(function)(tree, index))
 
     assert text(batch.take) == text(lambda tree, i: by_hand(lambda leaf: leaf[i], tree))
-    assert text(lambda tree, i: batch.stack([tree, tree])) == text(lambda tree, i: stacked_by_hand([tree, tree]))
 
 
 def test_an_index_of_unknown_size_is_left_to_jax():

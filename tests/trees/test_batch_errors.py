@@ -291,7 +291,7 @@ def test_what_jax_refuses_gets_a_note_with_the_place():
             function(Pair(1, [deleted]))
         assert any(note.startswith("This is batch.") and ".y[0]" in note for note in caught.value.__notes__)
     with pytest.raises(TypeError, match="not a valid JAX type") as caught:
-        batch.take(Pair(jax.ShapeDtypeStruct((3,), float)), 0)
+        batch.take(Pair(jax.ShapeDtypeStruct((3,), np.float32)), 0)
     assert "This is batch.take at tree.x." in caught.value.__notes__
 
 
