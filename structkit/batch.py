@@ -14,7 +14,9 @@
 Every function takes any pytree, gives a new one of the same structure, and works inside `jit`, `vmap` and `grad`:
 
 - Leaves come out as JAX arrays, also those of numpy and Python numbers, with the dtype that JAX gives them; keys of
-  `jax.random` stay keys. A leaf is weakly typed where all that goes into it is.
+  `jax.random` stay keys.
+- Dtypes have to be equal. What is weakly typed, as Python numbers are, takes the dtype of what it is put together with
+  where JAX promotes to that, and stays weakly typed among its like.
 - None holds no array and stays, and so does a struct without fields. A tree without any array has no size.
 - Static fields have to be equal, and stay.
 - Axes count from the front, since leaves have different numbers of them.
@@ -207,7 +209,7 @@ def put(tree: _T, index: Index, values: _T, /) -> _T:
         {'x': Array([0., 5., 0.], dtype=float32)}
     """
     leaves, others, selection = Leaves("put", tree), Leaves("put", values, "values"), Selection("put", index)
-    columns = batches.columns_of((leaves, others))
+    columns = batches.columns_of((leaves, others), into_first=True)
     sizes = leaves.lead(selection.axes)
     parts = selection.within(sizes)
     items = selected_shape("put", sizes or (), parts)
@@ -238,7 +240,10 @@ def where(mask: jax.Array | np.ndarray[Any, Any] | bool, a: _T, b: _T, /) -> _T:
         >>> batch.where(done, {"x": jnp.zeros((2, 2))}, {"x": jnp.ones((2, 2))})["x"].tolist()
         [[0.0, 0.0], [1.0, 1.0]]
     """
-    mask = jnp.asarray(mask)
+    try:
+        mask = jnp.asarray(mask)
+    except (TypeError, ValueError):
+        raise BatchError("where", "mask", f"is a {type(mask).__name__}", "give an array of bools") from None
     if mask.dtype != bool:
         raise BatchError("where", "mask", f"has dtype {mask.dtype}", "compare with something: mask != 0")
     one, other = Leaves("where", a, "a"), Leaves("where", b, "b")

@@ -164,8 +164,12 @@ def dtype_of(leaf: Any) -> Any:
         return dtype
 
 
-def columns_of(trees: Sequence[Leaves]) -> list[tuple[Any, ...]]:
+def columns_of(trees: Sequence[Leaves], *, into_first: bool = False) -> list[tuple[Any, ...]]:
     """For each place of a leaf the leaves that the trees have there.
+
+    Args:
+        trees: several.
+        into_first: whether the leaves of the first tree keep their dtypes.
 
     Raises:
         BatchError: two trees have another structure or dtype; with the first place, and what both have there.
@@ -183,12 +187,30 @@ def columns_of(trees: Sequence[Leaves]) -> list[tuple[Any, ...]]:
                 continue
         except AttributeError:
             pass
-        # Not the same as they are; they may be as JAX has them.
-        dtypes = [tree.dtype(i) for tree in trees]
-        for tree, dtype in zip(trees, dtypes):
-            if dtype != dtypes[0]:
-                raise tree.error(i, f"has dtype {dtype}, {first.place(i)} has {dtypes[0]}", _CAST)
+        _refuse_unlike_dtypes(trees, i, column, into_first)
     return columns
+
+
+def _refuse_unlike_dtypes(trees: Sequence[Leaves], i: int, column: Sequence[Any], into_first: bool) -> None:
+    """Raise for leaves that have not one dtype in JAX; those that are weakly typed take that of the others."""
+    dtypes = [tree.dtype(i) for tree in trees]
+    firm = [k for k, leaf in enumerate(column) if not _is_weak(leaf)]
+    lead = firm[0] if firm and not into_first else 0
+    for tree, leaf, dtype in zip(trees, column, dtypes):
+        if dtype != dtypes[lead] and not (_is_weak(leaf) and _takes(dtypes[lead], leaf)):
+            raise tree.error(i, f"has dtype {dtype}, {trees[lead].place(i)} has {dtypes[lead]}", _CAST)
+
+
+def _is_weak(leaf: Any) -> bool:
+    return isinstance(leaf, bool | int | float | complex) or bool(getattr(leaf, "weak_type", False))
+
+
+def _takes(dtype: Any, leaf: Any) -> bool:
+    try:
+        return bool(jnp.result_type(dtype, leaf) == dtype)
+    except TypeError:
+        # A key of `jax.random` goes with nothing.
+        return False
 
 
 def unlike_shapes(trees: Sequence[Leaves], cure: str, but: int | None = None) -> BatchError | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.core
+import jax.numpy as jnp
 import numpy as np
 
 from structkit.errors import BatchIndexError
@@ -80,7 +81,7 @@ def _part(call: str, part: Any) -> Any:
     if isinstance(part, slice):
         return part
     if isinstance(part, list):
-        part = np.asarray(part, None if part else int)
+        part = _array(call, part)
     if isinstance(part, np.ndarray | jax.Array):
         if np.issubdtype(part.dtype, np.integer):
             return part
@@ -96,6 +97,17 @@ def _part(call: str, part: Any) -> Any:
         except TypeError:
             pass
     raise BatchIndexError(call, "index", f"has a {type(part).__name__} in it", cure)
+
+
+def _array(call: str, part: list[Any]) -> Any:
+    try:
+        return np.asarray(part, None if part else int)
+    except TypeError:
+        # Of tracers.
+        return jnp.asarray(part)
+    except ValueError:
+        cure = "give a list of ints, or lists of one length"
+        raise BatchIndexError(call, "index", "has a list in it that is no array", cure) from None
 
 
 def _is_mask(part: Any) -> bool:

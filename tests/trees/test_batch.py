@@ -235,8 +235,16 @@ def test_numpy_and_numbers_become_arrays_of_jax_and_python_numbers_stay_weakly_t
     found = batch.stack([Pair(np.float64(1), 1), Pair(np.float64(2), 2)])
     assert_same(found, Pair(jnp.array([1.0, 2.0]), jnp.stack([1, 2])))
     assert found.y.weak_type and not found.x.weak_type
-    # As a leaf of the one tree may be a number that is an array in another.
-    assert batch.stack([Point(1.0), Point(jnp.zeros(()))]).x.tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.complex64])
+def test_what_is_weakly_typed_takes_the_dtype_of_what_it_is_put_together_with(dtype):
+    number, weak, array = Point(1.5), Point(jnp.asarray(1)), Point(jnp.zeros((), dtype))
+    with jax.numpy_dtype_promotion("strict"):
+        stacked = batch.stack([number, array, weak])
+        assert_same(stacked, Point(jnp.array([1.5, 0, 1], dtype)))
+        assert_same(batch.put(stacked, 0, weak), Point(jnp.array([1, 0, 1], dtype)))
+        assert_same(batch.where(True, number, array), Point(jnp.array(1.5, dtype)))
 
 
 def test_what_holds_no_array_stays():

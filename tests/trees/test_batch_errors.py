@@ -182,6 +182,14 @@ REFUSED = {
         lambda: batch.put(FIVE, 0, Pair(jnp.zeros(1), jnp.zeros((), int))),
         f"values.x has shape (1,), where tree.x of shape (5, 3) takes (3,); {TAKE}",
     ),
+    "put of a float among weak ints": (
+        lambda: batch.put([jnp.stack([1, 2])], 0, [jnp.float32(2.5)]),
+        f"values[0] has dtype float32, tree[0] has {I32}; {CAST}",
+    ),
+    "put of a list that is no array": (
+        lambda: batch.put(FIVE, [[0, 1], [2]], ONE),
+        "index has a list in it that is no array; give a list of ints, or lists of one length",
+    ),
     "put of other dtypes": (
         lambda: batch.put(FIVE, 0, Pair(jnp.zeros(3), 0.5)),
         f"values.y has dtype {F32}, tree.y has {I32}; {CAST}",
@@ -195,6 +203,15 @@ REFUSED = {
     "where of numbers": (
         lambda: batch.where(jnp.ones(5), FIVE, FIVE),
         f"mask has dtype {F32}; compare with something: mask != 0",
+    ),
+    "where of None": (lambda: batch.where(None, FIVE, FIVE), "mask is a NoneType; give an array of bools"),
+    "where, bools and a number": (
+        lambda: batch.where(True, [jnp.asarray(True)], [1]),
+        f"b[0] has dtype {I32}, a[0] has bool; {CAST}",
+    ),
+    "where, an array of other numbers": (
+        lambda: batch.where(True, [1.5], [jnp.zeros((), jnp.int16)]),
+        f"a[0] has dtype {F32}, b[0] has int16; {CAST}",
     ),
     "where, too short": (
         lambda: batch.where(jnp.ones(4, bool), FIVE, FIVE),
