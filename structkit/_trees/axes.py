@@ -159,14 +159,14 @@ def _under(value: Any, known: Any) -> list[tuple[Any, Any, Any]]:
 def _settled(value: Any, known: Any) -> Any:
     """What is known of a leaf, where something is known of all leaves of a field."""
     deep = type(known) is _Each and known.deep
-    return known.item if deep and children(value) is None else known
+    return known.item if deep and kind_of(value) is LEAF else known
 
 
 def _shape_of(value: Any, call: str, name: str) -> tuple[int, ...] | None:
     """The shape of an array or a number, the leading axes of a struct; None for anything else."""
     if isinstance(value, _NUMBERS):
         return ()
-    if children(value) is None:
+    if kind_of(value) is LEAF:
         shape: Any = getattr(value, "shape", None)
         return shape if isinstance(shape, tuple) else None
     return leading_axes(value, call, name)
@@ -193,6 +193,9 @@ def _read(cls: type[Any], names: Mapping[str, Any]) -> Ranks:
                 known = _known(annotation, _Body(base, names))
             except _Unresolved as error:
                 unresolved[name] = str(error)
+                continue
+            except RecursionError:
+                # An alias that names itself.
                 continue
             if known is not None:
                 fields[name] = known
@@ -241,15 +244,15 @@ def _known(annotation: Any, body: _Body) -> Any:
         return _InTurn(tuple([_known(part, body) for part in arguments]))
     if origin is tuple:
         return _Each(_known(arguments[0], body))
-    if isinstance(origin, type) and issubclass(origin, collections.abc.Collection) and arguments:
+    if isinstance(origin, type) and issubclass(origin, collections.abc.Sequence | collections.abc.Mapping):
         # Of a mapping the values.
         return _Each(_known(arguments[-1], body))
     return _NODE if isinstance(origin, type) else None
 
 
-def _is_among(types: tuple[Any, ...], annotation: Any) -> bool:
+def _is_among(known: tuple[Any, ...], annotation: Any) -> bool:
     # By identity: not everything in an annotation has a hash, or an `==` that is a bool.
-    return any([annotation is one for one in types])
+    return any([annotation is one for one in known])
 
 
 def _of_class(annotation: Any, body: _Body) -> Any:

@@ -4,6 +4,7 @@ import inspect
 import sys
 import textwrap
 import types
+from collections.abc import Sequence
 from typing import Annotated, Any, Generic, Optional, TypeVar
 
 import beartype
@@ -15,10 +16,14 @@ import jaxtyping
 import numpy as np
 import pytest
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Shaped, jaxtyped
+from typing_extensions import TypeAliasType
 
 from structkit import Struct, at, batch, errors, static, struct
 
 T = TypeVar("T")
+Nested = TypeAliasType("Nested", "list[Nested] | Array")
+Vector = TypeAliasType("Vector", Float[Array, "3"])
+Later = TypeAliasType("Later", "list[NeverDefined]")
 checked = jaxtyped(typechecker=beartype.beartype)
 
 
@@ -203,6 +208,9 @@ class Wide(Struct, batch.Batched):
     either_node: Layer | Particle
     pair: tuple[Layer, Float[Array, "3"]]
     row: tuple[Float[Array, "3"], ...]
+    sequence: Sequence[Vector]
+    nobody: PyTree
+    plain: list
     table: dict[str, Float[Array, "3"]]
     tree: PyTree[Float[Array, "3"]]
     leaf: PyTree[Float[Array, "3"]]
@@ -222,6 +230,9 @@ def wide(*lead: int) -> Wide:
         layers=[layer, layer],
         pair=(layer, three),
         row=(three, three),
+        sequence=[three],
+        nobody=None,
+        plain=[layer, None],
         table={"a": three, "b": three},
         tree={"a": [three]},
         more=Particle(jnp.zeros((*lead, 4, 3)), jnp.zeros((*lead, 4))),
@@ -263,6 +274,9 @@ class Unknown(Struct, batch.Batched):
     several: Float[Array, "3"] | Float[Array, "3 3"] | None = None
     any_array: Float[Array, "3"] | Array | None = None
     number: float = 1.0
+    nested: Nested = None
+    nested_later: Later = None
+    nowhere: "list[Float[Array, '3'] | int]" = None
     later: "Float[NotDefined, '3']" = None
     fixed: Float[Array, "7"] = static(default=None)
 
@@ -271,6 +285,8 @@ def test_fields_of_unknown_rank_have_no_say():
     nine = jnp.zeros((9, 9, 9))
     assert Unknown(jnp.zeros((5, 3)), *[nine] * 7).shape == (5,)
     assert Unknown(jnp.zeros((5, 3))).shape == (5,)
+    # A stack where there should be a list.
+    assert wide(5).replace(layers=nine).shape == (5,)
     # They take part all the same.
     with pytest.raises(errors.BatchError, match=r"tree.array leads with the axes \(9,\), tree.known with \(5,\)"):
         batch.take(Unknown(jnp.zeros((5, 3)), jnp.zeros(5), nine, number=jnp.zeros(5)), 0)
@@ -302,7 +318,7 @@ def test_where_no_field_tells_it_the_attribute_is_missing_with_the_cure():
         assert not hasattr(tree, "shape")
         with pytest.raises(AttributeError, match=r"Particle does not tell its leading axes: .*annotate the fields"):
             len(tree)
-    with pytest.raises(errors.UnknownRankError, match=r"not resolved: Float\[NotDefined, '3'\]"):
+    with pytest.raises(errors.UnknownRankError, match=r"not resolved: list\[NeverDefined\], Float\[NotDefined, '3'\]"):
         Unknown(None).shape
     assert jax.eval_shape(lambda: FIVE).shape == (5,)
 

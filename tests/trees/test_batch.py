@@ -357,6 +357,10 @@ def test_a_program_reads_as_the_one_written_by_hand():
     assert text(batch.take) == text(lambda tree, i: by_hand(lambda leaf: leaf[i], tree))
 
 
+def test_a_list_of_traced_numbers_is_an_index():
+    assert jax.jit(lambda i: batch.take(jnp.arange(5) * 2, [i, 0]))(3).tolist() == [6, 0]
+
+
 def test_an_index_of_unknown_size_is_left_to_jax():
     x = jnp.arange(3)
     assert jax.jit(lambda tree, i: batch.take(tree, i))(Point(x), 7).x == x[7] == 2

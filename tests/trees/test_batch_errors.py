@@ -84,6 +84,10 @@ REFUSED = {
         lambda: batch.stack([Point(jnp.zeros((), jnp.uint32)), Point(jax.random.key(0))]),
         f"trees[1].x has dtype key<fry>, trees[0].x has uint32; {CAST}",
     ),
+    "stack of a number and a key": (
+        lambda: batch.stack([Point(jax.random.key(0)), Point(1)]),
+        f"trees[1].x has dtype {I32}, trees[0].x has key<fry>; {CAST}",
+    ),
     "stack of shapes": (
         lambda: batch.stack([ONE, ONE, ONE.replace(x=jnp.zeros(4))]),
         "trees[2].x has shape (4,), trees[0].x has (3,); give all trees the same shapes",
@@ -310,6 +314,15 @@ def test_what_jax_refuses_gets_a_note_with_the_place():
     with pytest.raises(TypeError, match="not a valid JAX type") as caught:
         batch.take(Pair(jax.ShapeDtypeStruct((3,), np.float32)), 0)
     assert "This is batch.take at tree.x." in caught.value.__notes__
+
+
+def test_what_jax_cannot_stack_or_join_is_its_own_error():
+    texts = [Point(np.array(["a"]))] * 2
+    for function in (batch.stack, batch.concatenate):
+        with pytest.raises(TypeError) as caught:
+            function(texts)
+        assert not isinstance(caught.value, errors.BatchError)
+        assert f"This is batch.{function.__name__} at trees[0].x." in caught.value.__notes__
 
 
 def test_thousands_of_levels_are_compared_without_recursion():
