@@ -27,8 +27,8 @@ shape `(5, 3)` belongs to a batch of 5, and one of shape `(3,)` to no batch; a v
 everything and do not say how many axes lead. A class that is its own batch, `class Particle(Struct, batch.Batched)`, is
 indexed, counted and iterated over, and `jaxtyping.Shaped[Particle, "n"]` is the type of a batch of n.
 
-A mistake raises a `structkit.errors.BatchError` that names the first place. An index that is out of range is one where
-it is known, that is outside of transformations; an array of indices on an accelerator is waited for.
+A mistake raises a `structkit.errors.BatchError` that names the first place. So does an index that is out of range,
+where it is known: outside of transformations. For that, indices in an array on an accelerator are waited for.
 """
 
 from __future__ import annotations
@@ -191,6 +191,8 @@ def take(tree: _T, index: Index, /) -> _T:
 
 def put(tree: _T, index: Index, values: _T, /) -> _T:
     """The batch with other items at an index: `x.at[index].set(value)` of every leaf, as a replay buffer does it.
+
+    Inside of `jit`, as in `x.at[index]`, an index beyond the end changes nothing.
 
     Args:
         tree: a batch.
@@ -446,6 +448,7 @@ def check(tree: _T, dims: str, /) -> _T:
             what = f"does not tell how many axes lead, and {dims!r} leaves it open"
             raise BatchError("check", "tree", what, "name each axis, or annotate the fields with their ranks")
         sizes = leaves.sizes(len(wanted.dims))
+    # What type checkers ask for the reason; a new name is bound as by `isinstance`.
     wrong = wanted.__instancecheck_str__(_Leading(sizes))
     if wrong:
         raise BatchError("check", "tree", f"has the leading axes {sizes}, not {dims!r}", wrong)

@@ -83,7 +83,7 @@ def _part(call: str, part: Any) -> Any:
     if isinstance(part, list):
         part = _array(call, part)
     if isinstance(part, np.ndarray | jax.Array):
-        if np.issubdtype(part.dtype, np.integer):
+        if jnp.issubdtype(part.dtype, np.integer):
             return part
         if part.dtype != bool or part.ndim == 0:
             raise BatchIndexError(call, "index", f"is an array of dtype {part.dtype} and shape {part.shape}", cure)

@@ -364,6 +364,7 @@ def test_a_list_of_traced_numbers_is_an_index():
 def test_an_index_of_unknown_size_is_left_to_jax():
     x = jnp.arange(3)
     assert jax.jit(lambda tree, i: batch.take(tree, i))(Point(x), 7).x == x[7] == 2
+    assert jax.jit(lambda tree, i: batch.put(tree, i, Point(9)))(Point(x), 7).x.tolist() == [0, 1, 2]
     from jax import export
 
     (size,) = export.symbolic_shape("n")

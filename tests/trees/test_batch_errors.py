@@ -149,6 +149,10 @@ REFUSED = {
         lambda: batch.take(FIVE, np.ones(2)),
         f"index is an array of dtype float64 and shape (2,); {INDEX}",
     ),
+    "take with a key": (
+        lambda: batch.take(FIVE, jax.random.key(0)),
+        f"index is an array of dtype key<fry> and shape (); {INDEX}",
+    ),
     "take with a mask without axes": (
         lambda: batch.take(FIVE, np.array(True)),
         f"index is an array of dtype bool and shape (); {INDEX}",
