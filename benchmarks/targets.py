@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from benchmarks import creation, structs, trees
+from benchmarks import batches, creation, structs, trees
 from benchmarks.growth import FIELDS, LEAVES, Growth
 from benchmarks.peers import DROP_IN, EQUINOX, FLAX, OURS, SLOTS, TUPLES
 from benchmarks.rows import Row, by_key
@@ -51,6 +51,11 @@ _Measure = Callable[[Row, str, str], float | None]
 def ratio(row: Row, peer: str, ours: str) -> float | None:
     """Our time over the peer's."""
     return row.over(peer, ours)
+
+
+def seconds(row: Row, peer: str, ours: str) -> float | None:
+    """Our time, whatever the peers take."""
+    return row.best.get(ours)
 
 
 def over_tuples(row: Row, peer: str, ours: str) -> float | None:
@@ -110,6 +115,12 @@ def _of_structs(read: float) -> _Limits:
     yield "", trees.in_list(1), trees.SET_BY_PATH, ratio, {trees.BY_FUNCTION: 1.0}
     for name, limit in ((trees.SET_ALL, 2.5), (trees.APPLY_ALL, 2.5), (trees.GET_ALL, 3.0)):
         yield "", trees.group(trees.SIZES[-1]), name, ratio, {trees.TREE_MAP: limit}
+    few = batches.group(batches.COUNT)
+    for name, limit in ((batches.STACK, 1.1), (batches.UNSTACK, 0.1), (batches.WHERE, 1.15)):
+        yield "", few, name, ratio, {trees.TREE_MAP: limit}
+    for name in batches.TAKES:
+        yield "", few, name, ratio, {trees.TREE_MAP: 1.1}
+    yield "", batches.group(batches.MANY), batches.STACK, seconds, {"s": 0.5}
 
 
 def _of_the_drop_in() -> _Limits:

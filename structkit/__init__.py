@@ -14,7 +14,7 @@ from structkit._interop import flax as _flax  # noqa: F401  # it hears of each c
 from structkit.errors import StructError
 
 if typing.TYPE_CHECKING:
-    from structkit import struct
+    from structkit import batch, struct
     from structkit._trees.at import Ref, Refs, at
     from structkit._trees.buffers import SharedBuffer, shared_buffers
     from structkit._trees.diagram import diagram
@@ -44,6 +44,7 @@ __all__ = [
     "assert_close",
     "assert_same_structure",
     "at",
+    "batch",
     "cast",
     "construct",
     "count",
@@ -78,6 +79,7 @@ _LATER = {
     "assert_close": "structkit._trees.diff",
     "assert_same_structure": "structkit._trees.diff",
     "at": "structkit._trees.at",
+    "batch": "structkit.batch",
     "cast": "structkit._trees.partition",
     "count": "structkit._trees.partition",
     "diff": "structkit._trees.diff",

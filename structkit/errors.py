@@ -305,6 +305,55 @@ class TreesDifferError(StructError, AssertionError):
         return f"{self.call}: {self.report}"
 
 
+class BatchError(StructError, ValueError):
+    """Raised by `structkit.batch` for trees that are no batch, do not fit together, or do not fit an axis or a mask.
+
+    Attributes:
+        call: the function, such as `"stack"`.
+        path: the place: `"trees[1].layers[0].bias"`.
+        what: what is wrong there.
+        cure: what to do instead.
+    """
+
+    call: str
+    path: str
+    what: str
+    cure: str
+
+    def __init__(self, call: str, path: str, what: str, cure: str):
+        self.call, self.path, self.what, self.cure = call, path, what, cure
+
+    def __str__(self) -> str:
+        return f"batch.{self.call}: {self.path} {self.what}; {self.cure}"
+
+
+class BatchIndexError(BatchError, IndexError):
+    """Raised by `structkit.batch` for an index that is out of range, or that is no index."""
+
+
+class UnbatchedError(BatchError, TypeError):
+    """Raised by `structkit.batch` for a tree or a leaf with too few leading axes; a `TypeError`, as `len` raises it."""
+
+
+class UnknownRankError(StructError, AttributeError):
+    """Raised where the leading axes of an object are asked for and no annotation of its class tells them."""
+
+    args: tuple[Any, ...]
+    struct: str
+    unresolved: tuple[str, ...]
+
+    def __init__(self, struct: str, unresolved: Iterable[str] = ()):
+        self.struct, self.unresolved = struct, tuple(unresolved)
+        self.args = (struct, self.unresolved)
+
+    def __str__(self) -> str:
+        open_ = f" (not resolved: {', '.join(self.unresolved)})" if self.unresolved else ""
+        return (
+            f"{self.struct} does not tell its leading axes: no field that holds an array has a known rank{open_}; "
+            f'annotate the fields with jaxtyping, as in position: Float[Array, "3"]'
+        )
+
+
 def nearest(name: str, known: Iterable[str], written: Callable[[str], str] = repr) -> str:
     """The words `" (did you mean 'weight'?)"` for a misspelt name, or `""` when nothing is close."""
     # Not at `import structkit`: only an error needs it.

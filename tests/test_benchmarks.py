@@ -8,6 +8,7 @@ import pytest
 
 import structkit
 
+batches = pytest.importorskip("benchmarks.batches")
 creation = pytest.importorskip("benchmarks.creation")
 docs = pytest.importorskip("benchmarks.docs")
 growth = pytest.importorskip("benchmarks.growth")
@@ -68,6 +69,14 @@ def test_the_functions_on_trees_do_the_same_for_every_peer(workshop):
             assert len({str([leaf is None for leaf in _with_holes(tree)]) for tree in found}) == 1
 
 
+def test_what_stands_beside_a_function_on_batches_does_the_same(workshop):
+    for one in batches.workloads(workshop):
+        if one.group == batches.group(batches.COUNT):
+            ours, other = [eval(snippet.code, snippet.names) for snippet in one.snippets().values()]
+            assert jax.tree.structure(ours) == jax.tree.structure(other)
+            assert all([bool((a == b).all()) for a, b in zip(*map(jax.tree.leaves, (ours, other)))])
+
+
 def _with_holes(tree):
     return jax.tree.leaves(tree, is_leaf=lambda leaf: leaf is None)
 
@@ -91,7 +100,7 @@ def test_results_are_read_back_as_they_were_written_with_a_line_for_each_row(wor
 
 
 def test_every_limit_and_every_line_of_the_page_has_a_row_that_is_measured(workshop):
-    modules = (states, trees, structs, creation)
+    modules = (states, trees, batches, structs, creation)
     workloads = [one for module in modules for one in module.workloads(workshop)]
     keys = [(one.group, one.name) for one in workloads]
     assert len(keys) == len(set(keys))

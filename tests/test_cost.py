@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import pytest
 
 import structkit
-from structkit import Struct, at, diagram, editing, freeze, static, summary
+from structkit import Struct, at, batch, diagram, editing, freeze, static, summary
 from tests.models import Node, Pair
 
 FEW, MANY = 3, 200
@@ -308,6 +308,8 @@ OF_A_LIST = {
     "summary": summary,
     "summary, folded": lambda tree: summary(tree, depth=1),
     "diagram": diagram,
+    "batch.stack": lambda tree: batch.stack(tree.inner * 200),
+    "batch.expand": batch.expand,
     "repr": repr,
     "==": lambda tree: tree == copy.copy(tree),
     "hash": lambda tree: hash(Node(tuple(tree.inner))),

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import structkit
-from structkit import Static, Struct, construct, derived, errors, field, fields
+from structkit import Static, Struct, batch, construct, derived, errors, field, fields
 from tests import models
 from tests.models import Linear
 
@@ -134,6 +134,10 @@ class MutableStandard:
 class Tagged:
     def __init_subclass__(cls, tag=None, **keywords):
         super().__init_subclass__(**keywords)
+
+
+class Unranked(Struct, batch.Batched):
+    x: jax.Array
 
 
 class Refusing(Struct):
@@ -369,6 +373,16 @@ DefinitionError: A: field 'x' is a data field in DataSide and an InitVar in Init
 DefinitionError: A: 'x' is a field of a parent class, not an InitVar; rename it
 >>> class A(DataSide): x: ClassVar[int]
 DefinitionError: A: 'x' is a field of a parent class, not a ClassVar; rename it
+>>> batch.stack([Point(1), Point(1.0)])
+BatchError: batch.stack: trees[1].x has dtype float32, trees[0].x has int32; cast the one to the dtype of the other
+>>> batch.size(Point(1))
+UnbatchedError: batch.size: tree.x has shape () and no axis 0 to lead with; stack several trees, or give this one a
+    leading axis with batch.expand or batch.broadcast
+>>> batch.take(Point(np.ones(3)), 3)
+BatchIndexError: batch.take: index 3 is out of range for axis 0 of size 3; indices go from -3 to 2
+>>> len(Unranked(np.ones(3)))
+UnknownRankError: Unranked does not tell its leading axes: no field that holds an array has a known rank; annotate the
+    fields with jaxtyping, as in position: Float[Array, "3"]
 """
 
 ERRORS = {
@@ -387,6 +401,10 @@ KINDS = {
     **dict.fromkeys(["MutableDefaultError", "MergeError"], ValueError),
     "PlaceError": LookupError,
     "TreesDifferError": AssertionError,
+    "BatchError": ValueError,
+    "BatchIndexError": IndexError,
+    "UnbatchedError": TypeError,
+    "UnknownRankError": AttributeError,
 }
 # It lists all differences of two trees, one to a line: tests/trees/test_diff_assertions.py.
 ELSEWHERE = {"TreesDifferError"}

@@ -23,14 +23,14 @@ FLOORS = [
     ["_core.lifecycle", "_core.registry", "_core.compare", "_core.pretty"],
     ["_core.attributes", "_core.initgen", "_core.reload", "_core.replace"],
     ["_core.struct"],
-    ["_trees.nodes", "_trees.differences", "_trees.values", "_interop.flax"],
+    ["_trees.nodes", "_trees.arrays", "_trees.differences", "_trees.indexing", "_trees.values", "_interop.flax"],
     [
         *("_trees.paths", "_trees.buffers", "_trees.diagram", "_trees.diff", "_trees.editing", "_trees.summary"),
-        "_trees.unlike",
+        *("_trees.unlike", "_trees.axes"),
     ],
     ["_trees.patterns", "_trees.standins", "_trees.vectors"],
-    ["_trees.at", "_trees.partition"],
-    ["struct"],
+    ["_trees.at", "_trees.batches", "_trees.partition"],
+    ["batch", "struct"],
     ["__init__"],
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import collections
 import dataclasses
 import sys
 import types
@@ -59,6 +60,12 @@ def annotation_kinds(namespace: dict[str, Any]) -> dict[str, tuple[Any, str]]:
             if isinstance(annotations[name], typing.ForwardRef):
                 kinds[name] = annotations[name], _kind_of_text(text, scope)
     return kinds
+
+
+def names_around(cls: type[Any]) -> typing.Mapping[str, Any]:
+    """The names that the body of a class sees, for as long as the functions around it run."""
+    scope = _Scope({"__qualname__": cls.__qualname__, "__module__": cls.__module__})
+    return collections.ChainMap(*[dict(names) for names in scope._scopes()])
 
 
 class _Scope:

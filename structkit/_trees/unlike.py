@@ -55,25 +55,27 @@ def first_difference(a: Any, b: Any, *, holes: bool = False) -> str | None:
         b: another one.
         holes: whether None stands for any leaf, and not for a node without children.
     """
-    waiting = [("tree", a, b)]
+    found = first_unlike(a, b, holes=holes)
+    return found and f"tree{found[0]} is {found[1]} in the first tree and {found[2]} in the second"
+
+
+def first_unlike(a: Any, b: Any, *, holes: bool = False) -> tuple[str, str, str] | None:
+    """The first path where the structures of two trees are unlike, and what each has there, as `first_difference`."""
+    waiting = [("", a, b)]
     while waiting:
         path, one, other = waiting.pop()
         level, other_level = [None if holes and node is None else children(node) for node in (one, other)]
         if level is None and other_level is None:
             continue
         if level is None or other_level is None or type(one) is not type(other):
-            return _said(path, _kind(one, level is None), _kind(other, other_level is None))
+            return path, _cut(_kind(one, level is None)), _cut(_kind(other, other_level is None))
         # They may be iterators, which can be read once.
         (keys, below), (other_keys, others) = [[[*half] for half in found] for found in (level, other_level)]
         unlike = _unlike_nodes(one, other, keys, other_keys)
         if unlike is not None:
-            return _said(path + unlike[0], *unlike[1:])
+            return path + unlike[0], _cut(unlike[1]), _cut(unlike[2])
         waiting.extend([(f"{path}{key}", *pair) for key, *pair in zip(keys, below, others)][::-1])
     return None
-
-
-def _said(path: str, first: str, second: str) -> str:
-    return f"{path} is {_cut(first)} in the first tree and {_cut(second)} in the second"
 
 
 def _unlike_nodes(one: Any, other: Any, keys: list[Any], others: list[Any]) -> tuple[str, str, str] | None:
