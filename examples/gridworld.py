@@ -1,6 +1,6 @@
 """Learn to walk to a goal in 512 grid worlds at once: environments, policy and experience are `Struct`s.
 
-    python examples/gridworld.py [--plot gridworld.png] [--updates 200] [--small]
+    python examples/gridworld.py [--plot gridworld.png] [--updates 300] [--small]
 
 Each world is a grid of 7 x 7 fields with walls, a walker and a goal. All worlds are one struct with a leading axis;
 those that are done start anew through `batch.where`. The policy learns by advantage actor-critic. Exits with an error
@@ -203,10 +203,10 @@ def draw(path: Path, rewards: np.ndarray, lengths: np.ndarray, policy: Policy) -
 def main() -> None:
     parser = argparse.ArgumentParser(description="Learn to walk to a goal in many grid worlds at once.")
     parser.add_argument("--plot", type=Path, default=Path("gridworld.png"), help="the picture to write (%(default)s)")
-    parser.add_argument("--updates", type=int, default=200, help="steps of the optimizer (%(default)s)")
-    parser.add_argument("--small", action="store_true", help="140 updates, to see that it learns")
+    parser.add_argument("--updates", type=int, default=300, help="steps of the optimizer (%(default)s)")
+    parser.add_argument("--small", action="store_true", help="200 updates, to see that it learns")
     args = parser.parse_args()
-    count = 140 if args.small else args.updates
+    count = 200 if args.small else args.updates
 
     worlds_key, policy_key, key = jax.random.split(jax.random.key(0), 3)
     worlds = batch.stack([World.create(k) for k in jax.random.split(worlds_key, WORLDS)])

@@ -20,7 +20,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from structkit import Struct, VectorSpace, summary
+from structkit import Struct, VectorSpace, batch, summary
 
 PERIOD = 6.32591398
 FRAMES, STEPS = 200, 10  # of one period, and of one frame
@@ -142,7 +142,7 @@ def main() -> None:
         progress.set_postfix(lost=f"{float(jnp.mean(distance > 1)):.0%}")
     seconds = time.perf_counter() - start
 
-    history: System = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), *frames)  # [systems, frames]
+    history = batch.concatenate(frames, axis=1)  # [systems, frames]
     energy = np.asarray(jax.vmap(jax.vmap(System.energy))(history))
     places = history.phase.position
     apart = np.asarray(jnp.linalg.norm(places - places[0], axis=-1).max(axis=-1))
