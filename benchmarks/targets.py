@@ -112,6 +112,8 @@ def _of_structs(read: float) -> _Limits:
         yield "", trees.group(leaves), trees.MERGE, ratio, {EQUINOX: 0.45}
     for blocks, equinox, hand in ((1, 0.12, 4.0), (100, 0.005, 4.0), (2_000, 0.005, 4.0), (5_000, 0.005, 1.5)):
         yield "", trees.in_list(blocks), trees.SET, ratio, {EQUINOX: equinox, trees.BY_HAND: hand}
+    for name, limit in ((trees.DIFF, 0.5), (trees.SUMMARY, 0.15)):
+        yield "", trees.group(trees.SIZES[-1]), name, seconds, {"s": limit}
     yield "", trees.in_list(1), trees.SET_BY_PATH, ratio, {trees.BY_FUNCTION: 1.0}
     for name, limit in ((trees.SET_ALL, 2.5), (trees.APPLY_ALL, 2.5), (trees.GET_ALL, 3.0)):
         yield "", trees.group(trees.SIZES[-1]), name, ratio, {trees.TREE_MAP: limit}

@@ -58,6 +58,10 @@ _ALL_CODES = {
     GET_ALL: "structkit.at(x, '**').get()",
 }
 
+# In seconds, beside nothing.
+DIFF, SUMMARY = "diff of leaves that all differ", "summary"
+_ALONE = {DIFF: "structkit.diff(x, jax.tree.unflatten(treedef, others))", SUMMARY: "structkit.summary(x)"}
+
 
 def group(leaves: int) -> str:
     """What tables call a tree with so many leaves."""
@@ -76,6 +80,19 @@ def workloads(workshop: Workshop) -> Iterator[Workload]:
         codes_beside = {OURS: code, TREE_MAP: "jax.tree.map(identity, x)"}
         blocks = SIZES[-1] // LEAVES_EACH
         yield Workload(group(SIZES[-1]), name, partial(_beside, workshop, codes_beside, blocks), _EFFORT)
+
+    for name, code in _ALONE.items():
+        yield Workload(group(SIZES[-1]), name, partial(_alone, workshop, code), _EFFORT)
+
+
+def _alone(workshop: Workshop, code: str) -> dict[str, Snippet]:
+    """The snippet that runs the code on a tree of different scalars, with others for its structure."""
+    scope = {**_scope(workshop, workshop.peers[OURS]), "jax": jax}
+    x = eval(f"Model([block() for _ in range({SIZES[-1] // LEAVES_EACH})])", scope)
+    treedef = jax.tree.structure(x)
+    leaves, others = ([jnp.float32(i + start) for i in range(SIZES[-1])] for start in (0, 1))
+    names = {"x": treedef.unflatten(leaves), "treedef": treedef, "others": others}
+    return {OURS: Snippet(code, {**scope, **names}, calls=1)}
 
 
 def in_list(blocks: int) -> str:
