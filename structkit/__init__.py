@@ -14,7 +14,7 @@ from structkit._interop import flax as _flax  # noqa: F401  # it hears of each c
 from structkit.errors import StructError
 
 if typing.TYPE_CHECKING:
-    from structkit import batch, struct
+    from structkit import batch, sharding, struct
     from structkit._trees.at import Ref, Refs, at
     from structkit._trees.buffers import SharedBuffer, shared_buffers
     from structkit._trees.diagram import diagram
@@ -61,6 +61,7 @@ __all__ = [
     "partition",
     "pformat",
     "replace",
+    "sharding",
     "shared_buffers",
     "static",
     "struct",
@@ -88,6 +89,7 @@ _LATER = {
     "merge": "structkit._trees.partition",
     "partition": "structkit._trees.partition",
     "shared_buffers": "structkit._trees.buffers",
+    "sharding": "structkit.sharding",
     "struct": "structkit.struct",
     "summary": "structkit._trees.summary",
 }

@@ -91,6 +91,13 @@ else:
     )
 
 
+def spec_axes(spec: Any) -> tuple[Any, ...]:
+    """The entries of a partition spec, one for each axis."""
+    # JAX 0.10.0 has no public name for them; later versions do not iterate over a spec with unreduced axes.
+    axes: tuple[Any, ...] = spec.partitions if hasattr(spec, "partitions") else tuple(spec)
+    return axes
+
+
 def without_columns(code: types.CodeType) -> types.CodeType:
     """The code with the same lines and no columns, which would be wrong where its names are replaced by others.
 

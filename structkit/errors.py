@@ -354,6 +354,40 @@ class UnknownRankError(StructError, AttributeError):
         )
 
 
+class SpecError(StructError, ValueError):
+    """Raised when a leaf cannot be laid out on a mesh as its partition spec says."""
+
+    path: str
+    what: str
+    cure: str
+
+    def __init__(self, path: str, what: str, cure: str):
+        self.path, self.what, self.cure = path, what, cure
+
+    def __str__(self) -> str:
+        return f"sharding of {self.path or 'the tree, which is one leaf'}: {self.what}; {self.cure}"
+
+
+class NoMeshError(StructError, ValueError):
+    """Raised by `sharding.constrain` without a mesh."""
+
+    def __str__(self) -> str:
+        return "constrain: no mesh is given and none is in use; pass one, or enter jax.set_mesh(mesh)"
+
+
+class UnlikeProcessesError(StructError, AssertionError):
+    """Raised in all processes when the static parts of a tree are not alike in all of them."""
+
+    differences: tuple[str, ...]
+
+    def __init__(self, differences: Iterable[str]):
+        self.differences = tuple(differences)
+
+    def __str__(self) -> str:
+        lines = "".join(f"\n  {line}" for line in self.differences)
+        return f"the processes have unlike trees, and would compute something wrong together:{lines}"
+
+
 def nearest(name: str, known: Iterable[str], written: Callable[[str], str] = repr) -> str:
     """The words `" (did you mean 'weight'?)"` for a misspelt name, or `""` when nothing is close."""
     # Not at `import structkit`: only an error needs it.

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.sharding import PartitionSpec as P
 
 import structkit
 from structkit import Static, Struct, derived, field, static
@@ -260,6 +261,20 @@ class LoudCustom(Struct):
 
 def key_paths(tree: Any) -> list[str]:
     return [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+# D: sharding
+
+
+class Dense(Struct):
+    weight: Any = field(spec=P("embed", "mlp"))
+    bias: Any = field(default=None, spec=P("mlp"))
+    scale: Any = None
+
+
+class Tower(Struct):
+    layers: Any = field(spec=P("layers", ...))
+    head: Any = None
 
 
 # B: frozen, statics and values

@@ -383,6 +383,11 @@ BatchIndexError: batch.take: index 3 is out of range for axis 0 of size 3; indic
 >>> len(Unranked(np.ones(3)))
 UnknownRankError: Unranked does not tell its leading axes: no field that holds an array has a known rank; annotate the
     fields with jaxtyping, as in position: Float[Array, "3"]
+>>> structkit.sharding.specs(models.Dense(1))
+SpecError: sharding of .weight: P('embed', 'mlp') is for 2 axes and the shape is (); give it a spec of its own,
+    field(spec=...), or params= where it is part of an optimizer's state
+>>> structkit.sharding.constrain(Linear(1))
+NoMeshError: constrain: no mesh is given and none is in use; pass one, or enter jax.set_mesh(mesh)
 """
 
 ERRORS = {
@@ -398,16 +403,16 @@ KINDS = {
     **dict.fromkeys(["StaticValueError", "UnhashableFieldError", "FreezeError"], TypeError),
     **dict.fromkeys(["BaseInstantiationError", "DefinitionError", "TreeError"], TypeError),
     "FrozenInstanceError": dataclasses.FrozenInstanceError,
-    **dict.fromkeys(["MutableDefaultError", "MergeError"], ValueError),
+    **dict.fromkeys(["MutableDefaultError", "MergeError", "SpecError", "NoMeshError"], ValueError),
     "PlaceError": LookupError,
-    "TreesDifferError": AssertionError,
     "BatchError": ValueError,
     "BatchIndexError": IndexError,
     "UnbatchedError": TypeError,
     "UnknownRankError": AttributeError,
+    **dict.fromkeys(["TreesDifferError", "UnlikeProcessesError"], AssertionError),
 }
-# It lists all differences of two trees, one to a line: tests/trees/test_diff_assertions.py.
-ELSEWHERE = {"TreesDifferError"}
+# They list all differences, one to a line: tests/trees/test_diff_assertions.py, tests/sharding/test_processes.py.
+ELSEWHERE = {"TreesDifferError", "UnlikeProcessesError"}
 
 
 @pytest.mark.parametrize(("misuse", "text"), ERRORS.items(), ids=ERRORS.keys())

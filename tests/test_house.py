@@ -26,11 +26,11 @@ FLOORS = [
     ["_trees.nodes", "_trees.arrays", "_trees.differences", "_trees.indexing", "_trees.values", "_interop.flax"],
     [
         *("_trees.paths", "_trees.buffers", "_trees.diagram", "_trees.diff", "_trees.editing", "_trees.summary"),
-        *("_trees.unlike", "_trees.axes"),
+        *("_trees.unlike", "_trees.axes", "_trees.specs", "_trees.processes"),
     ],
     ["_trees.patterns", "_trees.standins", "_trees.vectors"],
     ["_trees.at", "_trees.batches", "_trees.partition"],
-    ["batch", "struct"],
+    ["batch", "sharding", "struct"],
     ["__init__"],
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
+from jax.sharding import PartitionSpec
 
-from structkit._bridges import FIELD_HAS_DOC, FIELD_MARKER, INITVAR_MARKER
+from structkit._bridges import FIELD_HAS_DOC, FIELD_MARKER, INITVAR_MARKER, spec_axes
 from structkit._core.annotations import CLASSVAR, INITVAR, KW_ONLY, STATIC, annotation_kinds
 from structkit._core.statics import pack_statics
 from structkit.errors import DefinitionError, MutableDefaultError
@@ -37,7 +38,7 @@ class Field(_StandardField):
         default_factory: makes the default, or `dataclasses.MISSING`.
         converter: called on each value that enters the field, or None.
         static: whether the field is part of the tree structure.
-        spec: its `PartitionSpec`, or None.
+        spec: its `PartitionSpec`, which the metadata may have, too; or None.
         doc: one line of documentation, or None.
         metadata: a read-only mapping for users.
         is_initvar: whether it is an `InitVar`: an argument of `__init__`, but no field.
@@ -83,7 +84,7 @@ class Field(_StandardField):
         initialize(default, default_factory, init, repr, hash, compare, metadata, kw_only, *extra)
         self.doc = doc
         self.converter = converter
-        self.spec = spec
+        self.spec = _spec_by_metadata(self.metadata) if spec is None else spec
         self.explicit_static = _static_by_metadata(self.metadata) if static is None else static
         self.static = bool(self.explicit_static)
         self.is_initvar = False
@@ -124,6 +125,12 @@ def _static_by_metadata(metadata: Mapping[Any, Any]) -> bool | None:
 
 # Key of the metadata -> what True means there.
 _STATIC_MARKS = {"static": True, "pytree_node": False, "__jax_dataclasses_static_field__": True}
+
+
+def _spec_by_metadata(metadata: Mapping[Any, Any]) -> Any:
+    """The partition spec of a field that has no option for it. What is none is somebody's own remark."""
+    spec = metadata.get("spec")
+    return spec if isinstance(spec, PartitionSpec) else None
 
 
 def plain_field(default: Any) -> Field:
@@ -240,6 +247,8 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
         declared.static = kind == STATIC or (parent is not None and parent.static)
     if kind == INITVAR and (declared.default_factory is not MISSING or declared.explicit_static):
         raise DefinitionError(struct, f"InitVar {name!r} cannot be static or have a default_factory", "use a default")
+    if declared.spec is not None:
+        _check_spec(struct, declared)
     if declared.default is not MISSING:
         _refuse_mutable(struct, declared)
     return declared
@@ -261,6 +270,30 @@ def _defined_in_body(struct: str, name: str, value: Any) -> bool:
     """Whether a field's default is a method or property that the body defines under the field's own name."""
     function = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", value)
     return isinstance(function, types.FunctionType) and function.__qualname__.endswith(f"{struct}.{name}")
+
+
+def _check_spec(struct: str, declared: Field) -> None:
+    name, spec = declared.name, declared.spec
+    if not isinstance(spec, PartitionSpec):
+        raise DefinitionError(
+            struct, f"the spec of {name!r} is {spec!r}, which is no PartitionSpec", f"write spec={_spec_text(spec)}"
+        )
+    if ... in spec_axes(spec)[:-1]:
+        raise DefinitionError(
+            struct,
+            f"the spec of {name!r} is {spec!r}, with '...' before its end",
+            "write '...' last: it stands for what the fields below say",
+        )
+    if declared.static or declared.is_initvar:
+        kind = "an InitVar" if declared.is_initvar else "static"
+        raise DefinitionError(
+            struct, f"{name!r} is {kind} and has a spec, which only leaves have", "leave the spec out"
+        )
+
+
+def _spec_text(spec: Any) -> str:
+    axes = [*spec] if isinstance(spec, (tuple, list)) else [spec]
+    return f"PartitionSpec({', '.join(map(repr, axes))})"
 
 
 _BUILTIN_MUTABLES = (list, dict, set, bytearray)

@@ -55,7 +55,9 @@ def field(**options: Any) -> Any:
         kw_only: whether `__init__` takes it by keyword only; the class option is the default.
         static: True keeps the field in the tree structure (no leaf). None keeps what a parent class or the annotation
             `Static[T]` says.
-        spec: a partition spec, for sharding.
+        spec: a `jax.sharding.PartitionSpec`, of mesh axes or logical names, for each leaf below that has none of its
+            own: see `structkit.sharding`. With `...` at its end, the axes that come before those that the fields
+            below name, as in stacked layers.
         doc: one line of documentation.
         metadata: a mapping for your own use, readable at `fields(cls)[i].metadata`.
 

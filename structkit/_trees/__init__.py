@@ -5,5 +5,5 @@ reads and writes one place, `patterns.py` all that match a path with wildcards; 
 to `at.py` sees. `editing.py` is a mutable copy, `partition.py` takes a tree apart, `vectors.py` is arithmetic;
 `unlike.py` says where two trees first differ, `diff.py` all that differs (`differences.py`, `values.py`), `buffers.py`
 what shares memory. `summary.py` is a table, `diagram.py` a picture. `batches.py` serves `batch` with `axes.py` (which
-lead), `indexing.py` and `arrays.py` (one leaf).
+lead), `indexing.py` and `arrays.py` (one leaf), `sharding` has `specs.py` and `processes.py`.
 """

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec
 
 from structkit import Field, Static, Struct, derived, errors, field, fields, freeze, static
 from tests.models import Empty, Linear, Point, Squared, names, static_names
@@ -79,7 +80,7 @@ def test_fields_are_dataclass_fields_with_all_that_field_was_given():
             hash=False,
             kw_only=True,
             static=False,
-            spec="batch",
+            spec=PartitionSpec("batch"),
             doc="the x",
             metadata={"unit": "m"},
         )
@@ -87,7 +88,14 @@ def test_fields_are_dataclass_fields_with_all_that_field_was_given():
     (f,) = fields(A)
     assert isinstance(f, Field)
     assert isinstance(f, dataclasses.Field)
-    assert (f.name, f.type, f.default, f.converter, f.spec, f.doc) == ("x", int, 1, double, "batch", "the x")
+    assert (f.name, f.type, f.default, f.converter, f.spec, f.doc) == (
+        "x",
+        int,
+        1,
+        double,
+        PartitionSpec("batch"),
+        "the x",
+    )
     assert (f.init, f.repr, f.compare, f.hash, f.kw_only, f.static) == (True, False, False, False, True, False)
     assert dict(f.metadata) == {"unit": "m"}
     assert dataclasses.fields(A) == fields(A)

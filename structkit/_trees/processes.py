@@ -1,0 +1,192 @@
+"""Whether the static parts of a tree are alike in all processes that compute with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import operator
+import re
+import sys
+import types
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from structkit._bridges import keystr
+from structkit._core.statics import FrozenArray
+from structkit._trees.nodes import OTHER, children, fields_of, flattened, kind_of
+from structkit.errors import UnlikeProcessesError
+
+_DEEPEST = 20
+_MOST = 10
+
+
+def assert_same_static(tree: Any) -> None:
+    """Nothing, if the static fields and the structure of `tree` are alike in all processes.
+
+    Processes with unlike ones compute one wrong answer together, or wait for each other forever. All have to call
+    this at the same point; while they agree, it costs 40 bytes for each process. Values are compared by name
+    and `repr`, functions by name, code and what their closures hold. Leaves are not compared.
+
+    Raises:
+        UnlikeProcessesError: in all processes, with the paths, the values, and whose they are.
+
+    Example:
+        >>> from structkit import Struct, sharding, static
+        >>> class Config(Struct):
+        ...     rate: float = static(default=0.1)
+        >>> sharding.assert_same_static(Config())
+    """
+    if jax.process_count() == 1:
+        return
+    from jax.experimental import multihost_utils
+
+    text = json.dumps(static_texts(tree)).encode()
+    head = hashlib.sha256(text).digest() + len(text).to_bytes(8, "big")
+    heads = np.asarray(multihost_utils.process_allgather(np.frombuffer(head, np.uint8)))
+    groups: dict[bytes, list[int]] = {}
+    for process, found in enumerate(heads):
+        groups.setdefault(found.tobytes(), []).append(process)
+    if len(groups) == 1:
+        return
+    longest = max(int.from_bytes(found[-8:], "big") for found in groups)
+    padded = np.frombuffer(text.ljust(longest), np.uint8)
+    texts = []
+    shown = [*groups.values()][:_MOST]
+    for processes in shown:
+        # From one process to all: what thousands of processes have to say never meets in one.
+        told = multihost_utils.broadcast_one_to_all(padded, is_source=jax.process_index() == processes[0])
+        texts.append(json.loads(np.asarray(told).tobytes()))
+    raise UnlikeProcessesError(differences(texts, shown))
+
+
+def differences(texts: Sequence[Mapping[str, str]], processes: Sequence[list[int]]) -> list[str]:
+    """A line for each path where the texts of groups of processes differ, and one for those beyond the first ten."""
+    lines = []
+    for path in dict.fromkeys(path for one in texts for path in one):
+        said: dict[str, list[int]] = {}
+        for one, who in zip(texts, processes):
+            said.setdefault(one.get(path, "nothing"), []).extend(who)
+        if len(said) > 1:
+            values = ", ".join(f"{value} in {_named(who)}" for value, who in said.items())
+            lines.append(f"{path or 'the tree'}: {values}")
+    more = len(lines) - _MOST
+    return lines if more <= 0 else [*lines[:_MOST], f"and {more} more"]
+
+
+def _named(processes: list[int]) -> str:
+    shown = ", ".join(map(str, sorted(processes)[:_MOST])) + ", ..." * (len(processes) > _MOST)
+    return f"process{'es' * (len(processes) > 1)} {shown}"
+
+
+def static_texts(tree: Any) -> dict[str, str]:
+    """Path -> text, for each node, leaf and static field of a tree: the same text in processes with the same trees."""
+    return {keystr(path): text for path, text in _texts(tree)}
+
+
+def _texts(tree: Any) -> Iterator[tuple[tuple[Any, ...], str]]:
+    waiting: list[tuple[tuple[Any, ...], Any]] = [((), tree)]
+    while waiting:
+        path, node = waiting.pop()
+        level = children(node)
+        if level is None:
+            yield path, "a leaf"
+            continue
+        kind = kind_of(node)
+        # The treedef of nodes of other libraries has their static parts.
+        yield path, "None" if node is None else _shown(flattened(node)[2]) if kind is OTHER else _name(type(node))
+        for name, f in fields_of(type(node)).items():
+            if f.static:
+                yield (*path, jax.tree_util.GetAttrKey(name)), value_text(getattr(node, name))
+        waiting.extend([((*path, key), child) for key, child in zip(*level)][::-1])
+
+
+def value_text(value: Any, inside: tuple[int, ...] = ()) -> str:
+    """A text of a static value that is the same in each process, whatever its hashes and addresses are."""
+    if len(inside) > _DEEPEST or id(value) in inside:
+        return "..."
+
+    def items(values: Any) -> list[str]:
+        return [value_text(item, (*inside, id(value))) for item in values]
+
+    if _is_named(value):
+        return _name(value)
+    if isinstance(value, types.FunctionType):
+        return _function_text(value, items)
+    if isinstance(value, functools.partial):
+        return f"partial({', '.join([*items((value.func, *value.args)), *_pairs(value.keywords, items)])})"
+    if isinstance(value, types.MethodType):
+        return f"{items([value.__self__])[0]}.{value.__func__.__name__}"
+    if isinstance(value, FrozenArray | np.ndarray):
+        return f"{_shown(value)}, with the CRC-32 {_checksum(np.asarray(value).tobytes())}"
+    if isinstance(value, jax.Array):
+        # Its parts may be with other processes.
+        return f"{value.dtype}{[*value.shape]}"
+    if dataclasses.is_dataclass(value):
+        named = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
+        return f"{_name(type(value))}({', '.join(_pairs(named, items))})"
+    if isinstance(value, tuple | list):
+        return f"{'' if type(value) in (tuple, list) else _name(type(value))}({', '.join(items(value))})"
+    if isinstance(value, frozenset | set):
+        return f"{{{', '.join(sorted(items(value)))}}}"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(sorted(_pairs(value, items)))}}}"
+    return _shown(value)
+
+
+def _pairs(values: Mapping[Any, Any], items: Any) -> list[str]:
+    return [f"{key}={text}" for key, text in zip(values, items(values.values()))]
+
+
+def _function_text(function: types.FunctionType, items: Any) -> str:
+    """Its name, its line, its code and what it holds: closures of one source differ in what they hold alone."""
+    code = function.__code__
+    cells = dict(zip(code.co_freevars, function.__closure__ or ()))
+    held: dict[Any, Any] = {**dict(enumerate(function.__defaults__ or ())), **(function.__kwdefaults__ or {})}
+    for name, cell in cells.items():
+        try:
+            held[name] = cell.cell_contents
+        except ValueError:
+            # Not filled yet.
+            continue
+    shown = f" with {', '.join(_pairs(held, items))}" if held else ""
+    return f"{_name(function)} of line {code.co_firstlineno}, code {_code_checksum(code, items)}{shown}"
+
+
+def _code_checksum(code: types.CodeType, items: Any) -> str:
+    parts = [_code_checksum(one, items) for one in code.co_consts if isinstance(one, types.CodeType)]
+    parts += [*code.co_names, *items([one for one in code.co_consts if not isinstance(one, types.CodeType)])]
+    return _checksum(code.co_code + " ".join(parts).encode())
+
+
+def _is_named(value: Any) -> bool:
+    """Whether a function, a class or the like is what its module has under its name."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str):
+        return False
+    try:
+        return operator.attrgetter(name)(sys.modules[module]) is value
+    except (KeyError, AttributeError):
+        return isinstance(value, type)
+
+
+def _name(value: Any) -> str:
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception:
+        # All other processes wait for this one.
+        return f"{_name(type(value))}, which has no repr"
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(text.split()))
+
+
+def _checksum(data: bytes) -> str:
+    return f"{zlib.crc32(data):08x}"

@@ -1,0 +1,234 @@
+"""What `assert_same_static` compares, and what it says in two processes."""
+
+import dataclasses
+import enum
+import functools
+import json
+import pickle
+import re
+import socket
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from structkit import Struct, errors, freeze, sharding, static, struct
+from structkit._trees.processes import differences, static_texts
+from tests.models import Box, Linear, Pair, Point, Ring, run_python
+
+
+class Config(Struct):
+    rate: Any = static(default=0.1)
+    inner: Any = None
+
+
+@struct.dataclass
+class DropIn:
+    x: Any
+    size: int = struct.field(pytree_node=False, default=3)
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Plain:
+    x: Any
+
+
+def text_of(value):
+    return static_texts(Config(value))[".rate"]
+
+
+def test_one_process_is_like_itself():
+    assert sharding.assert_same_static(Config(lambda: 1)) is None
+
+
+def test_each_node_leaf_and_static_field_has_a_text_by_its_path():
+    tree = {"a": [Linear(jnp.ones(3), activation=max), None], "b": DropIn(1.0), "c": Ring(2.0, 5)}
+    assert static_texts(tree) == {
+        "": "builtins.dict",
+        "['a']": "builtins.list",
+        "['a'][0]": "tests.models.Linear",
+        "['a'][0].activation": "builtins.max",
+        "['a'][0].weight": "a leaf",
+        "['a'][0].bias": "None",
+        "['a'][1]": "None",
+        "['b']": "tests.sharding.test_processes.DropIn",
+        "['b'].size": "3",
+        "['b'].x": "a leaf",
+        "['c']": "PyTreeDef(CustomNode(Ring[5], [*]))",
+        "['c'][<flat index 0>]": "a leaf",
+    }
+
+
+def with_rate(rate):
+    def schedule(step, scale=2):
+        return rate * step * scale
+
+    return schedule
+
+
+def late():
+    def outer():
+        return inner
+
+    text = text_of(outer)
+    inner = outer
+    return text, text_of(outer)
+
+
+def test_the_texts_of_static_values_have_no_addresses_and_say_what_differs():
+    line = with_rate.__code__.co_firstlineno + 1
+    name = f"tests.sharding.test_processes.with_rate.<locals>.schedule of line {line}"
+    assert re.fullmatch(rf"{re.escape(name)}, code [0-9a-f]{{8}} with 0=2, rate=0.5", text_of(with_rate(0.5)))
+    assert text_of(functools.partial(with_rate, rate=3)) == "partial(tests.sharding.test_processes.with_rate, rate=3)"
+    assert text_of(Config) == "tests.sharding.test_processes.Config"
+    assert text_of(Colour.RED) == "<Colour.RED: 1>"
+    assert text_of(Plain((1, "x"))) == "tests.sharding.test_processes.Plain(x=(1, 'x'))"
+    assert text_of(object()) == "<object object>"
+    assert text_of(Point(1.0)) == "tests.models.Point(x=1.0)"
+    assert text_of((1, True, 1.0, "1", None)) == "(1, True, 1.0, '1', None)"
+    assert text_of(freeze({"b": [1], "a": {2, 1}})) == "{a={1, 2}, b=(1)}"
+    assert text_of(freeze(np.arange(3.0))) == "freeze(array([0., 1., 2.])), with the CRC-32 34d9082a"
+    assert text_of(with_rate(np.arange(3.0))).endswith("rate=array([0., 1., 2.]), with the CRC-32 34d9082a")
+    assert text_of(with_rate(jnp.ones((2, 3)))).endswith("rate=float32[2, 3]")
+    assert text_of(np.dtype("float32")) == "dtype('float32')"
+    assert text_of(Plain(1).__eq__) == "tests.sharding.test_processes.Plain(x=1).__eq__"
+
+
+def test_values_that_compute_different_things_have_different_texts():
+    pairs = [
+        (optax.adam(0.1), optax.adam(0.2)),
+        (with_rate(0.1), with_rate(0.2)),
+        (lambda x: x, lambda x: 2 * x),
+        (lambda x: x + 1, lambda x: x - 1),
+        (lambda x: jnp.sin(x), lambda x: jnp.cos(x)),
+        (lambda x: [2 * y for y in x], lambda x: [3 * y for y in x]),
+        (jax.nn.relu, jax.nn.gelu),
+        (1, True),
+        (freeze(np.zeros(2000)), freeze(np.eye(2000)[5])),
+        (functools.partial(with_rate, 1), functools.partial(with_rate, 2)),
+    ]
+    for one, other in pairs:
+        assert text_of(one) != text_of(other)
+        assert text_of(one) == text_of(one)
+
+
+def test_functions_that_hold_themselves_and_values_without_a_repr_have_texts():
+    unfilled, filled = late()
+    assert re.search(r"outer of line \d+, code [0-9a-f]+$", unfilled)
+    assert filled.endswith("with inner=...")
+
+    class Mute:
+        def __repr__(self):
+            raise ValueError("no")
+
+    assert text_of(Mute()).endswith("Mute, which has no repr")
+    nested: Any = ()
+    for _ in range(100):
+        nested = (nested, 1)
+    assert "..." in text_of(nested)
+
+
+def test_texts_are_the_same_whatever_the_seed_of_hashes():
+    source = """
+        import json, optax, jax
+        from structkit import Struct, static, freeze
+        from structkit._trees.processes import static_texts
+
+        class Config(Struct):
+            x: object = static()
+
+        values = [frozenset("abcdef"), freeze({"a": {"x", "y"}}), optax.adamw(0.1), jax.nn.gelu, lambda: {1}, object()]
+        print(json.dumps(static_texts([Config(value) for value in values])))
+        """
+    one, other = [run_python(source, PYTHONHASHSEED=seed) for seed in ("1", "2")]
+    assert json.loads(one) == json.loads(other)
+
+
+def test_differences_say_the_path_the_values_and_whose_they_are():
+    texts = [static_texts(tree) for tree in (Box([Config(0.1)]), Box([Config(0.2)]), Box([Config(0.2, Pair(1))]))]
+    assert differences(texts, [[0, 3], [1], [2]]) == [
+        ".item[0].rate: 0.1 in processes 0, 3, 0.2 in processes 1, 2",
+        ".item[0].inner: None in processes 0, 1, 3, tests.models.Pair in process 2",
+        ".item[0].inner.name: nothing in processes 0, 1, 3, 'pair' in process 2",
+        ".item[0].inner.x: nothing in processes 0, 1, 3, a leaf in process 2",
+        ".item[0].inner.y: nothing in processes 0, 1, 3, None in process 2",
+    ]
+
+
+def test_many_differences_and_many_processes_are_cut_short():
+    texts = [static_texts([Config(i + j) for j in range(12)]) for i in range(2)]
+    lines = differences(texts, [[*range(20)], [20]])
+    assert lines[0] == "[0].rate: 0 in processes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..., 1 in process 20"
+    assert len(lines) == 11
+    assert lines[-1] == "and 2 more"
+    assert differences([{"": "a leaf"}, {"": "None"}], [[0], [1]]) == [
+        "the tree: a leaf in process 0, None in process 1"
+    ]
+
+
+PROGRAM = """
+import sys
+import jax
+
+jax.config.update("jax_num_cpu_devices", 2)
+port, process = sys.argv[1:]
+jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(process), initialization_timeout=60)
+from structkit import Struct, errors, sharding, static
+
+class Config(Struct):
+    x: jax.Array
+    rate: float = static(default=0.1)
+
+class Model(Struct):
+    layers: list
+
+alike = Model([Config(1.0), Config(None)])
+sharding.assert_same_static(alike)
+try:
+    sharding.assert_same_static(Model([Config(1.0, 0.1 + int(process))]))
+except errors.UnlikeProcessesError as error:
+    print(error)
+sharding.assert_same_static(alike)
+jax.distributed.shutdown()
+"""
+
+
+def test_two_processes_are_told_where_they_differ_and_go_on():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(port)]
+    running = [
+        subprocess.Popen([*command, str(process)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for process in range(2)
+    ]
+    try:
+        results = [process.communicate(timeout=120) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    for process, (shown, said) in zip(running, results, strict=True):
+        assert process.returncode == 0, said
+        # Below what gloo says.
+        assert shown.endswith(
+            "the processes have unlike trees, and would compute something wrong together:\n"
+            "  .layers[0].rate: 0.1 in process 0, 1.1 in process 1\n"
+        )
+
+
+def test_the_error_is_an_assertion_that_can_be_pickled():
+    error = errors.UnlikeProcessesError(["a: 1 in process 0, 2 in process 1"])
+    assert isinstance(error, AssertionError)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    with pytest.raises(errors.StructError):
+        raise error
