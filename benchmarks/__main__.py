@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks import batches, chart, creation, docs, growth, report, states, structs, trees
+from benchmarks import batches, chart, creation, docs, growth, report, sharding, states, structs, trees
 from benchmarks.peers import Workshop
 from benchmarks.results import Results, environment
 from benchmarks.rows import Row
@@ -45,7 +45,7 @@ def measure(effort: float) -> Results:
     rounds = max(1, round(IMPORT_ROUNDS * min(1.0, effort)))
     # States first, in a process that holds little else, as a training loop does: a heap full of a thousand classes and
     # their leftovers tells on what allocates most.
-    modules = (states, trees, batches, structs, creation)
+    modules = (states, trees, batches, sharding, structs, creation)
     workloads = [one for module in modules for one in module.workloads(workshop)]
     steps: list[tuple[str, Callable[[], Any]]] = [
         *((f"{one.group}: {one.name}", partial(one.measure, effort)) for one in workloads),

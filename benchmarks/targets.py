@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from benchmarks import batches, creation, structs, trees
+from benchmarks import batches, creation, sharding, structs, trees
 from benchmarks.growth import FIELDS, LEAVES, Growth
 from benchmarks.peers import DROP_IN, EQUINOX, FLAX, OURS, SLOTS, TUPLES
 from benchmarks.rows import Row, by_key
@@ -17,7 +17,8 @@ EXPONENT_LIMIT = 1.05
 BY_KEYWORD = {(FIELDS, "construct by keyword", OURS)} | {
     (FIELDS, name, DROP_IN) for name in ("construct by keyword", "replace", "replace(...)", "construct(...)")
 }
-IMPORT_LIMIT_MS = 10.0
+# Group and name of the row -> milliseconds.
+LIMITS_MS = {(creation.IMPORTS, creation.IMPORT_ROW): 10.0, (sharding.GROUP, sharding.SHARDINGS): 100.0}
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,11 @@ def limits(rows: Iterable[Row], *, inlines: bool) -> list[Target]:
             row = known.get((group, name), Row(group, name, {}))
             what = "drop-in: " * (ours == DROP_IN) + (f"{title}, {group}" if title else f"{group}, {name}")
             found.extend(Target(what, peer, limit, measure(row, peer, ours)) for peer, limit in peers.items())
-    imported = known.get((creation.IMPORTS, creation.IMPORT_ROW))
-    seconds = imported.best[OURS] if imported is not None else None
-    return [*found, Target(creation.IMPORT_ROW, "ms", IMPORT_LIMIT_MS, seconds and seconds * 1e3)]
+    for (group, name), limit in LIMITS_MS.items():
+        seconds = known[group, name].best[OURS] if (group, name) in known else None
+        what = name if group == creation.IMPORTS else f"{group}, {name}"
+        found.append(Target(what, "ms", limit, seconds and seconds * 1e3))
+    return found
 
 
 # Title (nothing for the group's), group and name of the row, how to compare, and the limit for each peer.

@@ -15,6 +15,7 @@ growth = pytest.importorskip("benchmarks.growth")
 peers = pytest.importorskip("benchmarks.peers")
 results = pytest.importorskip("benchmarks.results")
 rows = pytest.importorskip("benchmarks.rows")
+sharding = pytest.importorskip("benchmarks.sharding")
 states = pytest.importorskip("benchmarks.states")
 structs = pytest.importorskip("benchmarks.structs")
 targets = pytest.importorskip("benchmarks.targets")
@@ -100,7 +101,7 @@ def test_results_are_read_back_as_they_were_written_with_a_line_for_each_row(wor
 
 
 def test_every_limit_and_every_line_of_the_page_has_a_row_that_is_measured(workshop):
-    modules = (states, trees, batches, structs, creation)
+    modules = (states, trees, batches, sharding, structs, creation)
     workloads = [one for module in modules for one in module.workloads(workshop)]
     keys = [(one.group, one.name) for one in workloads]
     assert len(keys) == len(set(keys))
