@@ -24,6 +24,7 @@ from structkit.errors import UnlikeProcessesError
 
 _DEEPEST = 20
 _MOST = 10
+_LONGEST = 120
 
 
 def assert_same_static(tree: Any) -> None:
@@ -73,10 +74,20 @@ def differences(texts: Sequence[Mapping[str, str]], processes: Sequence[list[int
         for one, who in zip(texts, processes):
             said.setdefault(one.get(path, "nothing"), []).extend(who)
         if len(said) > 1:
-            values = ", ".join(f"{value} in {_named(who)}" for value, who in said.items())
+            values = ", ".join(f"{value} in {_named(who)}" for value, who in zip(_cut([*said]), said.values()))
             lines.append(f"{path or 'the tree'}: {values}")
     more = len(lines) - _MOST
     return lines if more <= 0 else [*lines[:_MOST], f"and {more} more"]
+
+
+def _cut(texts: list[str]) -> list[str]:
+    """The texts, cut to where they begin to differ if they are long."""
+    if max(map(len, texts)) <= _LONGEST:
+        return texts
+    alike = next((i for i, letters in enumerate(zip(*texts)) if len({*letters}) > 1), min(map(len, texts)))
+    start = max(0, alike - _LONGEST // 3)
+    end = start + _LONGEST
+    return ["..." * (start > 0) + text[start:end] + "..." * (len(text) > end) for text in texts]
 
 
 def _named(processes: list[int]) -> str:

@@ -176,6 +176,17 @@ def test_many_differences_and_many_processes_are_cut_short():
     ]
 
 
+def test_long_values_are_cut_to_where_they_begin_to_differ():
+    texts = [static_texts(Config(optax.adam(rate))) for rate in (0.1, 0.2)]
+    (line,) = differences(texts, [[0], [1]])
+    assert len(line) < 300
+    assert re.match(
+        r"\.rate: \.\.\.\S.*step_size=-0\.1.* in process 0, \.\.\.\S.*step_size=-0\.2.* in process 1$", line
+    )
+    texts = [static_texts(Config(letter * 200)) for letter in "ab"]
+    assert differences(texts, [[0], [1]]) == [f".rate: '{'a' * 119}... in process 0, '{'b' * 119}... in process 1"]
+
+
 PROGRAM = """
 import sys
 import jax
