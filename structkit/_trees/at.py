@@ -358,7 +358,7 @@ def _check(start: Place, places: Sequence[Place], values: Any, where: Callable[[
 
 def _same_leaves(value: Any, held: Any) -> bool:
     """Whether two nodes of another library, which makes one at each access, hold the same things."""
-    if type(value) in (list, tuple, dict) or kind_of(held) is LEAF:
+    if type(value) in (list, tuple, dict) or kind_of(held) is LEAF or kind_of(value) is LEAF:
         return False
     ours, theirs = jax.tree.leaves(held), jax.tree.leaves(value)
     return len(ours) == len(theirs) and all(map(operator.is_, ours, theirs))
