@@ -12,6 +12,8 @@ from hypothesis import given, settings, strategies as st
 from structkit import Ref, Struct, at, errors, static, struct
 from tests.models import Coordinates, Mutable, Pair
 
+deterministic = settings(derandomize=True, database=None, deadline=None)
+
 
 class Model(Struct):
     layers: Any
@@ -196,7 +198,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(deterministic, max_examples=200)
 @given(TREES)
 def test_the_paths_of_any_tree_lead_to_its_leaves(tree):
     ways = jax.tree_util.tree_flatten_with_path(tree)[0]
