@@ -12,16 +12,18 @@ from structkit._trees.nodes import LEAF, kind_of
 from structkit._trees.paths import (
     Place,
     described,
+    listed,
     node_at,
     parse,
     put,
     put_all,
     resolve,
+    root,
     written,
 )
 from structkit._trees.patterns import ALL, REFUSE, visit
 from structkit._trees.standins import StandIn, last_asked, place_of, watched
-from structkit.errors import PlaceError
+from structkit.errors import PlaceError, nearest
 
 _S = TypeVar("_S")
 _V = TypeVar("_V")
@@ -120,7 +122,7 @@ class Refs(Generic[_S, _T, _V]):
         """
         if not isinstance(values, (tuple, list)) or len(values) != len(self._places):
             count = f"{len(values)} values" if isinstance(values, (tuple, list)) else f"a {type(values).__name__}"
-            where = ", ".join(map(described, self._places))
+            where = listed(map(described, self._places))
             raise PlaceError(where, f"are {len(self._places)} places, and set is given {count}", "pass a tuple")
         return put_all(self._tree, self._places, values)  # type: ignore[no-any-return]
 
@@ -168,16 +170,39 @@ class _Matches(Ref[_S, Any]):
         return {start + path: value for path, value in found.items()} if start else found
 
     def set(self, value: Any) -> _S:
-        if type(value) is not dict or not any(map(_is_path, value)):
+        values = self._by_path(value) if type(value) is dict else {}
+        if not values:
             return self.apply(lambda _: value)  # type: ignore[no-any-return]
-        paths = self.paths()
-        for given in value:
-            if given not in paths:
-                raise PlaceError(f"path {self._path!r}", f"does not match {given!r}", f"it matches {', '.join(paths)}")
-        missing = [path for path in paths if path not in value]
-        if missing:
-            raise PlaceError("tree" + missing[0], "has no value", f"give all {len(paths)} places one, or one to all")
-        return self.apply(lambda path, _: value[path], with_path=True)  # type: ignore[no-any-return]
+        return self.apply(lambda path, _: values[path], with_path=True)  # type: ignore[no-any-return]
+
+    def _by_path(self, given: dict[Any, Any]) -> dict[str, Any]:
+        """The values of a dict by path, for each place; none where it is no such dict, but one value for all."""
+        paths = dict.fromkeys(self.paths())
+        values: dict[Any, Any] = {}
+        for key, value in given.items():
+            path = key if key in paths else self._written(key, paths)
+            if path in values:
+                raise PlaceError(f"tree{path}", "is named twice", "name each place once")
+            values[path] = value
+        if not any(map(_is_path, values)):
+            return {}
+        for path in values:
+            if path not in paths:
+                what = f"does not match {path!r}{nearest(path, paths)}"
+                raise PlaceError(f"path {self._path!r}", what, f"it matches {listed(paths)}")
+        for path in paths:
+            if path not in values:
+                raise PlaceError(f"tree{path}", "has no value", f"give all {len(paths)} places one, or one to all")
+        return values
+
+    def _written(self, key: Any, paths: dict[str, Any]) -> Any:
+        """One of the paths in the place of the same one in another form; any other key as it is."""
+        try:
+            path = parse(key)
+            found = "" if path.many else written(resolve(root(self._tree), path.segments))
+        except (PlaceError, TypeError):  # Nothing is there, or it is no text.
+            return key
+        return found if found in paths else key
 
     def apply(self, function: Callable[..., Any], *, with_path: bool = False) -> Any:
         start = written(self._place) if with_path else ""

@@ -280,6 +280,12 @@ def described(place: Place) -> str:
     return "tree" + written(place)
 
 
+def listed(texts: Iterable[str]) -> str:
+    """The texts as messages list them: no more than the first ones."""
+    first = [*itertools.islice(texts, _MOST_CHILDREN + 1)]
+    return ", ".join(first[:_MOST_CHILDREN] + ["..."] * (len(first) > _MOST_CHILDREN)) or "none"
+
+
 def no_place(place: Place, text: str, wanted: Any) -> PlaceError:
     """The error for a step from a place that leads nowhere, with the nearest names and what there is.
 
@@ -297,9 +303,8 @@ def no_place(place: Place, text: str, wanted: Any) -> PlaceError:
     near = nearest(str(wanted), known, "[{!r}]".format if kind is DICT else repr)
     if kind.has_fields:
         return PlaceError(where, f"is no field of {cls}{near}", f"fields: {', '.join(known)}")
-    keys = [*itertools.islice(kind.keys(node), _MOST_CHILDREN + 1)]
-    shown = [kind.text(node, key) for key in keys[:_MOST_CHILDREN]] + ["..."] * (len(keys) > _MOST_CHILDREN)
-    return PlaceError(where, f"is no child of the {cls}{near}", f"children: {', '.join(shown) or 'none'}")
+    texts = (kind.text(node, key) for key in kind.keys(node))
+    return PlaceError(where, f"is no child of the {cls}{near}", f"children: {listed(texts)}")
 
 
 def names(node: Any) -> list[str]:
