@@ -205,6 +205,8 @@ def _closing(path: str, start: int) -> int:
             if depth <= 0 and i in ends:
                 return i
         i += 1
+    if not ends and "]" in path[start:]:
+        raise PlaceError(f"path {path!r}", "has a name right behind a bracket", "write a dot: layers[0].weight")
     if not ends:
         raise PlaceError(f"path {path!r}", "has a bracket that does not close", "write [0] or ['key']")
     return ends[0]  # The text of a key whose quotes or brackets do not pair off.
