@@ -14,7 +14,7 @@ from typing import Any
 import jax
 
 from structkit._trees.nodes import ABSENT, DATACLASS, LEAF, Kind, fields_of, kind_of
-from structkit._trees.paths import STARS, Segment, find, names, parse, root
+from structkit._trees.paths import STARS, Segment, described, find, names, parse, resolve, root
 from structkit.errors import PlaceError, nearest
 
 _MOST_NODES = 10_000
@@ -214,9 +214,13 @@ class _Walk:
 
 
 def _no_match(tree: Any, path: str) -> PlaceError:
+    segments, many = parse(path)
+    if not many:
+        place = resolve(root(tree), segments)  # Which says where it is not.
+        return PlaceError(described(place), "is static: no leaves are there", "name a place that holds data")
     known = [*itertools.islice(_all_names(tree), _MOST_NODES)]
     near = ""
-    for segment in parse(path).segments:
+    for segment in segments:
         if not segment.many and not segment.bracket and segment.name not in known:
             near = near or nearest(segment.name, known)
     return PlaceError(f"path {path!r}", f"matches nothing{near}", "`*` is one step through data, `**` any number")

@@ -164,6 +164,12 @@ STARS = "`*` is one step through data, `**` any number"
 NO_PLACES = [
     ("layers.*.wieght", "path 'layers.*.wieght' matches nothing (did you mean 'weight'?); " + STARS),
     ("**.name", "path '**.name' matches nothing; " + STARS),
+    (
+        "layers[0].wieght",
+        "tree.layers[0].wieght is no field of Layer (did you mean 'weight'?); fields: weight, scale, name",
+    ),
+    ("layers[7]", "tree.layers[7] is no child of the list; children: [0]"),
+    ("layers[0].name", "tree.layers[0].name is static: no leaves are there; name a place that holds data"),
     ("layers[", "path 'layers[' has a bracket that does not close; write [0] or ['key']"),
 ]
 
