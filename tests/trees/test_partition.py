@@ -244,6 +244,11 @@ def test_parts_are_made_and_merged_inside_jit_vmap_and_scan():
 HOW = "give trees of one structure, with None for leaves only, such as the two that partition gives"
 UNLIKE = {
     "class": (Pair(1), Coordinates(1, 2), "tree is a Pair in the first tree and a Coordinates in the second"),
+    "class of the same name": (
+        Pair(1),
+        type("Pair", (Pair,), {})(1),
+        "tree is a Pair in the first tree and another Pair in the second",
+    ),
     "container": ([1], (None,), "tree is a list in the first tree and a tuple in the second"),
     "length": ([1, 2], [None], "tree is a list of 2 in the first tree and one of 1 in the second"),
     "keys": ({"a": 1}, {"b": 1}, "tree is a dict with ['a'] in the first tree and one with ['b'] in the second"),
