@@ -164,17 +164,18 @@ class _Walk:
 
     def at(self, node: Any, state: State, path: str) -> Any:
         """What becomes of a node in this state."""
-        if state.matches or (state.leaves and kind_of(node) is LEAF):
-            return self._match(node, state, path)
-        return self._under(node, state, path)
+        matches = state.matches or (state.leaves and kind_of(node) is LEAF)
+        changed = self._match(node, state, path) if matches else node
+        if state.below is not None and (self.nested == ALL or not matches):
+            changed = self._under(changed, state.below, path)
+        return changed
 
     def _match(self, node: Any, state: State, path: str) -> Any:
+        """What becomes of a match, before what is under it."""
         self.found = True
-        inside = state.below if self.nested != OUTERMOST else None
-        if inside is not None and self.nested == REFUSE:
-            _Walk(functools.partial(self._refuse, path), True, ALL)._under(node, inside, path)
-        changed = self.change(path, node) if self.with_path else self.change(node)
-        return self._under(changed, inside, path) if inside is not None and self.nested == ALL else changed
+        if self.nested == REFUSE and state.below is not None:
+            _Walk(functools.partial(self._refuse, path), True, ALL)._under(node, state.below, path)
+        return self.change(path, node) if self.with_path else self.change(node)
 
     def _refuse(self, path: str, below: str, _: Any) -> Any:
         raise _Nested(f"tree{below}", f"is inside tree{path}, which matches too") if self.with_path else _Nested
@@ -193,10 +194,11 @@ class _Walk:
                 changed = change(below, child) if with_path else change(child)
             elif leaf:
                 continue
-            elif after.matches:
-                changed = self._match(child, after, below)
             else:
-                changed = self._under(child, after, below)
+                # As `at`, which would take another frame for each level of a deep tree.
+                changed = self._match(child, after, below) if after.matches else child
+                if after.below is not None and (self.nested == ALL or not after.matches):
+                    changed = self._under(changed, after.below, below)
             if changed is not child:
                 if edited is None:
                     edited = {**parts} if type(parts) is dict else [*parts]

@@ -174,6 +174,14 @@ def test_a_dict_by_path_has_each_path_and_no_other(values, text):
     assert str(caught.value) == f"at(tree, where): {text}"
 
 
+def test_matches_inside_matches_are_read_in_a_deep_tree():
+    tree: Any = 0
+    for _ in range(900):
+        tree = Layer(tree)
+    assert len(at(tree, "**.weight").get()) == 900
+    assert at(tree, "**.bias").set(1).weight.weight.bias == 1
+
+
 def test_not_all_of_many_paths_are_in_an_error():
     with pytest.raises(errors.PlaceError) as caught:
         at(list(range(99)), "*").set({"[99]": 0})
