@@ -1,6 +1,7 @@
 """Places inside trees: what `at` reaches, changes, keeps and refuses."""
 
 import dataclasses
+import enum
 import functools
 import operator
 from collections import OrderedDict, defaultdict
@@ -8,10 +9,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from structkit import Ref, Refs, Struct, StructError, at, errors, static
-from tests.models import Coordinates, Loud, LoudCustom, Mutable, Pair
+from tests.models import Coordinates, Level, Loud, LoudCustom, Mutable, Pair
 
 
 class Model(Struct):
@@ -70,6 +72,11 @@ class Ring:
     @classmethod
     def tree_unflatten(cls, _, items):
         return cls(list(items))
+
+
+class Name(enum.StrEnum):
+    ORDERED = "ordered"
+    B = "b"
 
 
 class Attributes(Struct):
@@ -257,6 +264,14 @@ ASKING = {
     "jnp": (lambda m: m.layers[0].x if jnp.all(m.layers[0].x > 0) else m.layers, [".layers[0].x"]),
     "int": (lambda m: m.layers[int(m.layers[0].x[0])].x, [".layers[1].x"]),
     "an int in a dict that has it": (lambda m: m.extra["numbers"][-1], [".extra['numbers'][-1]"]),
+    "an index of numpy's": (lambda m: m.layers[np.argmax([0, 1])].x, [".layers[1].x"]),
+    "an index of JAX's": (lambda m: m.layers[jnp.argmax(jnp.array([0, 1]))].x, [".layers[1].x"]),
+    "an index that is an enum": (lambda m: m.layers[Level.ONE].x, [".layers[1].x"]),
+    "a key of numpy's": (
+        lambda m: [m.extra[np.str_("none")], m.extra["numbers"][np.int64(5)]],
+        [".extra['none']", ".extra['numbers'][5]"],
+    ),
+    "a key that is an enum": (lambda m: m.extra[Name.ORDERED][Name.B], [".extra['ordered']['b']"]),
     "a property": (lambda m: m.first.x, [".layers[0].x"]),
     "a method": (lambda m: m.layer(-1).x, [".layers[1].x"]),
     "a cached property": (lambda m: m.last.x, [".layers[1].x"]),
