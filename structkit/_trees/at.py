@@ -21,7 +21,7 @@ from structkit._trees.paths import (
     root,
     written,
 )
-from structkit._trees.patterns import ALL, REFUSE, visit
+from structkit._trees.patterns import ALL, REFUSE, add_place, visit
 from structkit._trees.standins import StandIn, last_asked, place_of, watched
 from structkit.errors import PlaceError, nearest
 
@@ -166,8 +166,7 @@ class _Matches(Ref[_S, Any]):
         self._path = path
 
     def get(self) -> dict[str, Any]:
-        start, found = written(self._place), _matched(self._place, self._path)
-        return {start + path: value for path, value in found.items()} if start else found
+        return _matched(self._place, self._path, written(self._place))
 
     def set(self, value: Any) -> _S:
         values = self._by_path(value) if type(value) is dict else {}
@@ -205,10 +204,8 @@ class _Matches(Ref[_S, Any]):
         return found if found in paths else key
 
     def apply(self, function: Callable[..., Any], *, with_path: bool = False) -> Any:
-        start = written(self._place) if with_path else ""
-        change = (lambda path, value: function(start + path, value)) if start else function
-        changed = visit(node_at(self._place), self._path, change, with_path=with_path, nested=REFUSE)
-        return put(self._place, changed)
+        start, tree = written(self._place), node_at(self._place)
+        return put(self._place, visit(tree, self._path, function, with_path=with_path, nested=REFUSE, start=start))
 
     def at(self, where: Any, /) -> Any:
         if isinstance(where, str):
@@ -221,15 +218,15 @@ class _Matches(Ref[_S, Any]):
         return [*self.get()]
 
 
-def _matched(place: Place, path: str) -> dict[str, Any]:
-    """What matches a path from a place on, by the path from there."""
+def _matched(place: Place, path: str, start: str = "") -> dict[str, Any]:
+    """What matches a path from a place on, by the path from there, or by what `start` and this path are."""
     found: dict[str, Any] = {}
 
     def keep(path: str, value: Any) -> Any:
         found[path] = value
         return value
 
-    visit(node_at(place), path, keep, with_path=True, nested=ALL)
+    visit(node_at(place), path, keep, with_path=True, nested=ALL, start=start)
     return found
 
 
@@ -246,7 +243,11 @@ def _joined(path: str, further: str) -> str:
 
 
 def _applied(function: Callable[..., Any], place: Place, with_path: bool) -> Any:
-    return function(written(place), node_at(place)) if with_path else function(node_at(place))
+    try:
+        return function(written(place), node_at(place)) if with_path else function(node_at(place))
+    except Exception as error:
+        add_place(error, written(place))
+        raise
 
 
 @overload

@@ -147,6 +147,8 @@ def test_a_match_inside_a_match_can_be_read_and_not_changed(change):
         change(ref)
     what = "tree.head[0].bias.bias is inside tree.head[0].bias, which matches too"
     assert str(caught.value) == f"at(tree, where): {what}; write a path of which no match is inside another"
+    with pytest.raises(errors.PlaceError, match=r"tree\[0\]\.head\[0\]\.bias\.bias is inside tree\[0\]\.head"):
+        change(at([a_model()], lambda t: t[0]).at("head.**.bias"))
 
 
 VALUES = [
@@ -172,6 +174,38 @@ def test_a_dict_by_path_has_each_path_and_no_other(values, text):
     with pytest.raises(errors.PlaceError) as caught:
         at(a_model(), "layers[:2].weight").set(values)
     assert str(caught.value) == f"at(tree, where): {text}"
+
+
+def refusing(value):
+    if value == 7:
+        raise ValueError("no sevens")
+    return value
+
+
+@pytest.mark.parametrize(
+    ("ref", "path"),
+    [
+        (lambda tree: at(tree, "**.weight"), ".head[0].weight"),
+        (lambda tree: at(tree, "**"), ".head[0].weight"),
+        (lambda tree: at(tree, lambda t: t.head).at("*.weight"), ".head[0].weight"),
+        (lambda tree: at(tree, lambda t: t.head[0].weight), ".head[0].weight"),
+        (lambda tree: at(tree, lambda t: (t.depth, t.head[0].weight)), ".head[0].weight"),
+        (lambda tree: at(Model(0, depth=7), "**.depth"), ".depth"),
+        (lambda tree: at(7, "**"), ""),
+    ],
+)
+def test_what_the_function_raises_says_where(ref, path):
+    tree = Model([Layer(1)], (Layer(7), Layer(3)))
+    with pytest.raises(ValueError, match="no sevens") as caught:
+        ref(tree).apply(refusing)
+    assert caught.value.__notes__ == [f"at(tree, where): this was raised for tree{path}"]
+    assert tree == Model([Layer(1)], (Layer(7), Layer(3)))
+
+
+def test_a_static_value_that_is_refused_says_where():
+    with pytest.raises(errors.StaticValueError) as caught:
+        at([a_model()], lambda t: t[0]).at("layers[1:].k").set([])
+    assert caught.value.__notes__ == ["at(tree, where): this was raised for tree[0].layers[1].k"]
 
 
 def test_matches_inside_matches_are_read_in_a_deep_tree():
