@@ -363,14 +363,15 @@ def _check(start: Place, places: Sequence[Place], values: Any, where: Callable[[
     """Refuse places to which `where` does not lead on the tree itself.
 
     A stand-in cannot show `is None` or `type(x) is C`. Where another place may hold the very object, as with None and
-    numbers, `where` runs once more on a tree with objects of their own in these places.
+    numbers, `where` runs once more on a tree with objects of their own in these places, which answer as the values do.
     """
     if not isinstance(values, (tuple, list)) or len(values) != len(places):
         raise _another(places[0])
     for place, value in zip(places, values):
         if value is not node_at(place) and not _same_leaves(value, node_at(place)):
             raise _another(place)
-    marks = {i: object() for i, place in enumerate(places) if place is not start and _is_shared(node_at(place))}
+    shared = {i: node_at(place) for i, place in enumerate(places) if place is not start}
+    marks = {i: StandIn(root(value)) for i, value in shared.items() if _is_shared(value)}
     if not marks:
         return
     try:

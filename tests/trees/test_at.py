@@ -331,6 +331,11 @@ def test_what_a_stand_in_cannot_show_is_noticed(tree, where, path):
 def test_a_test_of_identity_that_leads_to_the_same_place_is_fine():
     assert at(Branching(1), lambda t: t.a if t.a is not None else t.b).set(2).a == 2
     assert at(Branching(3), lambda t: t.a if t.a > 2 else t.b).set(2).a == 2
+    for value in (None, 3, True, 0.5, "text", ()):
+        assert at(Branching(value, 1), lambda t, value=value: t.a if t.a == value else t.b).set(2).a == 2
+        assert at(Branching(n=value, a=1), lambda t, value=value: t.n if t.n == value else t.a).set(2).n == 2
+    assert at(Branching(True, 1), lambda t: t.a if t.a else t.b).set(2).a == 2
+    assert at([1, 2], lambda t: t[t.count(2)]).set(3) == [1, 3]
     assert at({"a": Branching(None)}, lambda t: t["a"].b).set(2)["a"].b == 2
 
 
