@@ -179,11 +179,11 @@ class _Matches(Ref[_S, Any]):
         paths = dict.fromkeys(self.paths())
         values: dict[Any, Any] = {}
         for key, value in given.items():
-            path = key if key in paths else self._written(key, paths)
+            path = self._written(key, paths) if isinstance(key, str) and key not in paths else key
             if path in values:
                 raise PlaceError(f"tree{path}", "is named twice", "name each place once")
             values[path] = value
-        if not any(map(_is_path, values)):
+        if not any(path in paths or _is_path(path) for path in values):
             return {}
         for path in values:
             if path not in paths:
@@ -194,12 +194,12 @@ class _Matches(Ref[_S, Any]):
                 raise PlaceError(f"tree{path}", "has no value", f"give all {len(paths)} places one, or one to all")
         return values
 
-    def _written(self, key: Any, paths: dict[str, Any]) -> Any:
+    def _written(self, key: str, paths: dict[str, Any]) -> str:
         """One of the paths in the place of the same one in another form; any other key as it is."""
         try:
             path = parse(key)
-            found = "" if path.many else written(resolve(root(self._tree), path.segments))
-        except (PlaceError, TypeError):  # Nothing is there, or it is no text.
+            found = key if path.many else written(resolve(root(self._tree), path.segments))
+        except PlaceError:
             return key
         return found if found in paths else key
 

@@ -82,7 +82,9 @@ def test_a_dict_by_path_gives_each_place_its_value_and_another_dict_is_one_value
         {"[0]" + key: value for key, value in values.items()}
     ) == [at(tree, "layers.*.weight").set(values)]
     assert at(tree, "layers[:2].weight").set({"a": 1}).layers[1].weight == {"a": 1}
-    assert at(tree, "layers[:2].weight").set({}).layers[1].weight == {}
+    for value in ({}, {("a",): 1, 2: 3, None: 4}, {"*": 1}, {"": 2}, {"layers": 1}):
+        assert at(tree, "layers[:2].weight").set(value).layers[1].weight == value
+    assert at(1, "**").set({"": 2}) == 2
 
 
 def test_what_does_not_change_is_kept():
