@@ -260,7 +260,7 @@ def kind_of(node: Any) -> Kind:
 
 def _looked_up(node: Any) -> Kind:
     cls = type(node)
-    if isinstance(node, jax.Array):
+    if isinstance(node, jax.Array | np.generic):
         return _KINDS.setdefault(cls, LEAF)
     plan = plan_of(cls)
     if plan is not None:

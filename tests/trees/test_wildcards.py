@@ -5,10 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from structkit import Struct, at, errors, static
+from structkit._trees import nodes
 from structkit._trees.patterns import leaf_mask
 from tests.models import Coordinates, Pair
 from tests.trees.test_paths import TREES, Old, deterministic
@@ -208,6 +210,14 @@ def test_a_static_value_that_is_refused_says_where():
     with pytest.raises(errors.StaticValueError) as caught:
         at([a_model()], lambda t: t[0]).at("layers[1:].k").set([])
     assert caught.value.__notes__ == ["at(tree, where): this was raised for tree[0].layers[1].k"]
+
+
+def test_no_array_or_number_is_flattened_to_learn_that_it_is_a_leaf(monkeypatch):
+    numbers = [1, 2.0, True, 1j, "text", np.float32(1), np.int8(1), np.bool_(True), jnp.bfloat16(1)]
+    arrays = [np.ones(2), jnp.ones(2), jax.random.key(0), jax.ShapeDtypeStruct((2,), jnp.float32)]
+    monkeypatch.setattr(nodes, "one_level", None)
+    assert at([*numbers, *arrays], "**").set(0) == [0] * 13
+    jax.jit(lambda tree: at(tree, "**").set(0))(Layer(1.0, jnp.ones(2)))
 
 
 def test_matches_inside_matches_are_read_in_a_deep_tree():
