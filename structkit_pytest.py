@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-_MOST_ITEMS = 1000
+_MOST_ITEMS, _MOST_LINES = 1000, 100
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
@@ -48,9 +48,15 @@ def _explanation(left: Any, right: Any) -> list[str] | None:
     # `==` does not look at these.
     found = [difference for difference in diff(left, right) if difference.kind not in ("weak type", "sharding")]
     if found:
-        return [_summary(left, right), "", *map(str, found)]
+        return [_summary(left, right), "", *_first(found)]
     places = _places_of_nan(left)
-    return [f"{_summary(left, right)}: NaN only, which is equal to nothing", "", *places] if places else None
+    return [f"{_summary(left, right)}: NaN only, which is equal to nothing", "", *_first(places)] if places else None
+
+
+def _first(entries: list[Any]) -> list[str]:
+    """A line for each, but no more than a log can take."""
+    more = [f"... and {len(entries) - _MOST_LINES:,} more"] * (len(entries) > _MOST_LINES)
+    return [*map(str, entries[:_MOST_LINES]), *more]
 
 
 def _summary(left: Any, right: Any) -> str:

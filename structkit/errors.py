@@ -233,10 +233,11 @@ class MutableDefaultError(StructError, ValueError):
         )
 
 
-class PlaceError(StructError, LookupError, AttributeError):
+class PlaceError(StructError, KeyError, IndexError, AttributeError):
     """Raised when something that is no place in a tree is pointed at, as by `at`.
 
-    An `AttributeError` too, so that `hasattr` and `getattr` with a default work in a function given to `at`.
+    Whatever a missing item or attribute raises, so that code which expects that works in a function given to `at`:
+    `hasattr`, `getattr` with a default, `except KeyError`, a loop that ends with an `IndexError`.
     """
 
     path: str

@@ -167,6 +167,16 @@ def test_of_everything_else_the_text_is_that_of_pytest(tmp_path):
     assert set(with_plugin) == {*OTHERS} - {"passes"}
 
 
+def test_the_first_hundred_differences_are_printed_and_the_others_counted(tmp_path):
+    many = {
+        "values": "State([*range(300)]) == State([i + 1 for i in range(300)])",
+        "nans": "State([float('nan') for _ in range(300)]) == State([float('nan') for _ in range(300)])",
+    }
+    source = failing({name: f"assert {code}" for name, code in many.items()})
+    for lines in explanations(run(tmp_path, source, "-vvv")).values():
+        assert len(lines) == 102 and lines[100].startswith(".step[99]") and lines[101] == "... and 200 more"
+
+
 def test_it_works_in_the_processes_of_xdist(tmp_path):
     source = failing({"one": "assert State(1) == State(2)", "two": "assert State(1) == State(1)"})
     output = run(tmp_path, source, "-p", "xdist", "-n", "1")

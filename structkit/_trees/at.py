@@ -12,16 +12,18 @@ from structkit._trees.nodes import LEAF, kind_of
 from structkit._trees.paths import (
     Place,
     described,
+    listed,
     node_at,
     parse,
     put,
     put_all,
     resolve,
+    root,
     written,
 )
-from structkit._trees.patterns import ALL, REFUSE, visit
+from structkit._trees.patterns import ALL, REFUSE, add_place, visit
 from structkit._trees.standins import StandIn, last_asked, place_of, watched
-from structkit.errors import PlaceError
+from structkit.errors import PlaceError, nearest
 
 _S = TypeVar("_S")
 _V = TypeVar("_V")
@@ -120,7 +122,7 @@ class Refs(Generic[_S, _T, _V]):
         """
         if not isinstance(values, (tuple, list)) or len(values) != len(self._places):
             count = f"{len(values)} values" if isinstance(values, (tuple, list)) else f"a {type(values).__name__}"
-            where = ", ".join(map(described, self._places))
+            where = listed(map(described, self._places))
             raise PlaceError(where, f"are {len(self._places)} places, and set is given {count}", "pass a tuple")
         return put_all(self._tree, self._places, values)  # type: ignore[no-any-return]
 
@@ -164,26 +166,46 @@ class _Matches(Ref[_S, Any]):
         self._path = path
 
     def get(self) -> dict[str, Any]:
-        start, found = written(self._place), _matched(self._place, self._path)
-        return {start + path: value for path, value in found.items()} if start else found
+        return _matched(self._place, self._path, written(self._place))
 
     def set(self, value: Any) -> _S:
-        if type(value) is not dict or not any(map(_is_path, value)):
+        values = self._by_path(value) if type(value) is dict else {}
+        if not values:
             return self.apply(lambda _: value)  # type: ignore[no-any-return]
-        paths = self.paths()
-        for given in value:
-            if given not in paths:
-                raise PlaceError(f"path {self._path!r}", f"does not match {given!r}", f"it matches {', '.join(paths)}")
-        missing = [path for path in paths if path not in value]
-        if missing:
-            raise PlaceError("tree" + missing[0], "has no value", f"give all {len(paths)} places one, or one to all")
-        return self.apply(lambda path, _: value[path], with_path=True)  # type: ignore[no-any-return]
+        return self.apply(lambda path, _: values[path], with_path=True)  # type: ignore[no-any-return]
+
+    def _by_path(self, given: dict[Any, Any]) -> dict[str, Any]:
+        """The values of a dict by path, for each place; none where it is no such dict, but one value for all."""
+        paths = dict.fromkeys(self.paths())
+        values: dict[Any, Any] = {}
+        for key, value in given.items():
+            path = self._written(key, paths) if isinstance(key, str) and key not in paths else key
+            if path in values:
+                raise PlaceError(f"tree{path}", "is named twice", "name each place once")
+            values[path] = value
+        if not any(path in paths or _is_path(path) for path in values):
+            return {}
+        for path in values:
+            if path not in paths:
+                what = f"does not match {path!r}{nearest(path, paths)}"
+                raise PlaceError(f"path {self._path!r}", what, f"it matches {listed(paths)}")
+        for path in paths:
+            if path not in values:
+                raise PlaceError(f"tree{path}", "has no value", f"give all {len(paths)} places one, or one to all")
+        return values
+
+    def _written(self, key: str, paths: dict[str, Any]) -> str:
+        """One of the paths in the place of the same one in another form; any other key as it is."""
+        try:
+            path = parse(key)
+            found = key if path.many else written(resolve(root(self._tree), path.segments))
+        except PlaceError:
+            return key
+        return found if found in paths else key
 
     def apply(self, function: Callable[..., Any], *, with_path: bool = False) -> Any:
-        start = written(self._place) if with_path else ""
-        change = (lambda path, value: function(start + path, value)) if start else function
-        changed = visit(node_at(self._place), self._path, change, with_path=with_path, nested=REFUSE)
-        return put(self._place, changed)
+        start, tree = written(self._place), node_at(self._place)
+        return put(self._place, visit(tree, self._path, function, with_path=with_path, nested=REFUSE, start=start))
 
     def at(self, where: Any, /) -> Any:
         if isinstance(where, str):
@@ -196,15 +218,15 @@ class _Matches(Ref[_S, Any]):
         return [*self.get()]
 
 
-def _matched(place: Place, path: str) -> dict[str, Any]:
-    """What matches a path from a place on, by the path from there."""
+def _matched(place: Place, path: str, start: str = "") -> dict[str, Any]:
+    """What matches a path from a place on, by the path from there, or by what `start` and this path are."""
     found: dict[str, Any] = {}
 
     def keep(path: str, value: Any) -> Any:
         found[path] = value
         return value
 
-    visit(node_at(place), path, keep, with_path=True, nested=ALL)
+    visit(node_at(place), path, keep, with_path=True, nested=ALL, start=start)
     return found
 
 
@@ -221,7 +243,11 @@ def _joined(path: str, further: str) -> str:
 
 
 def _applied(function: Callable[..., Any], place: Place, with_path: bool) -> Any:
-    return function(written(place), node_at(place)) if with_path else function(node_at(place))
+    try:
+        return function(written(place), node_at(place)) if with_path else function(node_at(place))
+    except Exception as error:
+        add_place(error, written(place))
+        raise
 
 
 @overload
@@ -337,14 +363,15 @@ def _check(start: Place, places: Sequence[Place], values: Any, where: Callable[[
     """Refuse places to which `where` does not lead on the tree itself.
 
     A stand-in cannot show `is None` or `type(x) is C`. Where another place may hold the very object, as with None and
-    numbers, `where` runs once more on a tree with objects of their own in these places.
+    numbers, `where` runs once more on a tree with objects of their own in these places, which answer as the values do.
     """
     if not isinstance(values, (tuple, list)) or len(values) != len(places):
         raise _another(places[0])
     for place, value in zip(places, values):
         if value is not node_at(place) and not _same_leaves(value, node_at(place)):
             raise _another(place)
-    marks = {i: object() for i, place in enumerate(places) if place is not start and _is_shared(node_at(place))}
+    shared = {i: node_at(place) for i, place in enumerate(places) if place is not start}
+    marks = {i: StandIn(root(value)) for i, value in shared.items() if _is_shared(value)}
     if not marks:
         return
     try:
@@ -358,7 +385,7 @@ def _check(start: Place, places: Sequence[Place], values: Any, where: Callable[[
 
 def _same_leaves(value: Any, held: Any) -> bool:
     """Whether two nodes of another library, which makes one at each access, hold the same things."""
-    if type(value) in (list, tuple, dict) or kind_of(held) is LEAF:
+    if type(value) in (list, tuple, dict) or kind_of(held) is LEAF or kind_of(value) is LEAF:
         return False
     ours, theirs = jax.tree.leaves(held), jax.tree.leaves(value)
     return len(ours) == len(theirs) and all(map(operator.is_, ours, theirs))

@@ -128,17 +128,22 @@ def _part(i: int, array: Any, identity: int) -> _Part:
 
 
 class _Group:
-    """Parts that share memory, up to an address."""
+    """Parts that share memory, up to an address; `open` are those that the next part may share it with."""
 
     def __init__(self, part: _Part):
-        self.space, self.end, self.parts = part.space, part.end, [part]
+        self.space, self.end, self.parts, self.open = part.space, part.end, [part], [part]
 
     def holds(self, part: _Part) -> bool:
-        return any(_overlap(part, other) for other in self.parts)
+        found = next((other for other in self.open if _overlap(part, other)), None)
+        if self.open[0].end <= part.start:
+            # Each part may overlap the one before it alone, as windows on an array do.
+            self.open = [other for other in self.open if other.end > part.start]
+        return found is not None
 
     def take(self, other: _Group) -> None:
         self.end = max(self.end, other.end)
         self.parts += other.parts
+        self.open += other.open
 
 
 def _groups(parts: list[_Part]) -> Iterator[list[_Part]]:

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 from jax.tree_util import DictKey, GetAttrKey
 
 from structkit._core.pretty import pformat, short_form
-from structkit._trees.nodes import children, fields_of
+from structkit._trees.nodes import DEEPEST, children, fields_of, too_deep
 
 # A picture with more could not be read, and Mermaid refuses texts of more than 50,000 characters.
 _MOST_BOXES, _MOST_ROWS, _MOST_NAMES, _LONGEST = 50, 16, 3, 40
-_DEEPEST = 2000
 
 
 class _Entry(NamedTuple):
@@ -138,8 +137,8 @@ def _boxes(tree: Any) -> tuple[list[_Box], int]:
             levels[-1].done.append(_entries(level, numbers))
         elif (below := children(child)) is None:
             level.done.append((_Entry("", _leaf_text(child), 1),))
-        elif len(levels) > _DEEPEST:
-            raise RecursionError(f"diagram: the tree is more than {_DEEPEST} levels deep, or holds itself")
+        elif len(levels) > DEEPEST:
+            raise too_deep("diagram")
         else:
             levels.append(_Level(child, below))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -150,7 +151,12 @@ class _Sequence(Kind):
     """Lists and tuples."""
 
     def item(self, node: Any, index: Any) -> Any:
-        if type(index) is not int or not -len(node) <= index < len(node):
+        if type(index) is not int:
+            try:
+                index = ABSENT if isinstance(index, bool) else operator.index(index)
+            except TypeError:  # No number, or one that is not known while JAX traces.
+                index = ABSENT
+        if index is ABSENT or not -len(node) <= index < len(node):
             return ABSENT
         return index + len(node) if index < 0 else index
 
@@ -175,6 +181,14 @@ class _NamedTuple(_Sequence):
         return f".{node._fields[key]}"
 
 
+def _reads(index: Any, key: Any) -> bool:
+    """Whether an index means a key: by its type, as an enum of texts or a number of numpy's; True does not mean 1."""
+    if isinstance(index, np.generic) and type(index) is not type(key):
+        index = index.item()
+    kin = type(index) is type(key) or (isinstance(index, type(key)) and type(index) is not bool)
+    return kin and bool(key == index)
+
+
 class _Dict(Kind):
     def item(self, node: Any, index: Any) -> Any:
         try:
@@ -184,8 +198,7 @@ class _Dict(Kind):
             return ABSENT
         if type(index) is str or (type(index) is int and index not in (0, 1)):
             return index
-        # `True` is no way to the key 1, whose path is another.
-        return next((key for key in node if type(key) is type(index) and key == index), ABSENT)
+        return next((key for key in node if _reads(index, key)), ABSENT)
 
     def parts(self, node: Any) -> Any:
         return node
@@ -218,8 +231,7 @@ class _Other(Kind):
         if type(index) is int and index < 0 and all(type(key) is SequenceKey for key in keys):
             index += len(keys)
         for i, key in enumerate(keys):
-            named = getattr(key, "key", getattr(key, "idx", ABSENT))
-            if type(named) is type(index) and named == index:
+            if _reads(index, getattr(key, "key", getattr(key, "idx", ABSENT))):
                 return i
         return ABSENT
 
@@ -248,7 +260,7 @@ def kind_of(node: Any) -> Kind:
 
 def _looked_up(node: Any) -> Kind:
     cls = type(node)
-    if isinstance(node, jax.Array):
+    if isinstance(node, jax.Array | np.generic):
         return _KINDS.setdefault(cls, LEAF)
     plan = plan_of(cls)
     if plan is not None:

@@ -205,6 +205,8 @@ def _closing(path: str, start: int) -> int:
             if depth <= 0 and i in ends:
                 return i
         i += 1
+    if not ends and "]" in path[start:]:
+        raise PlaceError(f"path {path!r}", "has a name right behind a bracket", "write a dot: layers[0].weight")
     if not ends:
         raise PlaceError(f"path {path!r}", "has a bracket that does not close", "write [0] or ['key']")
     return ends[0]  # The text of a key whose quotes or brackets do not pair off.
@@ -280,6 +282,12 @@ def described(place: Place) -> str:
     return "tree" + written(place)
 
 
+def listed(texts: Iterable[str]) -> str:
+    """The texts as messages list them: no more than the first ones."""
+    first = [*itertools.islice(texts, _MOST_CHILDREN + 1)]
+    return ", ".join(first[:_MOST_CHILDREN] + ["..."] * (len(first) > _MOST_CHILDREN)) or "none"
+
+
 def no_place(place: Place, text: str, wanted: Any) -> PlaceError:
     """The error for a step from a place that leads nowhere, with the nearest names and what there is.
 
@@ -297,9 +305,8 @@ def no_place(place: Place, text: str, wanted: Any) -> PlaceError:
     near = nearest(str(wanted), known, "[{!r}]".format if kind is DICT else repr)
     if kind.has_fields:
         return PlaceError(where, f"is no field of {cls}{near}", f"fields: {', '.join(known)}")
-    keys = [*itertools.islice(kind.keys(node), _MOST_CHILDREN + 1)]
-    shown = [kind.text(node, key) for key in keys[:_MOST_CHILDREN]] + ["..."] * (len(keys) > _MOST_CHILDREN)
-    return PlaceError(where, f"is no child of the {cls}{near}", f"children: {', '.join(shown) or 'none'}")
+    texts = (kind.text(node, key) for key in kind.keys(node))
+    return PlaceError(where, f"is no child of the {cls}{near}", f"children: {listed(texts)}")
 
 
 def names(node: Any) -> list[str]:

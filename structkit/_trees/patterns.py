@@ -14,7 +14,7 @@ from typing import Any
 import jax
 
 from structkit._trees.nodes import ABSENT, DATACLASS, LEAF, Kind, fields_of, kind_of
-from structkit._trees.paths import STARS, Segment, find, names, parse, root
+from structkit._trees.paths import STARS, Segment, described, find, names, parse, resolve, root
 from structkit.errors import PlaceError, nearest
 
 _MOST_NODES = 10_000
@@ -123,7 +123,7 @@ REFUSE, OUTERMOST, ALL = "refuse", "outermost", "all"
 """What to do with a match inside a match: refuse it, leave it out, or visit it too."""
 
 
-def visit(tree: Any, path: str, change: Callable[..., Any], *, with_path: bool, nested: str) -> Any:
+def visit(tree: Any, path: str, change: Callable[..., Any], *, with_path: bool, nested: str, start: str = "") -> Any:
     """A copy of the tree with `change` of each match in its place, in the order of the tree.
 
     A node under which nothing changes is kept as it is.
@@ -134,22 +134,32 @@ def visit(tree: Any, path: str, change: Callable[..., Any], *, with_path: bool, 
         change: takes what is at a place, or its path and what is there; what it returns takes its place.
         with_path: whether it takes the path.
         nested: what to do with a match inside a match.
+        start: the path of the tree itself, where it is a part of another.
 
     Raises:
         PlaceError: nothing matches, or a match is inside another where that is refused.
     """
-    walk, start = _Walk(change, with_path, nested), pattern(path)
+    walk = _Walk(change, with_path, nested)
     try:
-        changed = walk.at(tree, start, "")
+        changed = walk.at(tree, pattern(path), start)
     except _Nested as error:
         if not error.args:
             # Once more, for the paths.
-            return visit(tree, path, lambda _, node: node, with_path=True, nested=nested)
+            return visit(tree, path, lambda _, node: node, with_path=True, nested=nested, start=start)
         inner, what = error.args
         raise PlaceError(inner, what, "write a path of which no match is inside another") from None
+    except Exception as error:
+        add_place(error, start + "".join(reversed(walk.way)))
+        raise
     if not walk.found:
         raise _no_match(tree, path)
     return changed
+
+
+def add_place(error: Exception, path: str) -> None:
+    """Have the error of a function of the user's say where it was raised."""
+    if not isinstance(error, RecursionError):  # The path would be as deep.
+        error.add_note(f"at(tree, where): this was raised for tree{path}")
 
 
 class _Nested(Exception):
@@ -157,24 +167,26 @@ class _Nested(Exception):
 
 
 class _Walk:
-    """One walk over a tree."""
+    """One walk over a tree; `way` is the path, from its end on, to where an exception was raised."""
 
     def __init__(self, change: Callable[..., Any], with_path: bool, nested: str):
         self.change, self.with_path, self.nested, self.found = change, with_path, nested, False
+        self.way: list[str] = []
 
     def at(self, node: Any, state: State, path: str) -> Any:
         """What becomes of a node in this state."""
-        if state.matches or (state.leaves and kind_of(node) is LEAF):
-            return self._match(node, state, path)
-        return self._under(node, state, path)
+        matches = state.matches or (state.leaves and kind_of(node) is LEAF)
+        changed = self._match(node, state, path) if matches else node
+        if state.below is not None and (self.nested == ALL or not matches):
+            changed = self._under(changed, state.below, path)
+        return changed
 
     def _match(self, node: Any, state: State, path: str) -> Any:
+        """What becomes of a match, before what is under it."""
         self.found = True
-        inside = state.below if self.nested != OUTERMOST else None
-        if inside is not None and self.nested == REFUSE:
-            _Walk(functools.partial(self._refuse, path), True, ALL)._under(node, inside, path)
-        changed = self.change(path, node) if self.with_path else self.change(node)
-        return self._under(changed, inside, path) if inside is not None and self.nested == ALL else changed
+        if self.nested == REFUSE and state.below is not None:
+            _Walk(functools.partial(self._refuse, path), True, ALL)._under(node, state.below, path)
+        return self.change(path, node) if self.with_path else self.change(node)
 
     def _refuse(self, path: str, below: str, _: Any) -> Any:
         raise _Nested(f"tree{below}", f"is inside tree{path}, which matches too") if self.with_path else _Nested
@@ -183,40 +195,54 @@ class _Walk:
         kind, change, with_path = kind_of(node), self.change, self.with_path
         steps, statics = state.steps(node, kind)
         parts, edited, below = kind.parts(node), None, ""
-        for key, after in steps:
-            child = parts[key]
-            if with_path:
-                below = path + kind.text(node, key)
-            leaf = kind_of(child) is LEAF
-            if (after.matches and (leaf or after.below is None)) or (leaf and after.leaves):
-                self.found = True
-                changed = change(below, child) if with_path else change(child)
-            elif leaf:
-                continue
-            elif after.matches:
-                changed = self._match(child, after, below)
-            else:
-                changed = self._under(child, after, below)
-            if changed is not child:
-                if edited is None:
-                    edited = {**parts} if type(parts) is dict else [*parts]
-                edited[key] = changed
+        key: Any = None
+        try:
+            for key, after in steps:
+                child = parts[key]
+                if with_path:
+                    below = path + kind.text(node, key)
+                leaf = kind_of(child) is LEAF
+                if (after.matches and (leaf or after.below is None)) or (leaf and after.leaves):
+                    self.found = True
+                    changed = change(below, child) if with_path else change(child)
+                elif leaf:
+                    continue
+                else:
+                    # As `at`, which would take another frame for each level of a deep tree.
+                    changed = self._match(child, after, below) if after.matches else child
+                    if after.below is not None and (self.nested == ALL or not after.matches):
+                        changed = self._under(changed, after.below, below)
+                if changed is not child:
+                    if edited is None:
+                        edited = {**parts} if type(parts) is dict else [*parts]
+                    edited[key] = changed
+        except Exception:
+            self.way.append(kind.text(node, key))
+            raise
         made = node if edited is None else kind.made(node, edited)
         return self._in_statics(made, kind, statics, path) if statics and self.nested != OUTERMOST else made
 
     def _in_statics(self, node: Any, kind: Kind, statics: _Steps, path: str) -> Any:
         for key, after in statics:
             child = kind.child(node, key)
-            changed = self.at(child, after, path + kind.text(node, key))
-            if changed is not child:
-                node = kind.changed(node, key, kind.admitted(node, key, changed) if after.matches else changed)
+            try:
+                changed = self.at(child, after, path + kind.text(node, key))
+                if changed is not child:
+                    node = kind.changed(node, key, kind.admitted(node, key, changed) if after.matches else changed)
+            except Exception:
+                self.way.append(kind.text(node, key))
+                raise
         return node
 
 
 def _no_match(tree: Any, path: str) -> PlaceError:
+    segments, many = parse(path)
+    if not many:
+        place = resolve(root(tree), segments)  # Which says where it is not.
+        return PlaceError(described(place), "is static: no leaves are there", "name a place that holds data")
     known = [*itertools.islice(_all_names(tree), _MOST_NODES)]
     near = ""
-    for segment in parse(path).segments:
+    for segment in segments:
         if not segment.many and not segment.bracket and segment.name not in known:
             near = near or nearest(segment.name, known)
     return PlaceError(f"path {path!r}", f"matches nothing{near}", "`*` is one step through data, `**` any number")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import operator
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -20,13 +22,25 @@ class StandIn:
     __slots__ = ("_place",)
 
     def __init__(self, place: Place):
-        self._place = place
+        _set_place(self, place)
 
     def __getattribute__(self, name: str) -> Any:
         place: Place = place_of(self)
         _, _, node, kind = place
         key = kind.attribute(node, name)
         return _other(self, place, name) if key is ABSENT else _child(place, key)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise _change(f"{described(place_of(self))}.{name} = ...")
+
+    def __delattr__(self, name: str) -> None:
+        raise _change(f"del {described(place_of(self))}.{name}")
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise _change(f"{described(place_of(self))}[{index!r}] = ...")
+
+    def __delitem__(self, index: Any) -> None:
+        raise _change(f"del {described(place_of(self))}[{index!r}]")
 
     def __getitem__(self, index: Any) -> Any:
         place: Place = place_of(self)
@@ -40,7 +54,7 @@ class StandIn:
             return [*self][index]
         method = _method(place, "__getitem__")
         if method is not None:
-            return method(self, index)
+            return _item(method, self, index)
         if kind is LEAF and hasattr(type(node), "__getitem__"):
             return _asked_of(place, node[index], f"[{index!r}]")
         raise no_place(place, f"[{index!r}]", index)
@@ -51,13 +65,17 @@ class StandIn:
         if kind is not LEAF and isinstance(node, (list, tuple)):
             return iter([_child(place, i) for i in range(len(node))])
         method = _method(place, "__iter__")
-        return iter(node) if method is None else method(self)
+        if method is not None:
+            return method(self)
+        by_index = not hasattr(type(node), "__iter__") and _method(place, "__getitem__") is not None
+        return _by_index(self) if by_index else iter(node)
 
     def __reversed__(self) -> Any:
         return reversed([*self])
 
 
 place_of: Any = vars(StandIn)["_place"].__get__
+_set_place: Any = vars(StandIn)["_place"].__set__
 
 
 def _child(place: Place, key: Any) -> StandIn:
@@ -98,6 +116,30 @@ def _root(place: Place) -> Place:
     return place
 
 
+def _by_index(stand_in: StandIn) -> Iterator[Any]:
+    """The items of a class with `__getitem__` and without `__iter__`, as Python finds them."""
+    for i in itertools.count():
+        try:
+            item = stand_in[i]
+        except IndexError:
+            return
+        yield item
+
+
+def _item(method: Any, stand_in: StandIn, index: Any) -> Any:
+    """The item that a class's own `__getitem__` gives."""
+    try:
+        return method(stand_in, index)
+    except PlaceError:
+        raise
+    except LookupError as error:
+        raise no_place(place_of(stand_in), f"[{index!r}]", index) from error
+
+
+def _change(code: str) -> PlaceError:
+    return PlaceError(code, "changes the tree, which stays as it is", "use .set(...), .apply(...) or editing")
+
+
 def _method(place: Place, name: str) -> Any:
     """A method written in Python, which runs on a stand-in as it does on the node."""
     _, _, node, kind = place
@@ -115,17 +157,42 @@ def _other(stand_in: StandIn, place: Place, name: str) -> Any:
     if isinstance(node, dict) and name in _OF_DICTS:
         return types.MethodType(_OF_DICTS[name], stand_in)
     if name in _CHANGES and isinstance(node, (list, dict)):
-        what = "changes the tree, which stays as it is"
-        raise PlaceError(f"{described(place)}.{name}(...)", what, "use .set(...), .apply(...) or editing")
+        raise _change(f"{described(place)}.{name}(...)")
     found = next((vars(cls)[name] for cls in type(node).__mro__ if name in vars(cls)), ABSENT)
     if isinstance(found, property) and found.fget is not None:
-        return found.fget(stand_in)
+        return _run(found.fget, name, stand_in)
+    if isinstance(found, functools.cached_property):
+        return _run(found.func, name, stand_in)
     if isinstance(found, types.FunctionType):
-        return types.MethodType(found, stand_in)
+        return functools.partial(_run, found, name, stand_in)
+    fallback = _method(place, "__getattr__")
+    read: Any = getattr if fallback is None else type(node).__getattribute__
     try:
-        return _asked_of(place, getattr(node, name), f".{name}")
+        value = read(node, name)
     except AttributeError:
-        raise no_place(place, f".{name}", name) from None
+        value = ABSENT
+    if value is not ABSENT:
+        return _asked_of(place, value, f".{name}")
+    try:
+        if fallback is not None:
+            return _run(fallback, name, stand_in, name)
+    except PlaceError:
+        raise
+    except AttributeError:
+        pass
+    raise no_place(place, f".{name}", name)
+
+
+def _run(function: Any, name: str, stand_in: StandIn, /, *arguments: Any, **options: Any) -> Any:
+    """What code of a class gives on a stand-in; or on the node, where it needs more than that, as `jnp.sum` does."""
+    try:
+        return function(stand_in, *arguments, **options)
+    except PlaceError:
+        raise
+    except Exception:
+        place: Place = place_of(stand_in)
+        options = {key: real(value) for key, value in options.items()}
+        return _asked_of(place, function(node_at(place), *map(real, arguments), **options), f".{name}")
 
 
 def _of_a_leaf(place: Place, name: str) -> Any:

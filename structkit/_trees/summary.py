@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from structkit._bridges import keystr
-from structkit._trees.nodes import children
+from structkit._trees.nodes import DEEPEST, children, too_deep
 from structkit.errors import TreeError
 
 
@@ -28,7 +28,6 @@ class Row(NamedTuple):
 
 
 _TO_THE_RIGHT = ("parameters", "bytes")
-_DEEPEST = 2000
 
 
 def summary(tree: Any, *, depth: int | None = None) -> str:
@@ -103,8 +102,8 @@ def _rows(tree: Any, depth: int | None, numbers: dict[type, Any]) -> Iterator[Ro
     waiting: list[tuple[str, int, Any, Any]] = [("", 0, tree, tree)]
     while waiting:
         path, level, holder, node = waiting.pop()
-        if level > _DEEPEST:
-            raise RecursionError(f"summary: the tree is more than {_DEEPEST} levels deep, or holds itself")
+        if level > DEEPEST:
+            raise too_deep("summary")
         below = children(node)
         if below is None:
             yield _row(path, type(holder).__name__, node, numbers)

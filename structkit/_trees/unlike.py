@@ -68,7 +68,8 @@ def first_unlike(a: Any, b: Any, *, holes: bool = False) -> tuple[str, str, str]
         if level is None and other_level is None:
             continue
         if level is None or other_level is None or type(one) is not type(other):
-            return path, _cut(_kind(one, level is None)), _cut(_kind(other, other_level is None))
+            first, second = _cut(_kind(one, level is None)), _cut(_kind(other, other_level is None))
+            return path, first, second if first != second else f"another {type(other).__name__}"
         # They may be iterators, which can be read once.
         (keys, below), (other_keys, others) = [[[*half] for half in found] for found in (level, other_level)]
         unlike = _unlike_nodes(one, other, keys, other_keys)

@@ -206,4 +206,4 @@ def test_a_tree_that_holds_itself_is_refused(holder):
     tree.append(tree if holder is list else holder(tree))
     with pytest.raises(RecursionError) as caught:
         diagram(tree)
-    assert str(caught.value) == "diagram: the tree is more than 2000 levels deep, or holds itself"
+    assert str(caught.value) == "diagram: the tree is more than 2,000 levels deep, or holds itself"

@@ -164,6 +164,12 @@ STARS = "`*` is one step through data, `**` any number"
 NO_PLACES = [
     ("layers.*.wieght", "path 'layers.*.wieght' matches nothing (did you mean 'weight'?); " + STARS),
     ("**.name", "path '**.name' matches nothing; " + STARS),
+    (
+        "layers[0].wieght",
+        "tree.layers[0].wieght is no field of Layer (did you mean 'weight'?); fields: weight, scale, name",
+    ),
+    ("layers[7]", "tree.layers[7] is no child of the list; children: [0]"),
+    ("layers[0].name", "tree.layers[0].name is static: no leaves are there; name a place that holds data"),
     ("layers[", "path 'layers[' has a bracket that does not close; write [0] or ['key']"),
 ]
 
@@ -238,6 +244,11 @@ def test_parts_are_made_and_merged_inside_jit_vmap_and_scan():
 HOW = "give trees of one structure, with None for leaves only, such as the two that partition gives"
 UNLIKE = {
     "class": (Pair(1), Coordinates(1, 2), "tree is a Pair in the first tree and a Coordinates in the second"),
+    "class of the same name": (
+        Pair(1),
+        type("Pair", (Pair,), {})(1),
+        "tree is a Pair in the first tree and another Pair in the second",
+    ),
     "container": ([1], (None,), "tree is a list in the first tree and a tuple in the second"),
     "length": ([1, 2], [None], "tree is a list of 2 in the first tree and one of 1 in the second"),
     "keys": ({"a": 1}, {"b": 1}, "tree is a dict with ['a'] in the first tree and one with ['b'] in the second"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from structkit import SharedBuffer, shared_buffers
+from structkit._trees import buffers
 from tests.models import Mutable, Pair, Point
 
 
@@ -91,6 +92,15 @@ def test_what_is_hard_to_tell_counts_as_shared():
     one = np.lib.stride_tricks.as_strided(x, (1049, 1049, 1049), (36674, 61119, 85569))
     other = np.lib.stride_tricks.as_strided(x[64_023_025:], (1049, 1049, 1), (12223, 12224, 1))
     assert paths([one, other]) == [("[0]", "[1]")]
+
+
+def test_windows_on_one_array_are_compared_with_their_neighbours_alone(monkeypatch):
+    compared = []
+    overlap = buffers._overlap
+    monkeypatch.setattr(buffers, "_overlap", lambda *parts: compared.append(parts) or overlap(*parts))
+    x = np.arange(1001.0)
+    (shared,) = shared_buffers([x[i : i + 2] for i in range(1000)])
+    assert len(shared.paths) == 1000 and len(compared) < 4000
 
 
 def test_what_has_no_buffer_is_passed_over():

@@ -182,7 +182,7 @@ def test_a_tree_that_holds_itself_is_refused(depth):
     tree.append(Point(tree))
     with pytest.raises(RecursionError) as caught:
         summary(tree, depth=depth)
-    assert str(caught.value) == "summary: the tree is more than 2000 levels deep, or holds itself"
+    assert str(caught.value) == "summary: the tree is more than 2,000 levels deep, or holds itself"
 
 
 def test_the_sharding_is_shown_where_a_leaf_is_on_more_than_one_device():

@@ -5,13 +5,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from structkit import Struct, at, errors, static
+from structkit._trees import nodes
 from structkit._trees.patterns import leaf_mask
 from tests.models import Coordinates, Pair
-from tests.trees.test_paths import TREES, Old
+from tests.trees.test_paths import TREES, Old, deterministic
 
 
 class Layer(Struct):
@@ -75,8 +77,16 @@ def test_a_dict_by_path_gives_each_place_its_value_and_another_dict_is_one_value
     tree = a_model()
     values = {".layers[0].weight": 10, ".layers[1].weight": 30, ".layers[2]['weight']": 50}
     assert at(at(tree, "layers.*.weight").set(values), "layers.*.weight").get() == values
+    others = {"layers.0.weight": 10, "layers[-2].weight": 30, "layers[2]['weight']": 50}
+    assert at(tree, "layers.*.weight").set(others) == at(tree, "layers.*.weight").set(values)
+    assert at({"a": 1, "b": 2}, "*").set({"b": 3, "['a']": 4}) == {"a": 4, "b": 3}
+    assert at([tree], lambda t: t[0]).at("layers.*.weight").set(
+        {"[0]" + key: value for key, value in values.items()}
+    ) == [at(tree, "layers.*.weight").set(values)]
     assert at(tree, "layers[:2].weight").set({"a": 1}).layers[1].weight == {"a": 1}
-    assert at(tree, "layers[:2].weight").set({}).layers[1].weight == {}
+    for value in ({}, {("a",): 1, 2: 3, None: 4}, {"*": 1}, {"": 2}, {"layers": 1}):
+        assert at(tree, "layers[:2].weight").set(value).layers[1].weight == value
+    assert at(1, "**").set({"": 2}) == 2
 
 
 def test_what_does_not_change_is_kept():
@@ -141,6 +151,8 @@ def test_a_match_inside_a_match_can_be_read_and_not_changed(change):
         change(ref)
     what = "tree.head[0].bias.bias is inside tree.head[0].bias, which matches too"
     assert str(caught.value) == f"at(tree, where): {what}; write a path of which no match is inside another"
+    with pytest.raises(errors.PlaceError, match=r"tree\[0\]\.head\[0\]\.bias\.bias is inside tree\[0\]\.head"):
+        change(at([a_model()], lambda t: t[0]).at("head.**.bias"))
 
 
 VALUES = [
@@ -150,8 +162,14 @@ VALUES = [
     ),
     (
         {".layers[0].weight": 1, ".layers[1].wieght": 2},
-        "path 'layers[:2].weight' does not match '.layers[1].wieght'; it matches .layers[0].weight, .layers[1].weight",
+        "path 'layers[:2].weight' does not match '.layers[1].wieght' (did you mean '.layers[1].weight'?); "
+        "it matches .layers[0].weight, .layers[1].weight",
     ),
+    (
+        {"layers[0].weight": 1, ".layers[0].weight": 2},
+        "tree.layers[0].weight is named twice; name each place once",
+    ),
+    ({"layers.0.weight": 1}, "tree.layers[1].weight has no value; give all 2 places one, or one to all"),
 ]
 
 
@@ -160,6 +178,81 @@ def test_a_dict_by_path_has_each_path_and_no_other(values, text):
     with pytest.raises(errors.PlaceError) as caught:
         at(a_model(), "layers[:2].weight").set(values)
     assert str(caught.value) == f"at(tree, where): {text}"
+
+
+def refusing(value):
+    if value == 7:
+        raise ValueError("no sevens")
+    return value
+
+
+@pytest.mark.parametrize(
+    ("ref", "path"),
+    [
+        (lambda tree: at(tree, "**.weight"), ".head[0].weight"),
+        (lambda tree: at(tree, "**"), ".head[0].weight"),
+        (lambda tree: at(tree, lambda t: t.head).at("*.weight"), ".head[0].weight"),
+        (lambda tree: at(tree, lambda t: t.head[0].weight), ".head[0].weight"),
+        (lambda tree: at(tree, lambda t: (t.depth, t.head[0].weight)), ".head[0].weight"),
+        (lambda tree: at(Model(0, depth=7), "**.depth"), ".depth"),
+        (lambda tree: at(7, "**"), ""),
+    ],
+)
+def test_what_the_function_raises_says_where(ref, path):
+    tree = Model([Layer(1)], (Layer(7), Layer(3)))
+    with pytest.raises(ValueError, match="no sevens") as caught:
+        ref(tree).apply(refusing)
+    assert caught.value.__notes__ == [f"at(tree, where): this was raised for tree{path}"]
+    assert tree == Model([Layer(1)], (Layer(7), Layer(3)))
+
+
+def test_a_static_value_that_is_refused_says_where():
+    with pytest.raises(errors.StaticValueError) as caught:
+        at([a_model()], lambda t: t[0]).at("layers[1:].k").set([])
+    assert caught.value.__notes__ == ["at(tree, where): this was raised for tree[0].layers[1].k"]
+
+
+def test_no_array_or_number_is_flattened_to_learn_that_it_is_a_leaf(monkeypatch):
+    numbers = [1, 2.0, True, 1j, "text", np.float32(1), np.int8(1), np.bool_(True), jnp.bfloat16(1)]
+    arrays = [np.ones(2), jnp.ones(2), jax.random.key(0), jax.ShapeDtypeStruct((2,), jnp.float32)]
+    monkeypatch.setattr(nodes, "one_level", None)
+    assert at([*numbers, *arrays], "**").set(0) == [0] * 13
+    jax.jit(lambda tree: at(tree, "**").set(0))(Layer(1.0, jnp.ones(2)))
+
+
+def test_matches_inside_matches_are_read_in_a_deep_tree():
+    tree: Any = 0
+    for _ in range(900):
+        tree = Layer(tree)
+    assert len(at(tree, "**.weight").get()) == 900
+    assert at(tree, "**.bias").set(1).weight.weight.bias == 1
+
+
+def test_not_all_of_many_paths_are_in_an_error():
+    with pytest.raises(errors.PlaceError) as caught:
+        at(list(range(99)), "*").set({"[99]": 0})
+    shown = ", ".join(f"[{i}]" for i in range(10))
+    what = "path '*' does not match '[99]' (did you mean '[9]'?)"
+    assert str(caught.value) == f"at(tree, where): {what}; it matches {shown}, ..."
+    with pytest.raises(errors.PlaceError) as caught:
+        at(list(range(99)), lambda t: [*t]).set(0)
+    shown = ", ".join(f"tree[{i}]" for i in range(10))
+    assert str(caught.value) == f"at(tree, where): {shown}, ... are 99 places, and set is given a int; pass a tuple"
+
+
+def test_a_dict_by_path_is_looked_into_once_for_each_place():
+    class Text(str):
+        compared = 0
+
+        def __eq__(self, other):
+            Text.compared += 1
+            return super().__eq__(other)
+
+        __hash__ = str.__hash__
+
+    tree = list(range(1000))
+    values = {Text(path): 0 for path in at(tree, "*").paths()}
+    assert at(tree, "*").set(values) == [0] * 1000 and Text.compared < 10_000
 
 
 def test_leaves_under_matches_are_marked():
@@ -221,7 +314,7 @@ SIMPLE = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(deterministic, max_examples=300)
 @given(SIMPLE, st.lists(PIECES, min_size=1, max_size=4).filter(lambda path: "*" in path or "**" in path))
 def test_what_matches_is_what_a_regular_expression_over_all_paths_finds(tree, path):
     places = every_place(tree)
@@ -240,7 +333,7 @@ def test_what_matches_is_what_a_regular_expression_over_all_paths_finds(tree, pa
         assert found == expected and list(found) == list(expected)
 
 
-@settings(max_examples=100)
+@settings(deterministic, max_examples=100)
 @given(TREES)
 def test_the_leaves_of_any_tree_are_reached_by_two_stars(tree):
     leaves, treedef = jax.tree.flatten(tree)
