@@ -34,7 +34,7 @@ from typing_extensions import dataclass_transform
 
 from structkit._core.annotations import STATIC, annotation_kinds
 from structkit._core.compare import equal_values, not_equal
-from structkit._core.fields import MISSING, Field, adopt
+from structkit._core.fields import MISSING, Field, adopt, check_aliases
 from structkit._core.plan import class_dict, class_mro
 from structkit._core.registry import DataclassNode, register_dataclass_node
 from structkit._core.struct import StructMeta
@@ -139,6 +139,7 @@ def dataclass(clz: Any = None, /, **options: Any) -> Any:
     own = {name for name in ("__eq__", "__ne__", "__setstate__") if name in class_dict(clz)}
     cls = _standard_dataclass(clz, kinds, {"frozen": True, **options})
     fields = {f.name: _adopted(cls, f, f.name in statics) for f in dataclasses.fields(cls)}
+    check_aliases(cls.__name__, fields)
     members, node = _generate(cls, fields, _descriptors(cls, fields))
     if options.get("eq", True) and "__eq__" not in own:
         cls.__eq__ = members["__eq__"]

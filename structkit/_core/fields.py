@@ -40,6 +40,7 @@ class Field(_StandardField):
         static: whether the field is part of the tree structure.
         spec: its `PartitionSpec`, which the metadata may have, too; or None.
         doc: one line of documentation, or None.
+        aliases: other names under which saved state may hold the field.
         metadata: a read-only mapping for users.
         is_initvar: whether it is an `InitVar`: an argument of `__init__`, but no field.
     """
@@ -52,6 +53,7 @@ class Field(_StandardField):
         kw_only: Any
         _field_type: Any
         doc: str | None
+        aliases: tuple[str, ...]
         converter: Callable[[Any], Any] | None
         explicit_static: bool | None
         is_initvar: bool
@@ -59,7 +61,9 @@ class Field(_StandardField):
         static: bool
 
     # 3.14 has a slot for `doc`; the `Any` base keeps one spelling for all versions.
-    __slots__ = ("converter", "explicit_static", "is_initvar", "spec", "static") + (() if FIELD_HAS_DOC else ("doc",))
+    __slots__ = ("aliases", "converter", "explicit_static", "is_initvar", "spec", "static") + (
+        () if FIELD_HAS_DOC else ("doc",)
+    )
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Field(_StandardField):
         static: bool | None = None,
         spec: Any = None,
         doc: str | None = None,
+        aliases: tuple[str, ...] = (),
         metadata: Mapping[str, Any] | None = None,
     ):
         if default is not MISSING and default_factory is not MISSING:
@@ -85,6 +90,7 @@ class Field(_StandardField):
         self.doc = doc
         self.converter = converter
         self.spec = _spec_by_metadata(self.metadata) if spec is None else spec
+        self.aliases = aliases
         self.explicit_static = _static_by_metadata(self.metadata) if static is None else static
         self.static = bool(self.explicit_static)
         self.is_initvar = False
@@ -96,7 +102,7 @@ class Field(_StandardField):
         return self
 
     def __repr__(self) -> str:
-        said = [name for name in _SHOWN if not any(getattr(self, name) is unsaid for unsaid in (None, MISSING))]
+        said = [name for name in _SHOWN if not any(getattr(self, name) is unsaid for unsaid in (None, MISSING, ()))]
         return f"Field({', '.join([f'{name}={getattr(self, name)!r}' for name in said])})"
 
     def __reduce__(self) -> Any:
@@ -106,9 +112,33 @@ class Field(_StandardField):
         return _restore_field, (options, self.name, self.type, self.static, self.is_initvar)
 
 
-_SHOWN = ("name", "type", "static", "default", "default_factory", "converter", "init", "kw_only", "spec", "doc")
+_SHOWN = (
+    "name",
+    "type",
+    "static",
+    "default",
+    "default_factory",
+    "converter",
+    "init",
+    "kw_only",
+    "spec",
+    "doc",
+    "aliases",
+)
 
-OPTIONS = ("default", "default_factory", "converter", "init", "repr", "compare", "hash", "kw_only", "spec", "doc")
+OPTIONS = (
+    "default",
+    "default_factory",
+    "converter",
+    "init",
+    "repr",
+    "compare",
+    "hash",
+    "kw_only",
+    "spec",
+    "doc",
+    "aliases",
+)
 
 
 def _restore_field(options: dict[str, Any], name: str, annotation: Any, static: bool, is_initvar: bool) -> Field:
@@ -142,6 +172,7 @@ def plain_field(default: Any) -> Field:
     made.hash = made.converter = made.doc = made.spec = made.explicit_static = None
     made.metadata = _NO_METADATA
     made.static = False
+    made.aliases = ()
     return made  # type: ignore[no-any-return]
 
 
@@ -157,7 +188,39 @@ def adopt(stranger: Any) -> Field:
         # Where Equinox keeps it; what cannot be called is somebody's own remark.
         converter = stranger.metadata.get("converter")
         options["converter"] = converter if callable(converter) else None
+        options["aliases"] = ()
     return Field(metadata=stranger.metadata, static=getattr(stranger, "explicit_static", None), **options)
+
+
+def check_aliases(struct: str, fields: Mapping[str, Field]) -> None:
+    """Refuse aliases that leave open which field a name in saved state is.
+
+    Args:
+        struct: the name of the class, for messages.
+        fields: name -> Field, inherited ones too.
+
+    Raises:
+        DefinitionError: an alias is no name, the name of a field, or an alias of two fields.
+    """
+    owners: dict[str, str] = {}
+    for name, f in fields.items():
+        aliases: Any = f.aliases
+        if not aliases:
+            continue
+        if not isinstance(aliases, tuple) or not all([isinstance(alias, str) for alias in aliases]):
+            raise DefinitionError(
+                struct, f"the aliases of {name!r} are no tuple of names", 'write aliases=("old_name",)'
+            )
+        for alias in aliases:
+            # Where a name is both, old state of two fields that were swapped would load without a word.
+            if alias in fields:
+                raise DefinitionError(
+                    struct, f"{alias!r} is a field and an alias of {name!r}", "rename the field, or drop the alias"
+                )
+            if owners.setdefault(alias, name) != name:
+                raise DefinitionError(
+                    struct, f"{alias!r} is an alias of {owners[alias]!r} and of {name!r}", "leave it to one of them"
+                )
 
 
 def adopt_fields(dataclass_fields: Mapping[str, Any]) -> dict[str, Field]:

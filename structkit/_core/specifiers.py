@@ -18,26 +18,26 @@ _T = TypeVar("_T")
 @overload
 def field(*, default: _T, init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ...,
           kw_only: bool = ..., static: bool | None = ..., spec: Any = ..., doc: str | None = ...,
-          metadata: Mapping[str, Any] | None = ...) -> _T: ...
+          aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def field(*, default_factory: Callable[[], _T], init: bool = True, repr: bool = ..., compare: bool = ...,
           hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
-          doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
+          doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def field(*, converter: Callable[[Any], _T], default: Any, init: bool = True, repr: bool = ..., compare: bool = ...,
           hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
-          doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
+          doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def field(*, converter: Callable[[Any], _T], default_factory: Callable[[], Any], init: bool = True, repr: bool = ...,
-          compare: bool = ..., hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ...,
-          spec: Any = ..., doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
+          compare: bool = ..., hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
+          doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def field(*, converter: Callable[[Any], _T], init: bool = True, repr: bool = ..., compare: bool = ...,
           hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
-          doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
+          doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def field(*, init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ..., kw_only: bool = ...,
-          static: bool | None = ..., spec: Any = ..., doc: str | None = ...,
+          static: bool | None = ..., spec: Any = ..., doc: str | None = ..., aliases: tuple[str, ...] = ...,
           metadata: Mapping[str, Any] | None = ...) -> Any: ...
 # fmt: on
 def field(**options: Any) -> Any:
@@ -59,6 +59,7 @@ def field(**options: Any) -> Any:
             own: see `structkit.sharding`. With `...` at its end, the axes that come before those that the fields
             below name, as in stacked layers.
         doc: one line of documentation.
+        aliases: names that the field had before, under which `structkit.state` finds it in saved state.
         metadata: a mapping for your own use, readable at `fields(cls)[i].metadata`.
 
     Raises:
@@ -78,26 +79,27 @@ def field(**options: Any) -> Any:
 # fmt: off
 @overload
 def static(*, default: _T, init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ...,
-           kw_only: bool = ..., doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
+           kw_only: bool = ..., doc: str | None = ..., aliases: tuple[str, ...] = ...,
+           metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def static(*, default_factory: Callable[[], _T], init: bool = True, repr: bool = ..., compare: bool = ...,
-           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ...,
+           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ..., aliases: tuple[str, ...] = ...,
            metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def static(*, converter: Callable[[Any], _T], default: Any, init: bool = True, repr: bool = ..., compare: bool = ...,
-           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ...,
+           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ..., aliases: tuple[str, ...] = ...,
            metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def static(*, converter: Callable[[Any], _T], default_factory: Callable[[], Any], init: bool = True, repr: bool = ...,
            compare: bool = ..., hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ...,
-           metadata: Mapping[str, Any] | None = ...) -> _T: ...
+           aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def static(*, converter: Callable[[Any], _T], init: bool = True, repr: bool = ..., compare: bool = ...,
-           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ...,
+           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ..., aliases: tuple[str, ...] = ...,
            metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def static(*, init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ..., kw_only: bool = ...,
-           doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> Any: ...
+           doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> Any: ...
 # fmt: on
 def static(**options: Any) -> Any:
     """A field that is kept in the tree structure: no leaf, hashable, compared by `==`.
@@ -119,12 +121,12 @@ def static(**options: Any) -> Any:
 # fmt: off
 @overload
 def derived(*, default: _T, init: Literal[False] = False, converter: Callable[[Any], Any] | None = ...,
-            repr: bool = ..., compare: bool = ..., hash: bool | None = ..., static: bool | None = ...,
-            spec: Any = ..., doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
+            repr: bool = ..., compare: bool = ..., hash: bool | None = ..., static: bool | None = ..., spec: Any = ...,
+            doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def derived(*, init: Literal[False] = False, converter: Callable[[Any], Any] | None = ..., repr: bool = ...,
             compare: bool = ..., hash: bool | None = ..., static: bool | None = ..., spec: Any = ...,
-            doc: str | None = ..., metadata: Mapping[str, Any] | None = ...) -> Any: ...
+            doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> Any: ...
 # fmt: on
 def derived(*, init: bool = False, **options: Any) -> Any:
     """A field that `__init__` does not take: `__post_init__` or a custom `__init__` sets it.

@@ -1,0 +1,1 @@
+"""Trees in files and as state dicts."""
