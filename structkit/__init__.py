@@ -14,7 +14,7 @@ from structkit._interop import flax as _flax  # noqa: F401  # it hears of each c
 from structkit.errors import StructError
 
 if typing.TYPE_CHECKING:
-    from structkit import batch, sharding, struct
+    from structkit import batch, sharding, state, struct
     from structkit._trees.at import Ref, Refs, at
     from structkit._trees.buffers import SharedBuffer, shared_buffers
     from structkit._trees.diagram import diagram
@@ -63,6 +63,7 @@ __all__ = [
     "replace",
     "sharding",
     "shared_buffers",
+    "state",
     "static",
     "struct",
     "summary",
@@ -90,6 +91,7 @@ _LATER = {
     "partition": "structkit._trees.partition",
     "shared_buffers": "structkit._trees.buffers",
     "sharding": "structkit.sharding",
+    "state": "structkit.state",
     "struct": "structkit.struct",
     "summary": "structkit._trees.summary",
 }

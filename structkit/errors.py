@@ -389,6 +389,36 @@ class UnlikeProcessesError(StructError, AssertionError):
         return f"the processes have unlike trees, and would compute something wrong together:{lines}"
 
 
+class StateError(StructError, ValueError):
+    """Raised by `structkit.state` for every fault: of a file, of what it holds, and of what is to be put in it.
+
+    Attributes:
+        where: the file's name, or the name of the function where there is no file.
+        what: what is wrong.
+        cure: what to do.
+        differences: where a target and what was saved do not fit, all of them.
+    """
+
+    args: tuple[Any, ...]
+    where: str
+    what: str
+    cure: str
+    differences: tuple[Any, ...]
+
+    def __init__(self, where: str, what: str, cure: str, differences: Iterable[Any] = ()):
+        self.where, self.what, self.cure, self.differences = where, what, cure, tuple(differences)
+        self.args = (where, what, cure, self.differences)
+
+    def __str__(self) -> str:
+        shown = [f"\n  {difference}" for difference in self.differences[:_MOST_DIFFERENCES]]
+        if len(self.differences) > len(shown):
+            shown.append(f"\n  and {len(self.differences) - len(shown)} more, in .differences")
+        return f"{self.where}: {self.what}{':' if shown else ';'}{''.join(shown)}{chr(10) if shown else ' '}{self.cure}"
+
+
+_MOST_DIFFERENCES = 50
+
+
 def nearest(name: str, known: Iterable[str], written: Callable[[str], str] = repr) -> str:
     """The words `" (did you mean 'weight'?)"` for a misspelt name, or `""` when nothing is close."""
     # Not at `import structkit`: only an error needs it.

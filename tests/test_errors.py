@@ -269,17 +269,20 @@ PlaceError: at(tree, where): tree.zzz is no field of Linear; fields: weight, bia
 MergeError: merge: tree.weight has two values, 1 and 2; all trees but one have None there
 >>> cast(Linear(1), int)
 TreeError: cast: <class 'int'> is no floating dtype; give one, such as jnp.float32 or jnp.bfloat16
+>>> structkit.state.save("/", 1)
+StateError: /: is a folder; name a file in it
 >>> field(default=1, default_factory=int)
 ValueError: cannot specify both default and default_factory; keep the one that is meant
 >>> field(defualt=1)
 DefinitionError: field(...): unknown option 'defualt' (did you mean 'default'?); the options are default,
-    default_factory, converter, init, repr, compare, hash, kw_only, static, spec, doc, metadata
+    default_factory, converter, init, repr, compare, hash, kw_only, static, spec, doc, aliases,
+    metadata
 >>> static(spec=1)
 DefinitionError: static(...): unknown option 'spec'; the options are default, default_factory, converter, init, repr,
-    compare, hash, kw_only, doc, metadata
+    compare, hash, kw_only, doc, aliases, metadata
 >>> derived(kw_onyl=True)
 DefinitionError: derived(...): unknown option 'kw_onyl'; the options are default, default_factory, converter, repr,
-    compare, hash, static, spec, doc, metadata
+    compare, hash, static, spec, doc, aliases, metadata
 >>> derived(init=True)
 ValueError: derived() is a field that __init__ does not take; use field() for one that it takes
 >>> construct(WithLambda, zzz=2)
@@ -329,7 +332,8 @@ DefinitionError: A: 'x' is an array without a type annotation, so it would be no
 DefinitionError: A: '__flat__' is what structs keep their fields in; rename it
 >>> field(defualt=1)
 DefinitionError: field(...): unknown option 'defualt' (did you mean 'default'?); the options are default,
-    default_factory, converter, init, repr, compare, hash, kw_only, static, spec, doc, metadata
+    default_factory, converter, init, repr, compare, hash, kw_only, static, spec, doc, aliases,
+    metadata
 >>> class A(Struct): x: int = static
 DefinitionError: A: 'x' has static itself for its default; write x: <type> = static(...)
 >>> class A(Struct): x: int = models.Point((1, [2]))
@@ -403,7 +407,7 @@ KINDS = {
     **dict.fromkeys(["StaticValueError", "UnhashableFieldError", "FreezeError"], TypeError),
     **dict.fromkeys(["BaseInstantiationError", "DefinitionError", "TreeError"], TypeError),
     "FrozenInstanceError": dataclasses.FrozenInstanceError,
-    **dict.fromkeys(["MutableDefaultError", "MergeError", "SpecError", "NoMeshError"], ValueError),
+    **dict.fromkeys(["MutableDefaultError", "MergeError", "SpecError", "NoMeshError", "StateError"], ValueError),
     "PlaceError": LookupError,
     "BatchError": ValueError,
     "BatchIndexError": IndexError,

@@ -1,0 +1,25 @@
+"""Trees in files and as state dicts: what is saved by name, checked, and found again when classes have changed.
+
+`save` writes one file, which safetensors can open too; `load` reads it into a tree, an abstract tree or a class;
+`inspect` says what is in it, as does `python -m structkit.state FILE`. `to_state_dict` and `from_state_dict` do it with
+dicts in the place of files.
+
+    >>> import tempfile, pathlib, jax.numpy as jnp
+    >>> from structkit import Struct, state
+    >>> class Model(Struct):
+    ...     weight: jnp.ndarray
+    ...     step: int
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
+    >>> state.save(file, Model(jnp.ones(3), 7))
+    ()
+    >>> state.load(file, Model)
+    Model(weight=f32[3], step=7)
+"""
+
+from structkit.state._dicts import from_state_dict, to_state_dict
+from structkit.state._inspecting import Contents, Entry, inspect
+from structkit.state._matching import Difference
+from structkit.state._reading import load
+from structkit.state._writing import save
+
+__all__ = ["Contents", "Difference", "Entry", "from_state_dict", "inspect", "load", "save", "to_state_dict"]

@@ -1,0 +1,28 @@
+"""Print what is in files: `python -m structkit.state FILE ...`."""
+
+import sys
+
+from structkit.errors import StateError
+from structkit.state import inspect
+
+
+def main(files: list[str]) -> int:
+    """0 when the tables of all files are printed, 1 after the error for one that cannot be read, 2 without a file.
+
+    Args:
+        files: their names.
+    """
+    if not files or files[0].startswith("-"):
+        print("usage: python -m structkit.state FILE ...", file=sys.stderr)
+        return 2
+    for number, file in enumerate(files):
+        try:
+            print("\n" * (number > 0) + str(inspect(file)))
+        except StateError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""Leaves without their values: what is known of one before it is read, and which fits which."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from structkit.state import _dtypes
+from structkit.state._schema import KEY, NUMPY, PYTHON, SCALAR, is_key
+
+
+class Leaf(NamedTuple):
+    """What is known of a leaf.
+
+    Attributes:
+        python: whether it is a number or text of Python.
+        dtype: its name.
+        shape: of an array.
+        numpy: whether it is numpy's.
+        key: whether it holds random keys.
+        implementation: of random keys; nothing where it is not known.
+        abstract: whether it has no values, as from `jax.eval_shape`.
+    """
+
+    python: bool
+    dtype: str
+    shape: tuple[int, ...]
+    numpy: bool = False
+    key: bool = False
+    implementation: str = ""
+    abstract: bool = False
+
+    def __str__(self) -> str:
+        return f"a Python {self.dtype}" if self.python else f"{self.dtype}[{','.join(map(str, self.shape))}]"
+
+
+def of_entry(entry: Any) -> Leaf:
+    """What a schema says of a leaf."""
+    origin, dtype, shape = entry[:3]
+    if origin == KEY:
+        # The last axis is that of the words of one key.
+        return Leaf(False, dtype, tuple(shape[:-1]), key=True, implementation=entry[3])
+    python = origin == PYTHON
+    return Leaf(python, dtype, () if python else tuple(shape), origin in (NUMPY, SCALAR))
+
+
+_PYTHON = {bool: "bool", int: "int", float: "float", complex: "complex", str: "str", bytes: "bytes"}
+
+
+def of_value(leaf: Any) -> Leaf | None:
+    """What is known of a leaf of a tree, also of an abstract or a deleted one; None for what no file can hold."""
+    name = _PYTHON.get(type(leaf))
+    if name is not None:
+        return Leaf(True, name, ())
+    if not isinstance(leaf, (np.ndarray, np.generic, jax.Array, jax.ShapeDtypeStruct)):
+        return None
+    dtype = leaf.dtype
+    if is_key(leaf):
+        implementation = jax.random.key_impl(leaf) if isinstance(leaf, jax.Array) else ""
+        return Leaf(False, str(dtype), tuple(leaf.shape), False, True, str(implementation))
+    return Leaf(
+        False,
+        _dtypes.name_of(dtype) or str(dtype),
+        tuple(leaf.shape),
+        numpy=isinstance(leaf, (np.ndarray, np.generic)),
+        abstract=isinstance(leaf, jax.ShapeDtypeStruct),
+    )
+
+
+def difference(saved: Leaf, target: Leaf) -> str:
+    """`"shape"` or `"dtype"` where the saved leaf does not fit the target; else nothing."""
+    if saved.python is not target.python:
+        number, array = (saved, target) if saved.python else (target, saved)
+        if array.key or _kind(array.dtype) != number.dtype:
+            return "dtype"
+        return "shape" if array.shape else ""
+    if saved.dtype != target.dtype and not (saved.numpy and target.abstract and _in_jax(saved.dtype) == target.dtype):
+        return "dtype"
+    known = saved.implementation and target.implementation
+    if known and saved.implementation != target.implementation:
+        return "dtype"
+    return "shape" if saved.shape != target.shape else ""
+
+
+def _in_jax(dtype: str) -> str | None:
+    """The dtype of an array of numpy where JAX has taken it, with 64 bits or without."""
+    found = _dtypes.dtype_of(dtype)
+    return _dtypes.name_of(jax.dtypes.canonicalize_dtype(found)) if found.kind in "biufcV" else None
+
+
+def _kind(dtype: str) -> str:
+    """The type of Python whose numbers are of the kind of this dtype."""
+    found = _dtypes.dtype_of(dtype) if dtype != _dtypes.FLOAT0 else None
+    if found is None:
+        return ""
+    kinds = ((np.bool_, "bool"), (np.integer, "int"), (np.floating, "float"), (np.complexfloating, "complex"))
+    return next((name for kind, name in kinds if jnp.issubdtype(found, kind)), "")
