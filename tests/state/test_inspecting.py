@@ -1,0 +1,89 @@
+"""What is in a file, without its data."""
+
+import os
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import structkit
+from structkit import state
+from structkit.errors import StateError
+from structkit.state.__main__ import main
+from tests.state.trees import Layer, net
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "tree"
+
+
+def test_the_table_has_every_leaf_and_static(file):
+    state.save(file, net())
+    versions = ", ".join(f"{name} {version}" for name, version in state.inspect(file).versions.items())
+    assert str(state.inspect(file)).splitlines() == [
+        f"{file}: tests.state.trees:Net, 6 leaves, 104 bytes",
+        f"written by {versions}; checksums {state.inspect(file).checksum}",
+        "",
+        "path                dtype                    shape   bytes  origin",
+        ".layers[0][0].w     float32                  (3, 4)  48     jax",
+        ".layers[0][1].w     bfloat16                 (2,)    4      jax",
+        ".layers[0][1].b[0]  int32                    ()      4      weak",
+        ".layers[1].x        int64                    (4,)    32     numpy",
+        ".layers[1].y        key<fry> (threefry2x32)  ()      8      key",
+        ".step               Python int               ()      8      python",
+        "",
+        "static                    value",
+        ".name                     'net'",
+        ".layers[0][0].activation  jax.nn:relu",
+        ".layers[0][1].activation  jax.nn:relu",
+    ]
+
+
+def test_the_contents_as_data(file):
+    state.save(file, Layer(jnp.ones((2, 3)), np.float64(1), activation=lambda x: x))
+    found = state.inspect(file)
+    assert found.entries == (
+        state.Entry(".w", "jax", "float32", (2, 3), 24),
+        state.Entry(".b", "scalar", "float64", (), 8),
+    )
+    assert found.statics == {".activation": "<function, not written>"}
+    assert found.opaque == (".activation",)
+    assert found.nbytes == 32
+    assert set(found.versions) == {"structkit", "jax", "numpy", "python"}
+    assert found.versions["structkit"] == structkit.__version__
+
+
+@pytest.mark.parametrize("tree", [1, None, (), {"a": {}}, [1, 2]], ids=repr)
+def test_trees_without_much_have_a_table_too(file, tree):
+    state.save(file, tree)
+    kind = "leaf" if tree == 1 else "none" if tree is None else type(tree).__name__
+    assert str(state.inspect(file)).startswith(f"{file}: {kind}, ")
+
+
+def test_the_data_is_not_read(file):
+    state.save(file, [np.zeros(1000)])
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1000] + bytes([1] * 1000))
+    assert state.inspect(file).entries[0].shape == (1000,)
+    with pytest.raises(StateError, match=r"has damaged data in \[0\]; restore the file from a copy"):
+        state.load(file, list)
+
+
+def test_the_command_prints_tables_and_errors(file, capsys):
+    state.save(file, [1])
+    assert main([str(file)]) == 0
+    assert capsys.readouterr().out == f"{state.inspect(file)}\n"
+    assert main([str(file), str(file) + "x"]) == 1
+    assert capsys.readouterr().err == f"{file}x: cannot be read: No such file or directory; check the name\n"
+    assert main([]) == main(["--help"]) == 2
+
+
+def test_python_m_prints_the_table(file):
+    state.save(file, [1])
+    command = [sys.executable, "-m", "structkit.state", file]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{state.inspect(file)}\n"

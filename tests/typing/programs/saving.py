@@ -1,0 +1,45 @@
+"""State: what is loaded has the type of its target, and aliases are a tuple of names."""
+
+from typing import Any
+
+import jax
+from typing_extensions import assert_type
+
+from structkit import Struct, derived, field, state, static
+
+
+class Model(Struct):
+    weight: jax.Array = field(aliases=("kernel",))
+    name: str = static(default="model", aliases=("title",))
+    steps: int = field(default=0, aliases=("step", "count"))
+    total: int = derived(default=0, aliases=("sum",))
+
+
+class WrongAliases(Struct):
+    weight: jax.Array = field(aliases=1)  # error: aliases-type
+    name: str = static(default="", aliases=[2])  # error: static-aliases-type
+
+
+def progress(done: int, total: int) -> None: ...
+
+
+def wrong_progress(done: str) -> None: ...
+
+
+def use(model: Model) -> None:
+    assert_type(state.save("file", model), tuple[str, ...])
+    assert_type(state.load("file", model), Model)
+    assert_type(state.load("file", Model), Model)
+    assert_type(state.load("file", Model, progress=progress), Model)
+    assert_type(state.load("file", model, strict=False), tuple[Model, tuple[state.Difference, ...]])
+    assert_type(state.load("file", Model, False), tuple[Model, tuple[state.Difference, ...]])
+    assert_type(state.load("file", {"a": model}), dict[str, Model])
+    assert_type(state.from_state_dict(model, {}), Model)
+    assert_type(state.from_state_dict(model, {}, strict=False), tuple[Model, tuple[state.Difference, ...]])
+    assert_type(state.inspect("file").entries[0].shape, tuple[int, ...])
+    dictionary: dict[str, Any] = state.to_state_dict(model, include_static=True)
+    state.save("file", dictionary, progress=progress)
+    state.save("file", model, progress=wrong_progress)  # error: progress-type
+    state.load("file")  # error: no-target
+    state.load("file", model).unknown  # error: result-attribute
+    state.to_state_dict(model, True)  # error: keyword-only
