@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks import batches, chart, creation, docs, growth, report, sharding, states, structs, trees
+from benchmarks import batches, chart, creation, docs, growth, report, saving, sharding, states, structs, trees
 from benchmarks.peers import Workshop
 from benchmarks.results import Results, environment
 from benchmarks.rows import Row
@@ -52,6 +52,8 @@ def measure(effort: float) -> Results:
         ("memory", partial(creation.memory, workshop)),
         ("imports", partial(creation.imports, workshop, rounds)),
         ("growth of memory", partial(growth.memory, workshop)),
+        *((f"{one.group}: {one.name}", partial(one.measure, effort)) for one in saving.workloads()),
+        ("memory of states in files", partial(saving.memory, effort)),
         *((f"growth in {one.group}: {one.name}", partial(one.measure, effort)) for one in growth.series(workshop)),
     ]
     found: list[Any] = []

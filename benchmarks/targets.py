@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from benchmarks import batches, creation, sharding, structs, trees
+from benchmarks import batches, creation, saving, sharding, structs, trees
 from benchmarks.growth import FIELDS, LEAVES, Growth
 from benchmarks.peers import DROP_IN, EQUINOX, FLAX, OURS, SLOTS, TUPLES
 from benchmarks.rows import Row, by_key
@@ -67,6 +67,12 @@ def over_tuples(row: Row, peer: str, ours: str) -> float | None:
     return (one - tuples) / (other - tuples)
 
 
+def over_fastest(row: Row, peer: str, ours: str) -> float | None:
+    """Our time over that of the fastest of the others."""
+    others = [seconds for name, seconds in row.best.items() if name not in (OURS, DROP_IN)]
+    return row.best[ours] / min(others) if ours in row.best and others else None
+
+
 def limits(rows: Iterable[Row], *, inlines: bool) -> list[Target]:
     """The limits of times with what was measured.
 
@@ -76,7 +82,8 @@ def limits(rows: Iterable[Row], *, inlines: bool) -> list[Target]:
     """
     known = by_key(rows)
     found: list[Target] = []
-    for ours, table in ((OURS, _of_structs(3.5 if inlines else 7.0)), (DROP_IN, _of_the_drop_in())):
+    tables = ((OURS, _of_structs(3.5 if inlines else 7.0)), (OURS, _of_saving()), (DROP_IN, _of_the_drop_in()))
+    for ours, table in tables:
         for title, group, name, measure, peers in table:
             row = known.get((group, name), Row(group, name, {}))
             what = "drop-in: " * (ours == DROP_IN) + (f"{title}, {group}" if title else f"{group}, {name}")
@@ -126,6 +133,18 @@ def _of_structs(read: float) -> _Limits:
     for name in batches.TAKES:
         yield "", few, name, ratio, {trees.TREE_MAP: 1.1}
     yield "", batches.group(batches.MANY), batches.STACK, seconds, {"s": 0.5}
+
+
+_FASTEST = "the fastest"
+
+
+def _of_saving() -> _Limits:
+    for what, large, many in (("save", 1.0, 1.1), ("load", 0.8, 0.8)):
+        yield "", saving.GROUP, saving.row_name(what, saving.LARGE), over_fastest, {_FASTEST: large}
+        yield "", saving.GROUP, saving.row_name(what, saving.MANY), over_fastest, {_FASTEST: many}
+        yield "", saving.GROUP, saving.row_name(what, saving.FEW), seconds, {"s": 0.003}
+    for what, limit in (("save", 0.02), ("load", 1.05)):
+        yield "", saving.GROUP, saving.row_name(what, saving.MEMORY), ratio, {saving.DATA: limit}
 
 
 def _of_the_drop_in() -> _Limits:

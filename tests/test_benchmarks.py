@@ -15,6 +15,7 @@ growth = pytest.importorskip("benchmarks.growth")
 peers = pytest.importorskip("benchmarks.peers")
 results = pytest.importorskip("benchmarks.results")
 rows = pytest.importorskip("benchmarks.rows")
+saving = pytest.importorskip("benchmarks.saving")
 sharding = pytest.importorskip("benchmarks.sharding")
 states = pytest.importorskip("benchmarks.states")
 structs = pytest.importorskip("benchmarks.structs")
@@ -106,6 +107,9 @@ def test_every_limit_and_every_line_of_the_page_has_a_row_that_is_measured(works
     keys = [(one.group, one.name) for one in workloads]
     assert len(keys) == len(set(keys))
     best = dict.fromkeys([*(peer.name for peer in peers.PEERS), *trees.BESIDE], 2.0) | {peers.TUPLES: 1.0}
+    keys += [(saving.GROUP, saving.row_name(what, one.name)) for one in saving.workloads() for what in ("save", "load")]
+    best |= {saving.DATA: 1.0}
+    keys += [(saving.GROUP, saving.row_name(what, saving.MEMORY)) for what in ("save", "load")]
     measured = [rows.Row(group, name, best) for group, name in [*keys, (creation.IMPORTS, creation.IMPORT_ROW)]]
     assert [one.name for one in targets.limits(measured, inlines=True) if one.value is None] == []
     memory = {(creation.MEMORY, structs.group(size)) for size in creation.MEMORY_SIZES}
