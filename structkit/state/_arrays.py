@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -262,6 +263,8 @@ def _sharding(target: Any) -> Any:
     """How the target says that an array is sharded; None where it does not say it."""
     if isinstance(target, jax.ShapeDtypeStruct):
         return target.sharding
+    if isinstance(target, jax.core.Tracer):
+        return None
     if isinstance(target, jax.Array) and (target.committed or len(target.sharding.device_set) > 1):
         return target.sharding
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -72,8 +73,10 @@ class Matcher:
 
     def fit(self, target: Any, source: Any, path: str) -> Any:
         """The target with what was saved in the places that fit, and what it has itself in the others."""
-        if isinstance(target, type):
-            return self._of_class(target, source, path)
+        # `Box[int]` is `Box` to a file.
+        cls = target if isinstance(target, type) else typing.get_origin(target)
+        if isinstance(cls, type):
+            return self._of_class(cls, source, path)
         kind = source.kind if target is ANY else kind_name(target)
         if not source.as_kind(kind):
             return self._other_structure(target, source, kind, path)

@@ -76,7 +76,9 @@ def load(path: Any, like: Any, strict: bool = True, *, progress: Progress | None
         plan = _quick(header, like) or _plan(file, header, like)
         if plan.differences and (strict or plan.lacking):
             raise misfit(file, plan.differences, plan.lacking)
-        values = Reader(raw, header, progress).read(plan.slots)
+        # In a trace what is read is a constant.
+        with jax.ensure_compile_time_eval():
+            values = Reader(raw, header, progress).read(plan.slots)
         for place, value in values.items():
             plan.leaves[place] = value
         tree = jax.tree.unflatten(plan.treedef, plan.leaves)

@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from structkit.errors import StateError
 from structkit.state import _checksums, _codec, _hosts
 from structkit.state._collector import collector_off
@@ -64,7 +66,8 @@ def save(path: Any, tree: Any, *, progress: Progress | None = None) -> tuple[str
         Linear(weight=f32[3], steps=0)
     """
     file = file_of(path)
-    with collector_off():
+    # In a trace, too, what is written is there.
+    with collector_off(), jax.ensure_compile_time_eval():
         described = _described(file, tree)
         paths = described.schema.leaf_paths()
         _check_names(file, described.schema, paths)

@@ -10,7 +10,7 @@ from jax.sharding import SingleDeviceSharding
 
 from structkit import Struct, derived, field, state, static, struct
 from structkit.errors import StateError
-from tests.models import Coordinates, Ring
+from tests.models import Box, Coordinates, Ring
 from tests.state.trees import Config, Layer, Loose, Net, Renamed, net, same
 
 
@@ -324,6 +324,24 @@ def test_what_no_class_alone_can_be_made_of_is_an_error_also_where_others_are_no
         with pytest.raises(StateError) as caught:
             state.load(file, cls, strict)
         assert [*map(tuple, caught.value.differences)][: len(found)] == found
+
+
+def test_a_class_with_its_parameters_is_the_class(file):
+    assert loaded(file, Box([1]), Box[list]) == Box([1])
+
+
+def test_what_is_loaded_and_saved_in_a_trace_is_a_constant(file):
+    tree = [jnp.ones(3), jax.random.key(0), jnp.asarray(2.5), 7]
+    state.save(file, tree)
+
+    @jax.jit
+    def function(x):
+        made = state.load(file, [x, jax.random.key(1), 0.0, 0])
+        state.save(file.with_suffix(".again"), made)
+        return made[0] + x
+
+    assert same(function(jnp.ones(3)), 2 * jnp.ones(3))
+    assert same(state.load(file.with_suffix(".again"), list), tree)
 
 
 def test_a_class_that_is_not_loaded_is_named(file):
