@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import struct
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -34,7 +35,8 @@ _MANY = 4096
 """From so many small arrays of one kind on, it is faster to put them on the device as one and to part them there."""
 
 
-_READERS = min(4, os.cpu_count() or 1)
+# More than there may be cores: a thread that waits for the disk leaves its core to another.
+_READERS = 4
 _WAIT = 0.05
 _WORTH_A_THREAD = 1 << 20
 
@@ -79,8 +81,8 @@ class Reader:
                 self._making(run[0][1], self._read_run, run, sizes)
         for (place, slot), data in self._read_large(large, sizes):
             self._values[place] = self._making(slot, self._made, slot, self._kinds[slot.number], data)
-        for key in [*self._groups]:
-            self._part(key)
+        for key, (places, _) in [*self._groups.items()]:
+            self._making(slots[places[0]], self._part, key)
         if self._progress is not None:
             self._progress(self._total, self._total)
         return self._values
@@ -210,6 +212,8 @@ class Reader:
         if name == _dtypes.FLOAT0:
             return np.zeros(shape, dtype)
         array = _dtypes.unpack(data, name, tuple(shape)) if _dtypes.bits_of(name) else data.view(dtype).reshape(shape)
+        if dtype.kind == "U" and data.size and data.view(f"{dtype.str[0]}u4").max() > sys.maxunicode:
+            raise ValueError("a letter that there is not")
         target = slot.target
         sharding = _sharding(target)
         if isinstance(target, (np.ndarray, np.generic)) or (origin in (NUMPY, SCALAR) and sharding is None):

@@ -41,6 +41,9 @@ _DTYPES: dict[str, np.dtype[Any]] = {name: np.dtype(name) for name in _STANDARD}
 _DTYPES |= {name: np.dtype(getattr(ml_dtypes, name)) for name in _OTHERS}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()} | {jax.dtypes.float0: FLOAT0}
 
+ORDERS = ("<", ">", "|")
+"""What begins the name of a dtype that only numpy has."""
+
 # What numpy has beyond: other byte orders, long doubles, texts, times.
 _SPELLED = re.compile(r"[<>|][iufcSUmM]\d{1,9}(\[\d*[a-zA-Zμ]{1,7}\])?")
 

@@ -452,6 +452,7 @@ def _check_leaf(leaf: Any) -> None:
         fits = fits and len(leaf) == 3 and (numbers or (dtype in ("str", "bytes") and len(shape) == 1))
     else:
         fits = fits and len(leaf) == 3 and (not shape or origin not in (WEAK, SCALAR))
+        fits = fits and (origin not in (JAX, WEAK) or dtype[:1] not in _dtypes.ORDERS)
     if not fits:
         raise ValueError("a kind of leaf is damaged")
     storage(leaf)

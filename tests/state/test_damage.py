@@ -5,6 +5,7 @@ import random
 import struct
 import tracemalloc
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,11 +13,14 @@ import pytest
 from structkit import state
 from structkit.errors import StateError
 from structkit.state import _checksums
+from structkit.state._header import Layout
+from structkit.state._schema import Schema
 from tests.state.trees import net
 
 TREE = {"net": net(), "more": [np.arange(1000), 7, "text", None, jnp.ones((2, 0)), jnp.ones(5, "int4")], 3.5: 1}
 TREE = {key: leaf for key, leaf in TREE.items() if type(key) is str}
 SEEDS = range(300)
+SHARDING = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +265,36 @@ def test_a_file_of_safetensors_itself_is_told_from_a_damaged_one(tmp_path):
     with pytest.raises(StateError) as caught:
         state.load(tmp_path / "foreign", {"a": np.ones(3)})
     assert str(caught.value) == (f"{tmp_path / 'foreign'}: is no file of structkit.state; read it with what wrote it")
+
+
+IMPOSSIBLE = [
+    ["jax", "<U1", [3]],
+    ["jax", "<M8[s]", [2]],
+    ["jax", "float6_e2m3fn", [3]],
+    ["jax", "float0", [2**70]],
+    ["jax", "float32", [0, 2**70]],
+    ["weak", "<U1", []],
+    ["numpy", "<U1", [3]],
+    ["numpy", ">U1", [3]],
+    ["key", "key<fry>", [3], "threefry2x32"],
+    ["key", "key<fry>", [2], "no_such_thing"],
+    ["python", "str", [2]],
+]
+
+
+@pytest.mark.parametrize("leaf", IMPOSSIBLE, ids=repr)
+@pytest.mark.parametrize(
+    "target", [list, [jax.ShapeDtypeStruct((3,), "float32", sharding=SHARDING)]], ids=["class", "sds"]
+)
+def test_a_leaf_that_cannot_be_made_is_an_error(tmp_path, leaf, target):
+    schema = Schema([["list", 1]], [leaf], [0, -1])
+    checksum = _checksums.best()
+    layout = Layout(schema, ["[0]"], checksum, {})
+    data = b"\xff" * layout.starts[-1]
+    file = tmp_path / "tree"
+    file.write_bytes(layout.rendered(checksum.of(data)) + data)
+    with pytest.raises(StateError, match=r"(cannot be made|does not fit|makes no sense)"):
+        state.load(file, target)
 
 
 def test_a_small_file_cannot_name_paths_without_end(whole, tmp_path):
