@@ -186,6 +186,8 @@ def _race(savers: dict[str, Saver], tree: Any, rounds: int, folder: Path) -> dic
             path = folder / name
             # Arrays of their own: JAX keeps what numpy was given of an array.
             fresh = _ready(jax.tree.map(jnp.copy, tree))
+            # What the others have left to the disk is not to be waited for.
+            os.sync()
             times["save"][name].append(_seconds(savers[name].save, path, fresh))
             del fresh
             times["load"][name].append(_seconds(savers[name].load, path, tree))
