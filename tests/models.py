@@ -6,6 +6,7 @@ import enum
 import functools
 import gc
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -309,3 +310,9 @@ class Ring:
 class Level(enum.IntEnum):
     ONE = 1
     TWO = 2
+
+
+def shown(value: Any) -> str:
+    """The text of a value in the name of a test: the same in every process, so without addresses."""
+    text = type(value).__name__ if isinstance(value, set | frozenset) else repr(value)
+    return re.sub(r" at 0x[0-9a-f]+", "", text).encode("ascii", "backslashreplace").decode()[:80]

@@ -15,6 +15,7 @@ from structkit.errors import StateError
 from structkit.state import _checksums
 from structkit.state._header import Layout
 from structkit.state._schema import Schema
+from tests.models import shown
 from tests.state.trees import net
 
 TREE = {"net": net(), "more": [np.arange(1000), 7, "text", None, jnp.ones((2, 0)), jnp.ones(5, "int4")], 3.5: 1}
@@ -282,7 +283,7 @@ IMPOSSIBLE = [
 ]
 
 
-@pytest.mark.parametrize("leaf", IMPOSSIBLE, ids=repr)
+@pytest.mark.parametrize("leaf", IMPOSSIBLE, ids=shown)
 @pytest.mark.parametrize(
     "target", [list, [jax.ShapeDtypeStruct((3,), "float32", sharding=SHARDING)]], ids=["class", "sds"]
 )

@@ -9,7 +9,7 @@ import pytest
 
 from structkit import Struct, state
 from structkit.errors import StateError
-from tests.models import Coordinates, Ring, recursion_limit
+from tests.models import Coordinates, Ring, recursion_limit, shown
 from tests.state.trees import Dropped, Layer, Loose, Net, Renamed, net, same
 
 
@@ -75,7 +75,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("like", "saved", "found"), CASES, ids=repr)
+@pytest.mark.parametrize(("like", "saved", "found"), CASES, ids=shown)
 def test_every_difference_is_told_with_its_path(like, saved, found):
     with pytest.raises(StateError) as caught:
         state.from_state_dict(like, saved)

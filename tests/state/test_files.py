@@ -14,7 +14,7 @@ import pytest
 
 from structkit import Struct, state
 from structkit.errors import StateError
-from tests.models import Coordinates, Ring, run_python
+from tests.models import Coordinates, Ring, run_python, shown
 from tests.state.trees import DTYPES, JAX_DTYPES, Dropped, Layer, Loose, bits, net, same
 
 
@@ -28,8 +28,8 @@ def there_and_back(file, tree, like=None):
     return state.load(file, tree if like is None else like)
 
 
-@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (5, 7)], ids=str)
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (5, 7)], ids=shown)
+@pytest.mark.parametrize("dtype", DTYPES, ids=shown)
 def test_every_dtype_comes_back_with_its_bits(file, dtype, shape):
     array = bits(dtype, shape)
     tree = {"numpy": array, "scalar": array[()] if not shape else 0}
@@ -64,7 +64,7 @@ def test_what_numpy_has_beyond_jax_comes_back(file, array):
 @pytest.mark.parametrize(
     "leaf",
     [True, 0, -1, 2**63 - 1, -(2**63), 2**63, -(2**70), 1.5, -0.0, float("inf"), 1 - 2j, "", "é\ud800\0", b"", b"\xff"],
-    ids=ascii,
+    ids=shown,
 )
 def test_numbers_and_texts_of_python_come_back(file, leaf):
     for tree in (leaf, [leaf, leaf]):
@@ -95,7 +95,7 @@ def test_numbers_and_texts_of_python_come_back(file, leaf):
         Dropped(Dropped(jnp.ones(2), n=5)),
         Struct,
     ],
-    ids=lambda tree: ascii(tree)[:40],
+    ids=shown,
 )
 def test_every_structure_comes_back(file, tree):
     if tree is Struct:

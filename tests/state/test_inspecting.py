@@ -12,6 +12,7 @@ import structkit
 from structkit import state
 from structkit.errors import StateError
 from structkit.state.__main__ import main
+from tests.models import shown
 from tests.state.trees import Layer, net
 
 
@@ -56,7 +57,7 @@ def test_the_contents_as_data(file):
     assert found.versions["structkit"] == structkit.__version__
 
 
-@pytest.mark.parametrize("tree", [1, None, (), {"a": {}}, [1, 2]], ids=repr)
+@pytest.mark.parametrize("tree", [1, None, (), {"a": {}}, [1, 2]], ids=shown)
 def test_trees_without_much_have_a_table_too(file, tree):
     state.save(file, tree)
     kind = "leaf" if tree == 1 else "none" if tree is None else type(tree).__name__

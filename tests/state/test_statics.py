@@ -15,7 +15,7 @@ import pytest
 
 from structkit import Struct, freeze, state, static
 from structkit.errors import StateError
-from tests.models import Coordinates, Level, Point, run_python
+from tests.models import Coordinates, Level, Point, run_python, shown
 from tests.state import trees
 from tests.state.trees import Access, Colour, Config, Dropped, Layer, Slotted, module_function
 
@@ -82,7 +82,7 @@ WRITTEN = [
 ]
 
 
-@pytest.mark.parametrize("value", WRITTEN, ids=lambda value: ascii(value)[:30] if type(value) is not int else "int")
+@pytest.mark.parametrize("value", WRITTEN, ids=shown)
 def test_a_value_that_is_written_comes_back_and_is_told_from_others(file, value):
     tree = Holder(value)
     assert state.save(file, tree) == ()
@@ -133,7 +133,7 @@ def test_a_written_value_is_not_one_that_cannot_be_written(file):
 
 
 @pytest.mark.parametrize(
-    "pair", [(1, True), (1, 1.0), (0.0, -0.0), (True, 1), ("1", 1), ((1,), (1.0,)), (b"a", "a")], ids=repr
+    "pair", [(1, True), (1, 1.0), (0.0, -0.0), (True, 1), ("1", 1), ((1,), (1.0,)), (b"a", "a")], ids=shown
 )
 def test_equal_values_that_trace_to_other_programs_are_other_values(file, pair):
     state.save(file, Holder(pair[0]))

@@ -10,7 +10,7 @@ from jax.sharding import SingleDeviceSharding
 
 from structkit import Struct, derived, field, state, static, struct
 from structkit.errors import StateError
-from tests.models import Box, Coordinates, Ring
+from tests.models import Box, Coordinates, Ring, shown
 from tests.state.trees import Config, Layer, Loose, Net, Renamed, net, same
 
 
@@ -87,7 +87,7 @@ def test_numpy_stays_numpy_where_the_target_or_the_file_says_so(file):
         (jnp.asarray(2.5), jnp.float32(0)),
         (7, 10**30),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_a_number_and_an_array_without_axes_of_one_kind_fit_and_what_was_saved_comes_back(file, saved, target):
     for like in ([target], jax.eval_shape(lambda: [target]) if type(target) is not int else [target]):
@@ -126,7 +126,7 @@ def test_a_number_and_an_array_without_axes_of_one_kind_fit_and_what_was_saved_c
         ((), None, "unknown"),
         (None, (), "missing"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_does_not_fit_is_told_and_the_target_keeps_its_own(file, saved, target, kind):
     assert differences(file, [saved, 1], [target, 2]) == [("[0]", kind)]
@@ -227,7 +227,7 @@ def test_a_field_is_read_by_its_own_name_before_its_aliases_and_by_the_first_ali
         ({"b": static(default=(1, 2))}, (1, 2)),
         ({"b": derived(default=4)}, 4),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_an_added_field_takes_its_default_whatever_the_target_has(file, body, expected):
     cls = changed({"n": static(), **body}, w=Any, n=int, b=Any)
@@ -316,7 +316,7 @@ def test_a_class_within_a_target_stands_for_what_was_saved(file):
         ),
         (Loose(1), Old, [(".w", "missing", "the target has it, and it was not saved")]),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_no_class_alone_can_be_made_of_is_an_error_also_where_others_are_not(file, saved, cls, found):
     state.save(file, saved)

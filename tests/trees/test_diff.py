@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 import structkit
 from structkit import Differences, Struct, assert_same_structure, diff, static
 from structkit.errors import TreesDifferError
-from tests.models import Coordinates, Left, Level, Linear, Model, Mutable, Pair, Point, Right, Ring, run_python
+from tests.models import Coordinates, Left, Level, Linear, Model, Mutable, Pair, Point, Right, Ring, run_python, shown
 
 
 class Sizes(Struct):
@@ -95,7 +95,7 @@ STRUCTURES = [
 ]
 
 
-@pytest.mark.parametrize("a, b, expected", STRUCTURES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("a, b, expected", STRUCTURES, ids=shown)
 def test_unlike_nodes_and_items_are_named(a, b, expected):
     assert lines(a, b) == expected
 
@@ -142,7 +142,7 @@ STATICS = [
 ]
 
 
-@pytest.mark.parametrize("a, b, expected", STATICS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("a, b, expected", STATICS, ids=shown)
 def test_statics_are_named_that_jit_tells_apart(a, b, expected):
     assert lines(a, b) == expected
 
@@ -198,7 +198,7 @@ FORMS = [
 ]
 
 
-@pytest.mark.parametrize("a, b, expected", FORMS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize("a, b, expected", FORMS, ids=shown)
 def test_leaves_differ_in_shape_dtype_and_weak_type(a, b, expected):
     with jax.enable_x64(False):
         assert lines(Point(a), Point(b)) == [f".x: {line}" for line in expected]

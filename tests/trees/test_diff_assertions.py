@@ -10,7 +10,7 @@ import pytest
 
 from structkit import StructError, assert_close, assert_same_structure
 from structkit.errors import TreesDifferError
-from tests.models import Linear, Pair, Point
+from tests.models import Linear, Pair, Point, shown
 
 
 def failure(assertion, *arguments, **options):
@@ -48,7 +48,7 @@ CLOSE = [
 ]
 
 
-@pytest.mark.parametrize("a, b", CLOSE, ids=str)
+@pytest.mark.parametrize("a, b", CLOSE, ids=shown)
 def test_close_trees_pass(a, b):
     with jax.enable_x64(False):
         assert_close(Point(a), Point(b))
@@ -70,7 +70,7 @@ FAR = [
 ]
 
 
-@pytest.mark.parametrize("a, b, expected", FAR, ids=lambda item: str(item)[:30])
+@pytest.mark.parametrize("a, b, expected", FAR, ids=shown)
 def test_far_trees_fail_with_the_path(a, b, expected):
     with jax.enable_x64(False):
         shown = failure(assert_close, Point(a), Point(b))

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as arrays
 
 from structkit import diff
-from tests.models import Point, run_python
+from tests.models import Point, run_python, shown
 
 NAN, INF = float("nan"), float("inf")
 FLOATS = [
@@ -49,7 +49,7 @@ EQUAL = [
 ]
 
 
-@pytest.mark.parametrize("a, b", EQUAL, ids=str)
+@pytest.mark.parametrize("a, b", EQUAL, ids=shown)
 def test_equal_values_do_not_differ_nan_and_zeros_of_both_signs_among_them(a, b):
     assert not diff(a, b)
 
@@ -70,7 +70,7 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("a, b, expected", NUMBERS, ids=lambda item: str(item)[:30])
+@pytest.mark.parametrize("a, b, expected", NUMBERS, ids=shown)
 def test_numbers_are_shown_with_their_distance(a, b, expected):
     assert text(a, b) == expected
 
@@ -142,7 +142,7 @@ ARRAYS = [
 ]
 
 
-@pytest.mark.parametrize("a, b, numbers, expected", ARRAYS, ids=lambda item: str(item)[:30])
+@pytest.mark.parametrize("a, b, numbers, expected", ARRAYS, ids=shown)
 def test_arrays_are_told_by_how_many_elements_differ_and_by_how_much(a, b, numbers, expected):
     found = value(a, b)
     shown = found.unequal, found.size, found.absolute, found.relative, found.nans

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from structkit import Struct, StructError, cast, count, errors, field, merge, partition, static, struct
-from tests.models import Coordinates, Empty, Linear, Loud, Mutable, Pair, Ring
+from tests.models import Coordinates, Empty, Linear, Loud, Mutable, Pair, Ring, shown
 
 deterministic = settings(derandomize=True, database=None, deadline=None, max_examples=150)
 
@@ -431,7 +431,7 @@ def test_a_cast_is_strong_traced_and_has_a_slope():
 NO_DTYPES = ["flaot32", int, complex, None, bool, KEY.dtype, jnp.ones(2), np.float32(1), 3, jnp.floating]
 
 
-@pytest.mark.parametrize("dtype", NO_DTYPES, ids=repr)
+@pytest.mark.parametrize("dtype", NO_DTYPES, ids=shown)
 def test_another_dtype_is_refused(dtype):
     with pytest.raises(errors.TreeError) as caught:
         cast(Pair(jnp.ones(2)), dtype)

@@ -7,7 +7,7 @@ import pytest
 
 from structkit import SharedBuffer, shared_buffers
 from structkit._trees import buffers
-from tests.models import Mutable, Pair, Point
+from tests.models import Mutable, Pair, Point, shown
 
 
 def paths(tree):
@@ -76,7 +76,7 @@ NUMPY = [
 ]
 
 
-@pytest.mark.parametrize("tree, expected", NUMPY, ids=lambda item: str(item)[:40])
+@pytest.mark.parametrize("tree, expected", NUMPY, ids=shown)
 def test_numpy_leaves_are_named_where_they_share_memory(tree, expected):
     assert paths(tree) == expected
 
