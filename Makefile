@@ -67,7 +67,7 @@ run-oldest: $(call installed,oldest)
 
 docs: ## Build the site in build/site; fails where code, figures, links or anchors in it are wrong
 run-docs: $(call installed,docs)
-	@$(BIN)/python -m pytest -n auto tests/test_docs.py tests/test_benchmarks.py -k page
+	@JAX_NUM_CPU_DEVICES=8 $(BIN)/python -m pytest -n auto tests/test_docs.py tests/test_benchmarks.py -k page
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-browser: docs ## Look at the site in a headless Chromium, where there is one: wide and narrow, light and dark

@@ -1,5 +1,6 @@
 """What mkdocstrings asks while it reads the package: an `Example:` of a docstring is shown as code."""
 
+import re
 from typing import Any
 
 import griffe
@@ -10,4 +11,13 @@ class Examples(griffe.Extension):
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
         if obj.docstring is not None:
-            obj.docstring.value = obj.docstring.value.replace("\nExample:\n", "\nExamples:\n")
+            obj.docstring.value = re.sub(
+                r"^Example:\n((?: .*\n?|\n)+)", _as_code, obj.docstring.value, flags=re.MULTILINE
+            )
+
+
+def _as_code(section: re.Match[str]) -> str:
+    code = section[1].rstrip()
+    if ">>>" not in code:
+        code = f"    ```python\n{code}\n    ```"
+    return f"Examples:\n{code}\n"

@@ -1,4 +1,4 @@
-"""The built site in a browser: `make docs-browser`. Without Chromium on the machine, or without the site, it is skipped."""
+"""The built site in a browser, by `make docs-browser`: skipped without Chromium on the machine or without the site."""
 
 import functools
 import http.server
@@ -58,7 +58,9 @@ def troubles(browser, home, path, width=1280, scheme="light"):
     found = []
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
-    page.on("console", lambda message: message.type in ("error", "warning") and found.append(f"console: {message.text}"))
+    page.on(
+        "console", lambda message: message.type in ("error", "warning") and found.append(f"console: {message.text}")
+    )
     page.on("pageerror", lambda error: found.append(f"error: {error}"))
     page.on("request", lambda request: request.url.startswith(home) or found.append(f"asks for {request.url}"))
     page.on("response", lambda answer: answer.ok or found.append(f"{answer.status} for {answer.url}"))
@@ -118,6 +120,8 @@ def test_what_is_wrong_with_a_page_is_seen(browser, serve, tmp_path, html, troub
 
 
 def test_nothing_is_wrong_with_a_page_that_is_right(browser, serve, tmp_path):
-    right = "<p>text <code>code</code></p><pre style='overflow: auto; width: 80px'><code>it scrolls in its box</code></pre>"
+    right = (
+        "<p>text <code>code</code></p><pre style='overflow: auto; width: 80px'><code>it scrolls in its box</code></pre>"
+    )
     (tmp_path / "index.html").write_text(f"{HEAD}{right}")
     assert troubles(browser, serve(tmp_path), "index.html", width=380) == []
