@@ -91,8 +91,11 @@ def test_the_two_schemes_are_two(browser, serve):
 def test_a_search_finds_pages(browser, serve):
     page = browser.new_page()
     page.goto(f"{serve(SITE)}/index.html", wait_until="networkidle")
-    page.locator("input.md-search__input").first.fill("freeze")
-    page.locator(".md-search-result__item").first.wait_for(timeout=10_000)
+    field = page.locator("input.md-search__input").first
+    field.click()  # the index is read from then on
+    page.get_by_text("Type to start searching").wait_for()
+    field.press_sequentially("freeze")
+    page.locator(".md-search-result__item").first.wait_for()
     assert "statics" in page.locator(".md-search-result__list").inner_html()
     page.close()
 
