@@ -27,6 +27,35 @@ def test_the_code_of_a_page_runs_and_prints_what_the_page_shows(page, monkeypatc
     run_page(page, monkeypatch)
 
 
+# What is written in a page -> what is wrong with it; nothing where that is None.
+WRITTEN = {
+    "```python\nx = 1\n```\n\n```python\nprint(x)\n```\n\n```text\n1\n```\n": None,
+    "```python\n1 / 0\n```\n\n```text\nZeroDivisionError: ...\n```\n": None,
+    "```python\nprint(1)\n```\n\n```text\n2\n```\n": "the page shows\n2\nand the code before it prints\n1",
+    "```python\nprint(1)\n```\n": "the page does not show what the code before prints:\n1",
+    "```python\nprint(1)\n```\n\n```python\nx = 1\n```\n": "the page does not show what the code before prints:\n1",
+    "```python\n1 / 0\n```\n": "division by zero",
+    "```python\nx = 1\n```\n\n```text\n1\n```\n": "the page shows\n1\nand the code before it prints\n",
+    "```python\n1 +\n```\n": "invalid syntax",
+}
+
+
+@pytest.mark.parametrize(("text", "wrong"), WRITTEN.items())
+def test_a_page_whose_code_does_something_else_is_wrong(tmp_path, monkeypatch, text, wrong):
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+    if wrong is None:
+        return run_page(page, monkeypatch)
+    with pytest.raises(Exception, match=re.escape(wrong)):
+        run_page(page, monkeypatch)
+
+
+def test_every_block_of_a_page_has_a_language():
+    for page in PAGES:
+        fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(fences[::2]) <= {"python", "text", "sh", "toml"} and set(fences[1::2]) <= {""}, page.name
+
+
 def test_every_page_is_in_the_navigation():
     config = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
     named = re.findall(r"^ +- [^:]+: (\S+\.md)$", config, re.MULTILINE)
