@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("sybil", reason="sybil is not installed: it finds the code in the pages")
 
+import structkit
 from tests.pages import run_page
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
@@ -60,6 +61,13 @@ def test_every_page_is_in_the_navigation():
     config = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
     named = re.findall(r"^ +- [^:]+: (\S+\.md)$", config, re.MULTILINE)
     assert sorted(named) == [page.relative_to(DOCS).as_posix() for page in PAGES]
+
+
+def test_the_reference_has_a_page_for_every_public_name():
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES if page.parent.name == "reference")
+    shown = re.findall(r"^::: structkit\.(\w+)$", pages, re.MULTILINE)
+    # The module of the errors has this one.
+    assert sorted([*shown, "StructError"]) == sorted(structkit.__all__)
 
 
 def test_no_line_of_code_is_longer_than_a_page_is_wide():
