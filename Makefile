@@ -30,7 +30,7 @@ EXTRAS ?=
 BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test coverage packages oldest run-coverage run-packages run-oldest bench lint types types-peers check clean
+.PHONY: help demo examples test coverage packages oldest docs run-coverage run-packages run-oldest run-docs docs-browser bench lint types types-peers check clean
 # Two installations at once would spoil one environment.
 .NOTPARALLEL:
 
@@ -50,12 +50,12 @@ test: $(call installed,test $(EXTRAS)) ## Run the test suite
 	@$(BIN)/python -m pytest -n auto
 
 # Environments of their own: what is installed for these would change what the others find.
-coverage packages oldest:
+coverage packages oldest docs:
 	@$(MAKE) --no-print-directory run-$@ VENV=$(VENV)-$@
 
 coverage: ## Run the test suite and tests/ecosystem with the packages around JAX, and measure the branches covered
 run-coverage: $(call installed,ecosystem)
-	@$(BIN)/python -m pytest -n auto -o 'norecursedirs=.* packages' --cov
+	@$(BIN)/python -m pytest -n auto -o 'norecursedirs=.* packages site' --cov
 
 packages: ## Run real packages built on flax.struct with structkit.struct in its place
 run-packages: $(call installed,packages)
@@ -64,6 +64,14 @@ run-packages: $(call installed,packages)
 oldest: ## Run the test suite with the oldest supported versions of what structkit needs
 run-oldest: $(call installed,oldest)
 	@$(BIN)/python -m pytest -n auto
+
+docs: ## Build the site in build/site; fails where code, figures, links or anchors in it are wrong
+run-docs: $(call installed,docs)
+	@JAX_NUM_CPU_DEVICES=8 $(BIN)/python -m pytest -n auto tests/test_docs.py tests/test_benchmarks.py -k page
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-browser: docs ## Look at the site in a headless Chromium, where there is one: wide and narrow, light and dark
+	@$(VENV)-docs/bin/python -m pytest -n auto -rs tests/site
 
 bench: $(call installed,bench) ## Measure structkit beside its peers: tables, benchmarks/results.json and .png
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -1,4 +1,4 @@
-"""Measure everything, print the tables, write `results.json` and `results.png`: `python -m benchmarks`.
+"""Measure everything, print the tables, write `results.json` and the picture of it: `python -m benchmarks`.
 
 With `--docs` nothing is measured: the figures in `docs/performance.md` are written anew from the results files.
 """
@@ -20,6 +20,7 @@ from benchmarks.results import Results, environment
 from benchmarks.rows import Row
 
 IMPORT_ROUNDS = 4
+RESULTS = docs.FOLDER / "results.json"
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
     results = measure(options.effort)
     print(report.text(results))
     results.save(options.output)
-    picture = options.output.with_suffix(".png")
+    picture = docs.PICTURE if options.output == RESULTS else options.output.with_suffix(".png")
     chart.draw(results, picture)
     print(f"\nWrote {options.output} and {picture}")
 
@@ -69,7 +70,7 @@ def measure(effort: float) -> Results:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--output", type=Path, default=docs.FOLDER / "results.json", help="where the results go")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="where the results go")
     parser.add_argument("--effort", type=float, default=1.0, help="what to multiply the measuring time with")
     parser.add_argument("--docs", action="store_true", help="write the figures in docs/performance.md anew")
     return parser.parse_args()

@@ -17,6 +17,7 @@ from benchmarks.rows import by_key
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "performance.md"
+PICTURE = FOLDER.parent / "docs" / "assets" / "benchmarks.png"
 BEGIN, END = "<!-- begin: {} (python -m benchmarks --docs) -->", "<!-- end: {} -->"
 
 # Title, group and name of the row; in the order of the picture, row by row.

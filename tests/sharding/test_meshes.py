@@ -2,7 +2,6 @@
 
 import functools
 import pathlib
-import re
 from typing import Any
 
 import jax
@@ -312,8 +311,6 @@ def test_a_state_is_made_in_its_place(mesh):
 
 
 @pytest.mark.skipif(jax.device_count() != 8, reason="the page is for eight devices")
-def test_the_programs_of_the_page_run_and_print_what_they_say(capsys):
-    page = pathlib.Path(__file__).parents[2] / "docs" / "scaling.md"
-    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S))
-    exec(compile(code, page.name, "exec"), {"__name__": "page"})
-    assert f"# {capsys.readouterr().out}" in code
+def test_the_programs_of_the_page_run_and_print_what_they_say(monkeypatch):
+    run_page = pytest.importorskip("tests.pages", reason="sybil is not installed").run_page
+    run_page(pathlib.Path(__file__).parents[2] / "docs" / "scaling.md", monkeypatch)
