@@ -59,6 +59,8 @@ def _check_makers(project: Project, cls: Class) -> None:
         cls.leave(cls.node.name, "it is registered twice; keep one of the decorators")
     for arg in cls.options():
         _check_option(cls, arg)
+    for arg in cls.node.keywords:
+        _check_keyword(project, cls, arg)
     for decorator in cls.node.decorators:
         if "mappable_dataclass" in cls.code.source(decorator.decorator) and not isinstance(decorator.decorator, cst.Call):
             cls.leave(decorator, "a struct is no Mapping, and chex.mappable_dataclass makes one")
@@ -72,10 +74,27 @@ def _check_option(cls: Class, arg: cst.Arg) -> None:
     elif name in NEEDLESS:
         if value not in NEEDLESS[name]:
             cls.leave(arg, f"structs have no option {name}={value}; write __hash__ and drop the option")
+    elif name not in OPTIONS:
+        cls.leave(arg, f"structs have no option {name}")
+
+
+def _check_keyword(project: Project, cls: Class, arg: cst.Arg) -> None:
+    """Look at a class keyword; what is none of the library's reaches `__init_subclass__`, as before."""
+    name = arg.keyword.value if arg.keyword is not None else arg.star
+    if name == "metaclass":
+        if project.resolve(cls.code, arg.value) != "abc.ABCMeta":
+            cls.leave(arg, "structs have a metaclass of their own")
+    elif _takes_options(cls):
+        _check_option(cls, arg)
     elif name == "strict" and cls.source is EQUINOX:
         cls.code.remark(arg, f"{cls.node.name.value} loses strict=True, for which structs have no check")
-    elif name not in OPTIONS and cls.source is not EQUINOX:
-        cls.leave(arg, f"structs have no option {name}")
+    elif name in OPTIONS:
+        cls.leave(arg, f"its class keyword {name} would be an option of the struct")
+
+
+def _takes_options(cls: Class) -> bool:
+    """Whether its class keywords are the options of a dataclass, as with `PyTreeNode`."""
+    return any(BASES[base] is not EQUINOX for _, base in cls.outside() if base in BASES)
 
 
 def _check_bases(cls: Class) -> None:
@@ -83,15 +102,12 @@ def _check_bases(cls: Class) -> None:
     for owner, base in cls.outside():
         if base in HARMLESS_BASES or base == STRUCT or base in BASES:
             continue
-        described = base or "written there" if owner is not cls else base
         arg = next(arg for arg, target in owner.bases if target == base)
-        text = owner.code.source(arg.value)
         through = "" if owner is cls else f" of {owner.node.name.value}"
-        at = arg if owner is cls else cls.node.name
-        if described and str(described).startswith("equinox."):
-            cls.leave(at, f"its base {text}{through} is a class of equinox's")
-        else:
-            cls.leave(at, f"its base {text}{through} is not among the given files")
+        cls.leave(
+            arg if owner is cls else cls.node.name,
+            f"its base {owner.code.source(arg.value)}{through} is not among the given files",
+        )
     for base in cls.parents():
         if base.source is None and not base.is_struct() and any(maker.name == DATACLASS for maker in base.makers):
             if not any(cls.code.source(arg) == "frozen=True" for maker in base.makers for arg in maker.arguments):
@@ -223,7 +239,7 @@ def left_spans(project: Project) -> dict[object, list[Span]]:
     found: dict[object, list[Span]] = {}
     for cls in project.classes:
         if cls.left:
-            nodes = [cls.code.span(node) for node in (cls.node, *(maker.node for maker in cls.makers))]
+            nodes = [cls.code.span(node) for node in (cls.node, *cls.node.decorators, *(m.node for m in cls.makers))]
             start, end = min(span.start for span in nodes), max(span.end for span in nodes)
             found.setdefault(cls.code, []).append(Span(start, end))
     return found

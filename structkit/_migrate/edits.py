@@ -78,7 +78,7 @@ class Edits:
         return not self.text[lines.start : span.start].strip() and (not rest or rest.startswith("#"))
 
     def delete_lines(self, span: Span, comments: Sequence[str] = ()) -> None:
-        """Delete the lines of a span, and one of the blank lines that would meet.
+        """Delete the lines of a span, and of the blank lines that would meet as many as stand above.
 
         Args:
             comments: those in the span and behind it, which stay, each on a line of its own, unless they are for tools.
@@ -87,12 +87,18 @@ class Edits:
         self.consumed.append(span)
         indent, ending = self.text[lines.start : span.start], self.ending(lines)
         kept = "".join(f"{indent}{comment}{ending}" for comment in comments if not _FOR_TOOLS.match(comment))
-        above = NEWLINE.split(self.text[: lines.start])[-2:-1]
-        below = self.lines(Span(lines.end, lines.end))
-        meet = not above or not above[0].strip() or above[0].rstrip().endswith(":")
-        if not kept and meet and below.end > lines.end and not self.text[below.start : below.end].strip():
-            lines = Span(lines.start, below.end)
+        if not kept:
+            lines = Span(lines.start, self._after_blank(lines))
         self.replace(lines, kept)
+
+    def _after_blank(self, lines: Span) -> int:
+        """The end of the blank lines below some lines that would be too many beside those above."""
+        above, end = NEWLINE.split(self.text[: lines.start])[:-1], lines.end
+        while end < len(self.text) and not (below := self.text[slice(*self.lines(Span(end, end)))]).strip():
+            if above and above[-1].strip() and not above[-1].rstrip().endswith(":"):
+                break
+            above, end = above[:-1] if above and not above[-1].strip() else above, end + len(below)
+        return end
 
     def ending(self, lines: Span) -> str:
         """The line end of the last of these lines."""
@@ -111,8 +117,8 @@ class Edits:
                 self.consumed.append(item)
                 if i < kept[-1]:
                     gap = self.text[item.end : items[i + 1].start]
-                    comma = item.end + gap.index(",") + 1
-                    self.replace(Span(item.start, comma if "#" in gap else items[i + 1].start))
+                    before_comment = item.end + gap.find("#") if "#" in gap else items[i + 1].start
+                    self.replace(Span(item.start, before_comment))
         if kept[-1] < len(items) - 1:
             self.replace(Span(items[kept[-1]].end, items[-1].end))
 
@@ -127,8 +133,12 @@ class Edits:
             spell: gives the spelling of a name that was written with `ours`.
         """
         order = sorted(self._edits, key=lambda edit: (edit.span.start, edit.span != (edit.span.start,) * 2, -edit.span.end))
-        made = self._made(Span(0, len(self.text)), order)
-        return re.sub("\0(.*?)\0", lambda match: spell(match[1]), made)
+        made = re.sub("\0(.*?)\0", lambda match: spell(match[1]), self._made(Span(0, len(self.text)), order))
+        # What was deleted at either end leaves no blank lines there.
+        if not self.text.startswith(("\r", "\n")):
+            made = made.lstrip("\r\n")
+        rest = self.text[len(self.text.rstrip("\r\n")) :]
+        return made if len(NEWLINE.findall(rest)) > 1 else made.rstrip("\r\n") + rest
 
     def used(self) -> set[str]:
         """The names of structkit's that the edits use."""

@@ -22,13 +22,16 @@ def rewrite_imports(project: Project, code: Code) -> Callable[[str], str]:
     touched = [each for _, each in _assignments(code) if any(code.edits.is_consumed(code.span(r.node)) for r in each.references)]
     gone = {(statement, alias) for statement, aliases in unread.items() for alias in aliases}
     spelled = {name: _spelling(code, name, gone) for name in sorted(wanted)}
-    line = _import_line(code, spelled)
+    line = _import_line(code, spelled, gone)
     statements = _imports(touched)
     anchor = _anchor(code, statements) if line else None
+    place = _sorted_place(code, anchor) if anchor is not None else None
     for statement in statements:
-        _edit_statement(code, statement, unread.get(statement, []), line if statement is anchor else "")
-    if line and anchor is None:
+        _edit_statement(code, statement, unread.get(statement, []), line if statement is place else "")
+    if line and place is None:
         _insert_on_top(code, line)
+    elif line and place not in statements:
+        _insert_after(code, code.parent(place), line)
     return spelled.__getitem__
 
 
@@ -112,20 +115,24 @@ def _is_ours(code: Code, assignment: ImportAssignment, alias: cst.ImportAlias, n
     return module == "structkit" and alias.evaluated_name == name and alias.evaluated_alias is None
 
 
-def _import_line(code: Code, spelled: dict[str, str]) -> str:
-    """The import of what is missing, or an empty text."""
-    present = {
-        alias.evaluated_name
-        for scope, each in _assignments(code)
-        if isinstance(scope, GlobalScope) and (alias := _alias(each)) is not None
-        if _is_ours(code, each, alias, alias.evaluated_name) or alias.evaluated_name == "structkit"
-    }
-    lines = []
-    if any("." in spelling for spelling in spelled.values()) and "structkit" not in present:
-        lines.append("import structkit")
-    names = sorted((name for name, text in spelled.items() if "." not in text and name not in present), key=_by_case)
-    if names:
-        lines.append(f"from structkit import {', '.join(names)}")
+def _import_line(code: Code, spelled: dict[str, str], gone: set[tuple[Import, cst.ImportAlias]]) -> str:
+    """The import of what is missing, or an empty text; an import of names from structkit gets them instead."""
+    present, statement = set(), None
+    for scope, each in _assignments(code):
+        alias = _alias(each)
+        if isinstance(scope, GlobalScope) and alias is not None and (each.node, alias) not in gone:
+            if _is_ours(code, each, alias, alias.evaluated_name):
+                statement = each.node
+                present.add(alias.evaluated_name)
+            elif alias.evaluated_name == "structkit" and alias.evaluated_alias is None:
+                present.add("structkit")
+    missing = sorted({text.split(".")[0] for text in spelled.values()} - present, key=_by_case)
+    lines = ["import structkit"] if "structkit" in missing else []
+    names = ", ".join(name for name in missing if name != "structkit")
+    if names and isinstance(statement, cst.ImportFrom) and not isinstance(statement.names, cst.ImportStar):
+        code.edits.insert(code.span(statement.names[-1]).end, f", {names}")
+    elif names:
+        lines.append(f"from structkit import {names}")
     return code.module.default_newline.join(lines)
 
 
@@ -138,6 +145,18 @@ def _anchor(code: Code, statements: list[Import]) -> Import | None:
     alone = [each for each in statements if isinstance(code.parent(each), cst.SimpleStatementLine)]
     outer = [each for each in alone if isinstance(code.scope(each), GlobalScope)] or alone
     return max(outer, key=lambda each: (_root(code, each) in LIBRARIES, code.line(each)), default=None)
+
+
+def _sorted_place(code: Code, anchor: Import) -> Import:
+    """The import after which that of structkit goes: a later one of the same block that stands before it in the alphabet."""
+    siblings = list(code.parent(code.parent(anchor)).children)
+    place = anchor
+    for line in siblings[siblings.index(code.parent(anchor)) + 1 :]:
+        small = line.body[0] if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1 else None
+        if not isinstance(small, Import) or line.leading_lines or not "" < _root(code, small).lower() < "structkit":
+            break
+        place = small
+    return place
 
 
 def _root(code: Code, statement: Import) -> str:
@@ -154,9 +173,8 @@ def _edit_statement(code: Code, statement: Import, gone: list[cst.ImportAlias], 
     sole = isinstance(parent, cst.SimpleStatementLine) and len(parent.body) == 1 and edits.alone(span)
     whole = not isinstance(names, cst.ImportStar) and len(gone) == len(names) and sole
     indent = code.text[edits.lines(span).start : span.start] if sole else ""
-    line = line.replace(code.module.default_newline, code.module.default_newline + indent)
     if whole and line:
-        edits.replace(span, line)
+        edits.replace(span, _indented(code, line, indent))
     elif whole:
         suite = code.parent(parent)
         if isinstance(suite, cst.IndentedBlock) and len(suite.body) == 1:
@@ -169,9 +187,21 @@ def _edit_statement(code: Code, statement: Import, gone: list[cst.ImportAlias], 
             inside = Span(code.span(aliases[0]).start, code.span(aliases[-1]).end)
             edits.drop([code.span(alias) for alias in aliases], lambda i: aliases[i] in gone, inside)
         if line:
-            lines = edits.lines(code.span(parent))
-            newline = edits.ending(lines)
-            edits.insert(lines.end, (indent + line + newline) if newline else code.module.default_newline + indent + line)
+            _insert_after(code, parent, line)
+
+
+def _insert_after(code: Code, statement: cst.CSTNode, line: str) -> None:
+    span = code.span(statement)
+    lines = code.edits.lines(span)
+    start = code.text[lines.start : span.start]
+    indent, newline = start[: len(start) - len(start.lstrip())], code.module.default_newline
+    text = indent + _indented(code, line, indent)
+    code.edits.insert(lines.end, text + newline if code.edits.ending(lines) else newline + text)
+
+
+def _indented(code: Code, line: str, indent: str) -> str:
+    newline = code.module.default_newline
+    return line.replace(newline, newline + indent)
 
 
 def _insert_on_top(code: Code, line: str) -> None:

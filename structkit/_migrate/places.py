@@ -46,9 +46,15 @@ def _rewrite_tree_at(code: Code, call: cst.Call) -> None:
         return
     if value is not None and _is_many(where) and not isinstance(value, (cst.Tuple, cst.List)):
         return
-    method, new = ("set", value) if value is not None else ("apply", function)
-    assert_given = [code.outer(each) for each in (tree, where, new) if each is not None]
-    parts: list[str | Span] = [f"{ours('at')}(", assert_given[0], ", ", assert_given[1], f").{method}(", assert_given[2], ")"]
+    new, method = (value, "set") if value is not None else (function, "apply")
+    spans = [code.outer(arg.value) for arg in call.args]
+    gaps = [code.text[one.end : other.start] for one, other in zip(spans, spans[1:])]
+    if new is None or any("#" in gap for gap in gaps[1:]) or {call.args[0].value, call.args[1].value} != {where, tree}:
+        return
+    opening = Span(code.span(call.func).end, code.span(call.args[0]).start)
+    comma = Span(spans[0].end, code.span(call.args[1]).start)
+    closing = Span(spans[-1].end, code.span(call).end)
+    parts = (ours("at"), opening, code.outer(tree), comma, code.outer(where), closing, f".{method}(", code.outer(new), ")")
     code.edits.replace(code.span(call), *parts)
     code.edits.consumed.append(code.span(call.func))
 

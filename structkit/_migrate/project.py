@@ -10,7 +10,7 @@ from typing import NamedTuple
 import libcst as cst
 
 from structkit._migrate.code import Code, Meaning, Remark
-from structkit._migrate.sources import BASES, DATACLASS, DECORATORS, PARTIAL, STRUCT, Source
+from structkit._migrate.sources import BASES, BY_HAND, DATACLASS, DECORATORS, PARTIAL, REGISTERED, STRUCT, Source
 
 
 class Maker(NamedTuple):
@@ -83,16 +83,14 @@ class Class:
 
     def frozen(self) -> bool:
         """Whether its objects refuse assignment; an option that is no literal counts as the default."""
-        given = {key.value: self.code.source(arg.value) for arg in self.options() if (key := arg.keyword) is not None}
+        arguments = [*self.options(), *self.node.keywords]
+        given = {key.value: self.code.source(arg.value) for arg in arguments if (key := arg.keyword) is not None}
         default = self.source is None or self.source.frozen
         return {"True": True, "False": False}.get(given.get("frozen", ""), default)
 
     def options(self) -> list[cst.Arg]:
-        """The arguments that say what kind of dataclass it is: of its decorator, and of the class statement."""
-        made = [m for m in self.makers if m.name == DATACLASS or m.name in DECORATORS]
-        registrations = ("data_fields", "meta_fields", "drop_fields")
-        given = [arg for m in made for arg in m.arguments if arg.keyword is None or arg.keyword.value not in registrations]
-        return [*given, *self.node.keywords]
+        """The arguments of its decorators that say what kind of dataclass it is."""
+        return [arg for m in self.makers if DECORATORS.get(m.name) not in (REGISTERED, BY_HAND) for arg in m.arguments]
 
 
 class Project:

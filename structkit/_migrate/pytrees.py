@@ -85,12 +85,12 @@ def _by_hand(project: Project, cls: Class) -> frozenset[str] | None:
     names = [f.name for f in own_fields(project, cls)]
     if flatten is None or unflatten is None or cls.parents():
         return None
-    returned = returned(flatten)
-    if not isinstance(returned, cst.Tuple) or len(returned.elements) != 2:
+    pair = returned(flatten)
+    if not isinstance(pair, cst.Tuple) or len(pair.elements) != 2:
         return None
     own = flatten.params.params[0].name.value if flatten.params.params else ""
-    children = _attributes(returned.elements[0].value, own, one=False)
-    aux_node = returned.elements[1].value
+    children = _attributes(pair.elements[0].value, own, one=False)
+    aux_node = pair.elements[1].value
     aux = _attributes(aux_node, own, one=True)
     if children is None or aux is None or [*children, *aux] != names or not set(children).isdisjoint(aux):
         return None

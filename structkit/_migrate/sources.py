@@ -92,7 +92,7 @@ STRUCT_STATIC = frozenset(("structkit.static", "structkit.Static"))
 # Annotations of fields that a subclass must have, and what a struct has for them.
 ABSTRACT = {
     "equinox.AbstractVar": "an abstract property",
-    "equinox.AbstractClassVar": "a ClassVar with a comment",
+    "equinox.AbstractClassVar": "a ClassVar without a value",
 }
 
 # What cannot be hashed, as the head of an annotation or as a default factory.
