@@ -20,7 +20,9 @@ def check_constructors(cls: Class) -> None:
         if method.name.value in CONSTRUCTORS:
             for node, name, _ in _written(method):
                 if name not in known:
-                    cls.leave(node, f"{method.name.value} sets {name}, which is no field; annotate it in the class body")
+                    cls.leave(
+                        node, f"{method.name.value} sets {name}, which is no field; annotate it in the class body"
+                    )
 
 
 def check_methods(project: Project, cls: Class) -> None:
@@ -49,7 +51,7 @@ def delete_stubs(cls: Class) -> None:
 
 def _is_empty(method: cst.FunctionDef) -> bool:
     """Whether a body is nothing but `...`, `pass`, a docstring, or an error that it is not written."""
-    lines = [each for line in method.body.body for each in getattr(line, "body", [line])]
+    lines: list[cst.CSTNode] = [each for line in method.body.body for each in getattr(line, "body", [line])]
     return all(
         isinstance(each, cst.Pass)
         or (isinstance(each, cst.Expr) and isinstance(each.value, (cst.Ellipsis, cst.SimpleString)))
@@ -59,7 +61,7 @@ def _is_empty(method: cst.FunctionDef) -> bool:
 
 
 def _passes_on(project: Project, cls: Class, method: cst.FunctionDef) -> bool:
-    """Whether a method only calls `dataclasses.replace` with what it is given, as the one that is put in its place does."""
+    """Whether a method only calls `dataclasses.replace` with what it is given, as the one in its place does."""
     call, parameters = returned(method), method.params
     if project.called(cls.code, call) != "dataclasses.replace" if call is not None else True:
         return False
@@ -74,7 +76,9 @@ def returned(method: cst.FunctionDef) -> cst.BaseExpression | None:
     """What a method returns that does nothing else."""
     lines = [line for line in method.body.body if method.get_docstring() is None or line is not method.body.body[0]]
     statement = lines[0] if len(lines) == 1 else None
-    small = statement.body[0] if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1 else statement
+    small = (
+        statement.body[0] if isinstance(statement, cst.SimpleStatementLine) and len(statement.body) == 1 else statement
+    )
     return small.value if isinstance(small, cst.Return) else None
 
 
@@ -88,9 +92,9 @@ def _bound(cls: Class) -> Iterator[str]:
     for node in cls.node.body.body:
         if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
             yield node.name.value
-    for node in walked(cls.node.body):
-        if isinstance(node, (cst.AnnAssign, cst.AssignTarget)) and isinstance(node.target, cst.Name):
-            yield node.target.value
+    for each in walked(cls.node.body):
+        if isinstance(each, (cst.AnnAssign, cst.AssignTarget)) and isinstance(each.target, cst.Name):
+            yield each.target.value
 
 
 def _written(method: cst.FunctionDef) -> Iterator[tuple[cst.CSTNode, str, bool]]:
@@ -100,13 +104,12 @@ def _written(method: cst.FunctionDef) -> Iterator[tuple[cst.CSTNode, str, bool]]
     own = method.params.params[0].name.value
     for node in walked(method.body):
         if isinstance(node, (cst.AssignTarget, cst.AnnAssign, cst.AugAssign)):
-            target = node.target
-            targets = [each.value for each in target.elements] if isinstance(target, (cst.Tuple, cst.List)) else [target]
-            for each in targets:
+            many = node.target.elements if isinstance(node.target, (cst.Tuple, cst.List)) else ()
+            for each in [element.value for element in many] or [node.target]:
                 if isinstance(each, cst.Attribute) and isinstance(each.value, cst.Name) and each.value.value == own:
                     yield each, each.attr.value, False
         elif isinstance(node, cst.Call) and len(node.args) == 3:
-            function, (target, name, _) = node.func, (arg.value for arg in node.args)
+            function, target, name = node.func, node.args[0].value, node.args[1].value
             forced = isinstance(function, cst.Attribute) and function.attr.value == "__setattr__"
             if forced and isinstance(target, cst.Name) and target.value == own and isinstance(name, cst.SimpleString):
                 yield node, str(name.evaluated_value), True

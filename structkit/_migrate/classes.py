@@ -33,8 +33,8 @@ def rewrite_classes(project: Project) -> None:
         cls.statics = {f.name: bool(f.static) for f in own_fields(project, cls)}
     for cls in project.classes:
         if cls.source is not None:
+            _check_makers(project, cls)
             if not cls.undecorated:
-                _check_makers(project, cls)
                 check_registration(project, cls)
                 check_constructors(cls)
             _check_bases(cls)
@@ -48,6 +48,12 @@ def rewrite_classes(project: Project) -> None:
 
 def _check_makers(project: Project, cls: Class) -> None:
     """Refuse decorators and options that say more than a struct's do."""
+    for arg in cls.options():
+        _check_option(cls, arg)
+    for arg in cls.node.keywords:
+        _check_keyword(project, cls, arg)
+    if cls.undecorated:
+        return
     names = [maker.name for maker in cls.makers]
     if cls.source in (REGISTERED, BY_HAND) and DATACLASS not in names:
         cls.leave(cls.node.name, "it is registered, and no dataclass; annotate its fields and write Struct as its base")
@@ -57,12 +63,10 @@ def _check_makers(project: Project, cls: Class) -> None:
             cls.leave(maker.node, "it is made by dataclasses.dataclass too; keep one of the two")
     if len({DECORATORS[name] for name in names if name in DECORATORS}) > 1:
         cls.leave(cls.node.name, "it is registered twice; keep one of the decorators")
-    for arg in cls.options():
-        _check_option(cls, arg)
-    for arg in cls.node.keywords:
-        _check_keyword(project, cls, arg)
     for decorator in cls.node.decorators:
-        if "mappable_dataclass" in cls.code.source(decorator.decorator) and not isinstance(decorator.decorator, cst.Call):
+        if "mappable_dataclass" in cls.code.source(decorator.decorator) and not isinstance(
+            decorator.decorator, cst.Call
+        ):
             cls.leave(decorator, "a struct is no Mapping, and chex.mappable_dataclass makes one")
 
 
@@ -108,10 +112,13 @@ def _check_bases(cls: Class) -> None:
             arg if owner is cls else cls.node.name,
             f"its base {owner.code.source(arg.value)}{through} is not among the given files",
         )
-    for base in cls.parents():
-        if base.source is None and not base.is_struct() and any(maker.name == DATACLASS for maker in base.makers):
-            if not any(cls.code.source(arg) == "frozen=True" for maker in base.makers for arg in maker.arguments):
-                cls.leave(cls.node.name, f"its base {base.node.name.value} is a mutable dataclass; make that a Struct first")
+    for parent in cls.parents():
+        made = [maker for maker in parent.makers if maker.name == DATACLASS]
+        if made and parent.source is None and not parent.is_struct():
+            if not any(parent.code.source(arg) == "frozen=True" for maker in made for arg in maker.arguments):
+                cls.leave(
+                    cls.node.name, f"its base {parent.node.name.value} is a mutable dataclass; make that a Struct first"
+                )
 
 
 def _leave_families(project: Project) -> None:
@@ -142,7 +149,7 @@ def _rewrite(project: Project, cls: Class) -> None:
     if cls.undecorated:
         cls.code.remark(
             cls.node.name,
-            f"{cls.node.name.value} has no decorator and was one leaf; as a subclass of a struct it is a tree with the "
+            f"{cls.node.name.value} was one leaf, though a subclass of a tree; as a struct it is a tree with the "
             "fields that it annotates",
         )
     for maker in cls.makers:
@@ -191,7 +198,11 @@ def _rewrite_header(cls: Class, options: list[str]) -> None:
     arguments = [*node.bases, *node.keywords]
     if not arguments:
         name = code.span(node.type_parameters or node.name)
-        opening = code.text.find("(", name.end, code.span(node.body).start) if node.lpar is not cst.MaybeSentinel.DEFAULT else -1
+        opening = (
+            code.text.find("(", name.end, code.span(node.body).start)
+            if node.lpar is not cst.MaybeSentinel.DEFAULT
+            else -1
+        )
         inside = ", ".join([*added, *options])
         if opening >= 0:
             code.edits.insert(opening + 1, inside)
@@ -223,8 +234,8 @@ def _remark_chex(cls: Class) -> None:
     if given.get("mappable_dataclass") != "False":
         cls.code.remark(
             cls.node.name,
-            f"{cls.node.name.value} was a Mapping, which is chex's default: obj['name'], keys(), items(), ** and dm-tree work "
-            "on it no more; read its attributes",
+            f"{cls.node.name.value} was a Mapping, which is chex's default: obj['name'], keys(), items(), ** and "
+            "dm-tree work on it no more; read its attributes",
         )
     names = [name for base in reversed([cls, *cls.ancestors()]) for name in base.statics]
     if names != sorted(names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from libcst.metadata import (
 )
 
 from structkit._migrate.edits import Edits, Span
+
+_DEEPEST = 400
 
 
 class Meaning(NamedTuple):
@@ -51,6 +54,7 @@ class Code:
         self.path = path
         try:
             raw = path.read_bytes()
+            _refuse_deep(raw)
             self.module = cst.parse_module(raw)
             if self.module.bytes != raw:
                 raise NotPython("it cannot be written back as it was read")
@@ -144,6 +148,15 @@ class Code:
     def remark(self, node: cst.CSTNode, text: str, *, left: bool = False) -> None:
         """List something at a node's line."""
         self.remarks.append(Remark(self.line(node), left, text))
+
+
+def _refuse_deep(raw: bytes) -> None:
+    """Refuse more open brackets than Python reads, which overflow the stack of libcst's parser."""
+    depth = 0
+    for bracket in re.findall(rb"[(\[{}\])]", raw):
+        depth = depth + 1 if bracket in b"([{" else max(0, depth - 1)
+        if depth > _DEEPEST:
+            raise NotPython("it is nested too deeply")
 
 
 def walked(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

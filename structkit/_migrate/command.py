@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from structkit._migrate.code import Code, Remark
 
 NOTHING_TO_DECIDE, TO_DECIDE, UNREADABLE = 0, 1, 2
-EXIT_CODES = """exit codes: 0 where nothing is left to a person, 1 where something is, 2 where a path could not be read or
-written, or the command was called wrongly"""
+EXIT_CODES = (
+    "exit codes: 0 where nothing is left to a person, 1 where something is, 2 where a path could not be read "
+    "or written, or the command was called wrongly"
+)
 
 
 class Result(NamedTuple):
@@ -30,7 +32,7 @@ class Result(NamedTuple):
 
 
 def migrate(paths: Iterable[Path]) -> tuple[list[Result], list[tuple[Path, str]]]:
-    """What comes of files and folders: a result for each file, and the files that could not be read, with the reason.
+    """What comes of files and folders: a result for each file, and the files that could not be read, and why.
 
     Nothing is written.
     """
@@ -42,7 +44,7 @@ def migrate(paths: Iterable[Path]) -> tuple[list[Result], list[tuple[Path, str]]
         try:
             codes.append(Code(path))
         except NotPython as error:
-            unreadable.append((path, str(error)))
+            unreadable.append((path, f"not read: {error}"))
     texts = rewrite(codes)
     return [Result(code.path, code.text, text, code.remarks, code) for code, text in zip(codes, texts)], unreadable
 
@@ -72,11 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of the program, after it ran."""
     parser = argparse.ArgumentParser(
         prog="structkit-migrate",
-        description="Rewrite classes of flax.struct, equinox, chex, jax_dataclasses and registered dataclasses to structkit's "
-        "Struct. Prints a diff to stdout, and to stderr what a person must decide or look at.",
+        description="Rewrite classes of flax.struct, equinox, chex, jax_dataclasses and registered dataclasses to "
+        "structkit's Struct. Prints a diff to stdout, and to stderr what a person must decide or look at.",
         epilog=EXIT_CODES,
     )
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder with all .py files in it")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="a file, or a folder with all .py files in it"
+    )
     parser.add_argument("--write", action="store_true", help="write the files in the place of printing the diff")
     options = parser.parse_args(arguments)
     try:
@@ -93,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             write(result)
         except OSError as error:
-            unreadable.append((result.path, error.strerror or str(error)))
+            unreadable.append((result.path, f"not written: {error.strerror or error}"))
     sys.stdout.flush()
     _print_remarks(results, unreadable, options.write)
     if unreadable:
@@ -105,7 +109,7 @@ def _print_remarks(results: list[Result], unreadable: list[tuple[Path, str]], wr
     from structkit._migrate.edits import moved
 
     for path, reason in unreadable:
-        print(f"{path}: not read: {reason}", file=sys.stderr)
+        print(f"{path}: {reason}", file=sys.stderr)
     for result in results:
         line = moved(result.before, result.after) if written else int
         for remark in sorted(set(result.remarks)):

@@ -132,7 +132,9 @@ class Edits:
         Args:
             spell: gives the spelling of a name that was written with `ours`.
         """
-        order = sorted(self._edits, key=lambda edit: (edit.span.start, edit.span != (edit.span.start,) * 2, -edit.span.end))
+        order = sorted(
+            self._edits, key=lambda edit: (edit.span.start, edit.span != (edit.span.start,) * 2, -edit.span.end)
+        )
         made = re.sub("\0(.*?)\0", lambda match: spell(match[1]), self._made(Span(0, len(self.text)), order))
         # What was deleted at either end leaves no blank lines there.
         if not self.text.startswith(("\r", "\n")):

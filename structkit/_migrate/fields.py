@@ -56,7 +56,9 @@ def _options(call: cst.Call, function: str) -> dict[str, cst.Arg]:
     spec = FIELDS.get(function)
     first = spec.static if spec is not None and spec.negated else None
     return {
-        arg.keyword.value if arg.keyword is not None else (arg.star or (first if i == 0 else None) or f"argument {i}"): arg
+        arg.keyword.value
+        if arg.keyword is not None
+        else (arg.star or (first if i == 0 else None) or f"argument {i}"): arg
         for i, arg in enumerate(call.args)
     }
 
@@ -200,8 +202,8 @@ def _check_hashable(project: Project, cls: Class, f: Field) -> None:
             kind = str(held).removeprefix("builtins.")
             cls.code.remark(
                 f.node,
-                f"{f.name} of {cls.node.name.value} is static and {_article(kind)} {kind}, which has no hash, and structs "
-                "refuse that: make it a tuple, or a data field, or add converter=structkit.freeze",
+                f"{f.name} of {cls.node.name.value} is static and {_article(kind)} {kind}, which has no hash, and "
+                "structs refuse that: make it a tuple, or a data field, or add converter=structkit.freeze",
             )
             return
 

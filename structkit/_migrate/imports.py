@@ -19,7 +19,11 @@ def rewrite_imports(project: Project, code: Code) -> Callable[[str], str]:
     """Edit the imports of one file for the edits that it has, and return how to spell structkit's names in it."""
     wanted = code.edits.used()
     unread = _unread(project, code)
-    touched = [each for _, each in _assignments(code) if any(code.edits.is_consumed(code.span(r.node)) for r in each.references)]
+    touched = [
+        each
+        for _, each in _assignments(code)
+        if any(code.edits.is_consumed(code.span(r.node)) for r in each.references)
+    ]
     gone = {(statement, alias) for statement, aliases in unread.items() for alias in aliases}
     spelled = {name: _spelling(code, name, gone) for name in sorted(wanted)}
     line = _import_line(code, spelled, gone)
@@ -30,15 +34,13 @@ def rewrite_imports(project: Project, code: Code) -> Callable[[str], str]:
         _edit_statement(code, statement, unread.get(statement, []), line if statement is place else "")
     if line and place is None:
         _insert_on_top(code, line)
-    elif line and place not in statements:
+    elif line and place is not None and place not in statements:
         _insert_after(code, code.parent(place), line)
     return spelled.__getitem__
 
 
 def _assignments(code: Code) -> list[tuple[Scope, ImportAssignment]]:
-    return [
-        (scope, each) for scope in code.scopes for each in scope.assignments if isinstance(each, ImportAssignment)
-    ]
+    return [(scope, each) for scope in code.scopes for each in scope.assignments if isinstance(each, ImportAssignment)]
 
 
 def _imports(assignments: Iterable[ImportAssignment]) -> list[Import]:
@@ -141,19 +143,21 @@ def _by_case(name: str) -> tuple[bool, str]:
 
 
 def _anchor(code: Code, statements: list[Import]) -> Import | None:
-    """The import in whose place, or after which, that of structkit goes: the last one of a library, in the module's scope."""
+    """The import in whose place, or after which, that of structkit goes: the last one of a library."""
     alone = [each for each in statements if isinstance(code.parent(each), cst.SimpleStatementLine)]
     outer = [each for each in alone if isinstance(code.scope(each), GlobalScope)] or alone
     return max(outer, key=lambda each: (_root(code, each) in LIBRARIES, code.line(each)), default=None)
 
 
 def _sorted_place(code: Code, anchor: Import) -> Import:
-    """The import after which that of structkit goes: a later one of the same block that stands before it in the alphabet."""
+    """The import after which that of structkit goes: a later one of its block that the alphabet has before it."""
     siblings = list(code.parent(code.parent(anchor)).children)
     place = anchor
     for line in siblings[siblings.index(code.parent(anchor)) + 1 :]:
-        small = line.body[0] if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1 else None
-        if not isinstance(small, Import) or line.leading_lines or not "" < _root(code, small).lower() < "structkit":
+        if not isinstance(line, cst.SimpleStatementLine) or line.leading_lines:
+            break
+        small = line.body[0]
+        if not isinstance(small, Import) or not "" < _root(code, small).lower() < "structkit":
             break
         place = small
     return place
@@ -162,7 +166,9 @@ def _sorted_place(code: Code, anchor: Import) -> Import:
 def _root(code: Code, statement: Import) -> str:
     if isinstance(statement, cst.Import):
         return statement.names[0].evaluated_name.split(".")[0]
-    return code.source(statement.module).split(".")[0] if statement.module is not None and not statement.relative else ""
+    return (
+        code.source(statement.module).split(".")[0] if statement.module is not None and not statement.relative else ""
+    )
 
 
 def _edit_statement(code: Code, statement: Import, gone: list[cst.ImportAlias], line: str) -> None:

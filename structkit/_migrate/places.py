@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import libcst as cst
 
 from structkit._migrate.code import Code
@@ -32,7 +34,7 @@ def _rename(code: Code, node: cst.BaseExpression, name: str) -> None:
 
 
 def _rewrite_tree_at(code: Code, call: cst.Call) -> None:
-    """`tree_at(where, tree, value)` as `at(tree, where).set(value)`, where its function only follows attributes and items."""
+    """`tree_at(where, tree, value)` as `at(tree, where).set(value)`, where it only follows attributes and items."""
     given: dict[str, cst.BaseExpression] = {}
     for i, arg in enumerate(call.args):
         if arg.star or i >= len(_PARAMETERS):
@@ -48,13 +50,23 @@ def _rewrite_tree_at(code: Code, call: cst.Call) -> None:
         return
     new, method = (value, "set") if value is not None else (function, "apply")
     spans = [code.outer(arg.value) for arg in call.args]
-    gaps = [code.text[one.end : other.start] for one, other in zip(spans, spans[1:])]
+    gaps = [code.text[one.end : other.start] for one, other in itertools.pairwise(spans)]
     if new is None or any("#" in gap for gap in gaps[1:]) or {call.args[0].value, call.args[1].value} != {where, tree}:
         return
     opening = Span(code.span(call.func).end, code.span(call.args[0]).start)
     comma = Span(spans[0].end, code.span(call.args[1]).start)
     closing = Span(spans[-1].end, code.span(call).end)
-    parts = (ours("at"), opening, code.outer(tree), comma, code.outer(where), closing, f".{method}(", code.outer(new), ")")
+    parts = (
+        ours("at"),
+        opening,
+        code.outer(tree),
+        comma,
+        code.outer(where),
+        closing,
+        f".{method}(",
+        code.outer(new),
+        ")",
+    )
     code.edits.replace(code.span(call), *parts)
     code.edits.consumed.append(code.span(call.func))
 

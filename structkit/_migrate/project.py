@@ -187,14 +187,14 @@ class Project:
 
     def _maker(self, code: Code, decorator: cst.Decorator) -> Maker | None:
         """What a decorator does, if that makes a class a tree or a dataclass."""
-        call, arguments = decorator.decorator, ()
-        if isinstance(call, cst.Call):
-            call, arguments = call.func, tuple(call.args)
-        name = self.resolve(code, call)
+        call = decorator.decorator
+        arguments = tuple(call.args) if isinstance(call, cst.Call) else ()
+        name = self.resolve(code, call.func if isinstance(call, cst.Call) else call)
         if name == PARTIAL and arguments:
             name, arguments = self.resolve(code, arguments[0].value), arguments[1:]
-        known = isinstance(name, str) and (name in DECORATORS or name == DATACLASS)
-        return Maker(decorator, name, arguments) if known else None  # type: ignore[arg-type]
+        if isinstance(name, str) and (name in DECORATORS or name == DATACLASS):
+            return Maker(decorator, name, arguments)
+        return None
 
     def _find_registrations(self, code: Code) -> None:
         """Find `register_dataclass(A, ...)` and the like as statements beside their classes."""
@@ -202,7 +202,7 @@ class Project:
             if not isinstance(node, cst.Expr) or not isinstance(node.value, cst.Call) or not node.value.args:
                 continue
             name = self.called(code, node.value)
-            if name not in DECORATORS:
+            if name is None or DECORATORS.get(name) not in (REGISTERED, BY_HAND):
                 continue
             cls = self.resolve(code, node.value.args[0].value)
             line = code.parent(node)
@@ -215,7 +215,7 @@ class Project:
         for cls in self.classes:
             made = [DECORATORS[maker.name] for maker in cls.makers if maker.name in DECORATORS]
             based = [BASES[base] for _, base in cls.outside() if base in BASES]
-            cls.source = (made or based or [None])[0]
+            cls.source = next(iter([*made, *based]), None)
         for cls in self.classes:
             decorated = [base.source for base in cls.ancestors() if base.source is not None]
             if cls.source is None and decorated and not cls.is_struct():

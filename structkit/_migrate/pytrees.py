@@ -53,9 +53,11 @@ def _strings(node: cst.CSTNode) -> list[str] | None:
     if not isinstance(node, (cst.List, cst.Tuple)):
         return None
     values = [element.value for element in node.elements]
-    return [str(value.evaluated_value) for value in values if isinstance(value, cst.SimpleString)] if all(
-        isinstance(value, cst.SimpleString) for value in values
-    ) else None
+    return (
+        [str(value.evaluated_value) for value in values if isinstance(value, cst.SimpleString)]
+        if all(isinstance(value, cst.SimpleString) for value in values)
+        else None
+    )
 
 
 def _check_lists(cls: Class, fields: list[Field]) -> None:
@@ -64,12 +66,16 @@ def _check_lists(cls: Class, fields: list[Field]) -> None:
         return
     makers = [maker for maker in cls.makers if DECORATORS.get(maker.name) is REGISTERED]
     if None in listed.values() or "*" in listed or "**" in listed:
-        cls.leave(makers[0].node, "data_fields and meta_fields are no lists of strings; mark the static ones with static()")
+        cls.leave(
+            makers[0].node, "data_fields and meta_fields are no lists of strings; mark the static ones with static()"
+        )
         return
     data, meta = listed.get("data_fields") or [], listed.get("meta_fields") or []
     names = [f.name for f in fields]
     if listed.get("drop_fields") or sorted([*data, *meta]) != sorted(names):
-        cls.leave(makers[0].node, "data_fields and meta_fields are not just the fields that it annotates; mark them by hand")
+        cls.leave(
+            makers[0].node, "data_fields and meta_fields are not just the fields that it annotates; mark them by hand"
+        )
     elif data != [name for name in names if name in data]:
         cls.leave(makers[0].node, "data_fields are in another order than its fields, and so would be its leaves")
 
@@ -104,7 +110,9 @@ def _by_hand(project: Project, cls: Class) -> frozenset[str] | None:
         wanted.append(("*" if starred else "") + parameters[1])
     given = [arg.star + arg.value.value if isinstance(arg.value, cst.Name) else "" for arg in call.args]
     plain = given in (wanted, [*wanted, "*" + parameters[1]] if starred else wanted)
-    plain = plain and not any(arg.keyword for arg in call.args) and call.func.value in (parameters[0], cls.node.name.value)
+    plain = (
+        plain and not any(arg.keyword for arg in call.args) and call.func.value in (parameters[0], cls.node.name.value)
+    )
     return frozenset(aux) if plain else None
 
 
@@ -112,7 +120,9 @@ def _attributes(node: cst.BaseExpression, own: str, *, one: bool) -> list[str] |
     """The names of the attributes of self in a tuple of them, or of a single one; None for anything else."""
     if isinstance(node, cst.Name) and node.value == "None":
         return [] if one else None
-    nodes = [each.value for each in node.elements] if isinstance(node, (cst.Tuple, cst.List)) else [node] if one else [None]
+    nodes = (
+        [each.value for each in node.elements] if isinstance(node, (cst.Tuple, cst.List)) else [node] if one else [None]
+    )
     names = [
         each.attr.value
         for each in nodes

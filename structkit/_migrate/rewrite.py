@@ -49,7 +49,9 @@ def _remark_star(code: Code, node: cst.Import | cst.ImportFrom) -> None:
     if isinstance(node, cst.ImportFrom) and isinstance(node.names, cst.ImportStar) and node.module is not None:
         module = code.source(node.module)
         if any(name.rpartition(".")[0] == module for name in WATCHED):
-            code.remark(node, f"{module} is imported with *, so its names are not known; import them by name", left=True)
+            code.remark(
+                node, f"{module} is imported with *, so its names are not known; import them by name", left=True
+            )
 
 
 def _is_part(code: Code, node: cst.CSTNode) -> bool:

@@ -51,7 +51,7 @@ HARMLESS_BASES = frozenset(
     for module in modules
 )
 
-# Options of decorators, as class options of a struct; the others that a struct needs not, with the value that they may have.
+# Options of decorators that are class options of a struct; others that a struct does without, with their values.
 OPTIONS = frozenset(("init", "repr", "eq", "order", "frozen", "kw_only", "match_args"))
 NEEDLESS: dict[str, tuple[str, ...]] = {
     "slots": ("True", "False"),
