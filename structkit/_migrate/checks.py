@@ -15,7 +15,7 @@ CONSTRUCTORS = frozenset(("__init__", "__post_init__", "__new__", "__setstate__"
 
 def check_constructors(cls: Class) -> None:
     """Leave a class whose constructor sets an attribute that is no field: a struct has only fields."""
-    known = {name for each in (cls, *cls.ancestors()) for name in _bound(each)}
+    known = {name for each in (cls, *cls.ancestors()) for name in each.bound()}
     for method in _methods(cls):
         if method.name.value in CONSTRUCTORS:
             for node, name, _ in _written(method):
@@ -85,16 +85,6 @@ def returned(method: cst.FunctionDef) -> cst.BaseExpression | None:
 def _methods(cls: Class) -> Iterator[cst.FunctionDef]:
     body = cls.node.body.body
     return (node for node in body if isinstance(node, cst.FunctionDef))
-
-
-def _bound(cls: Class) -> Iterator[str]:
-    """The names that a class body binds."""
-    for node in cls.node.body.body:
-        if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
-            yield node.name.value
-    for each in walked(cls.node.body):
-        if isinstance(each, (cst.AnnAssign, cst.AssignTarget)) and isinstance(each.target, cst.Name):
-            yield each.target.value
 
 
 def _written(method: cst.FunctionDef) -> Iterator[tuple[cst.CSTNode, str, bool]]:

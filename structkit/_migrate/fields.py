@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import libcst as cst
 
-from structkit._migrate.code import walked
 from structkit._migrate.edits import Span, ours
 from structkit._migrate.project import Class, Project
 from structkit._migrate.sources import ABSTRACT, FIELDS, STATIC_ANNOTATION, STRUCT_STATIC, UNHASHABLE
@@ -29,26 +28,14 @@ class Field(NamedTuple):
 
 
 def own_fields(project: Project, cls: Class) -> list[Field]:
-    """The annotated names in the body of a class."""
+    """The annotated names in the body of a class, without those of the class itself."""
     found = []
-    for node in _body(cls.node):
-        if isinstance(node, cst.AnnAssign) and isinstance(node.target, cst.Name):
-            function = project.called(cls.code, node.value) if node.value is not None else None
-            function = function if function in FIELDS or function in STRUCT_STATIC else None
-            options = _options(node.value, function) if function and isinstance(node.value, cst.Call) else {}
-            static = _is_static(project, cls, node, function, options)
-            found.append(Field(node, node.target.value, function, options, static))
-    return found
-
-
-def _body(node: cst.ClassDef) -> list[cst.CSTNode]:
-    """The statements of a class body, those in its `if`s too, and not those of functions and classes in it."""
-    found, waiting = [], [node.body]
-    while waiting:
-        each: cst.CSTNode = waiting.pop()
-        found.append(each)
-        if not isinstance(each, (cst.FunctionDef, cst.ClassDef, cst.AnnAssign)):
-            waiting.extend(reversed(each.children))  # type: ignore[arg-type]
+    for name, node in cls.annotated().items():
+        function = project.called(cls.code, node.value) if node.value is not None else None
+        function = function if function in FIELDS or function in STRUCT_STATIC else None
+        options = _options(node.value, function) if function and isinstance(node.value, cst.Call) else {}
+        static = _is_static(project, cls, node, function, options)
+        found.append(Field(node, name, function, options, static))
     return found
 
 
@@ -106,8 +93,7 @@ def check_fields(project: Project, cls: Class) -> None:
     for f in own_fields(project, cls):
         annotation = f.node.annotation.annotation
         cls.statics[f.name] = bool(f.static)
-        abstract = project.resolve(cls.code, annotation)
-        if isinstance(abstract, str) and abstract in ABSTRACT:
+        for abstract in _abstract(project, cls, f.node):
             kind = abstract.removeprefix("equinox.")
             cls.leave(f.node, f"{f.name} is an {kind}, which structs do not have; write {ABSTRACT[abstract]}")
         if isinstance(annotation, cst.SimpleString) and "Static[" in annotation.value:
@@ -115,6 +101,24 @@ def check_fields(project: Project, cls: Class) -> None:
         if f.function is not None and f.function in FIELDS and ("*" in f.options or "**" in f.options):
             if f.function != "dataclasses.field":
                 cls.leave(f.node, f"the options of {f.name} are given with *; write them out")
+    _check_shadowed(project, cls)
+
+
+def _abstract(project: Project, cls: Class, node: cst.AnnAssign) -> set[str]:
+    """The kinds of abstract fields that an annotation may be."""
+    return {str(each) for each in project.candidates(cls.code, node.annotation.annotation)} & set(ABSTRACT)
+
+
+def _check_shadowed(project: Project, cls: Class) -> None:
+    """Leave a class whose body has something else under the name of a field of its ancestors."""
+    bases = [base for base in reversed(cls.ancestors()) if base.source is not None]
+    inherited = {
+        name: base for base in bases for name, node in base.annotated().items() if not _abstract(project, base, node)
+    }
+    for name, node in cls.bound().items():
+        if name in inherited and not isinstance(node, cst.AnnAssign):
+            base = inherited[name].node.name.value
+            cls.leave(node, f"{name} is a field of {base} and no field here; annotate it, or rename one of the two")
 
 
 def rewrite_fields(project: Project, cls: Class, static: frozenset[str]) -> None:
@@ -210,13 +214,3 @@ def _check_hashable(project: Project, cls: Class, f: Field) -> None:
 
 def _article(word: str) -> str:
     return "an" if word[0] in "aeiou" else "a"
-
-
-def declared(cls: Class) -> set[str]:
-    """The names that a class and its ancestors in the project annotate."""
-    return {
-        node.target.value
-        for each in (cls, *cls.ancestors())
-        for node in walked(each.node.body)
-        if isinstance(node, cst.AnnAssign) and isinstance(node.target, cst.Name)
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +12,9 @@ import libcst as cst
 
 from structkit._migrate.code import Code, Meaning, Remark
 from structkit._migrate.sources import BASES, BY_HAND, DATACLASS, DECORATORS, PARTIAL, REGISTERED, STRUCT, Source
+
+
+_CLASS_VAR = re.compile(r""":?\s*["']?(\w+\.)*ClassVar\b""")
 
 
 class Maker(NamedTuple):
@@ -52,6 +56,25 @@ class Class:
     def where(self) -> str:
         """The file and line, for messages about other classes."""
         return f"{self.code.path}:{self.code.line(self.node.name)}"
+
+    def bound(self) -> dict[str, cst.CSTNode]:
+        """The names that its body binds, in its `if`s too, each with the last statement or target that does so."""
+        found: dict[str, cst.CSTNode] = {}
+        waiting: list[cst.CSTNode] = [self.node.body]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
+                found[node.name.value] = node
+            elif isinstance(node, (cst.AnnAssign, cst.AssignTarget)) and isinstance(node.target, cst.Name):
+                found[node.target.value] = node
+            else:
+                waiting.extend(reversed(node.children))
+        return found
+
+    def annotated(self) -> dict[str, cst.AnnAssign]:
+        """The names that its body annotates, but for those of the class itself."""
+        found = {name: node for name, node in self.bound().items() if isinstance(node, cst.AnnAssign)}
+        return {name: node for name, node in found.items() if not _CLASS_VAR.match(self.code.source(node.annotation))}
 
     def leave(self, node: cst.CSTNode, text: str) -> None:
         """Keep the class as it is, for a reason that stands at a node."""
