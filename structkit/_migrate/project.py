@@ -13,7 +13,6 @@ import libcst as cst
 from structkit._migrate.code import Code, Meaning, Remark
 from structkit._migrate.sources import BASES, BY_HAND, DATACLASS, DECORATORS, PARTIAL, REGISTERED, STRUCT, Source
 
-
 _CLASS_VAR = re.compile(r""":?\s*["']?(\w+\.)*ClassVar\b""")
 
 
