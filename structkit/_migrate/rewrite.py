@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import libcst as cst
 
 from structkit._migrate.classes import left_spans, rewrite_classes
-from structkit._migrate.code import Code
+from structkit._migrate.code import Code, Remark
 from structkit._migrate.edits import Span
 from structkit._migrate.imports import rewrite_imports
 from structkit._migrate.places import rewrite_calls
@@ -25,9 +25,20 @@ def rewrite(codes: Sequence[Code]) -> list[str]:
         rewrite_calls(project, code)
         _remark_others(project, code, left.get(code, []))
         text = code.edits.applied(rewrite_imports(project, code)) if code.edits else code.text
-        cst.parse_module(text, code.module.config_for_parsing)
-        texts.append(text)
+        texts.append(text if _is_python(text, code) else code.text)
     return texts
+
+
+def _is_python(text: str, code: Code) -> bool:
+    """Whether a new text can be parsed; one that cannot is a fault of ours, and must not reach the file."""
+    try:
+        cst.parse_module(text, code.module.config_for_parsing)
+    except cst.ParserSyntaxError:
+        code.remarks[:] = [
+            Remark(1, True, "the file stays as it is: structkit-migrate made no Python of it; report this")
+        ]
+        return False
+    return True
 
 
 def _remark_others(project: Project, code: Code, left: list[Span]) -> None:
