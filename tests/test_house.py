@@ -41,10 +41,18 @@ FLOORS = [
     ["state._dicts", "state._inspecting"],
     ["state"],
     ["state.__main__"],
+    ["_migrate", "_migrate.edits", "_migrate.sources"],
+    ["_migrate.code"],
+    ["_migrate.project"],
+    ["_migrate.checks", "_migrate.fields", "_migrate.imports", "_migrate.places"],
+    ["_migrate.pytrees"],
+    ["_migrate.classes"],
+    ["_migrate.rewrite"],
+    ["_migrate.command"],
     ["__init__"],
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
-WINGS = {"_core", "_trees", "_interop"}
+WINGS = {"_core", "_trees", "_interop", "_migrate"}
 
 
 def module_name(path: pathlib.Path) -> str:

@@ -1,0 +1,1 @@
+"""The command that rewrites classes of other libraries to structs."""
