@@ -173,7 +173,7 @@ def test_encodings_are_kept(encoding):
 
 def test_the_page_shows_what_the_command_prints(capsys):
     page = (pathlib.Path(__file__).parents[2] / "docs" / "migrate-command.md").read_text(encoding="utf-8")
-    before, diff, listed = re.findall(r"^```(?:text|diff)\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    before, diff, listed = re.findall(r"^```(?:python|diff|console)\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
     write("particles.py", before)
     assert main(["particles.py"]) == 1
     assert capsys.readouterr() == (diff, listed)
