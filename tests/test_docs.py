@@ -54,7 +54,8 @@ def test_a_page_whose_code_does_something_else_is_wrong(tmp_path, monkeypatch, t
 def test_every_block_of_a_page_has_a_language():
     for page in PAGES:
         fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-        assert set(fences[::2]) <= {"python", "text", "sh", "toml", "diff", "console"} and set(fences[1::2]) <= {""}, page.name
+        known = {"python", "text", "sh", "toml", "diff", "console"}
+        assert set(fences[::2]) <= known and set(fences[1::2]) <= {""}, page.name
 
 
 def test_every_page_is_in_the_navigation():
@@ -73,5 +74,6 @@ def test_the_reference_has_a_page_for_every_public_name():
 def test_no_line_of_code_is_longer_than_a_page_is_wide():
     for page in PAGES:
         # What a command prints is as long as it is, and scrolls.
-        for block in re.findall(r"^```(?!console)\w*\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        text = page.read_text(encoding="utf-8")
+        for block in re.findall(r"^```(?!console)\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
             assert [line for line in block.splitlines() if len(line) > 100] == [], page.name
