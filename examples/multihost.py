@@ -2,10 +2,10 @@
 
     python examples/multihost.py [--plot multihost.png] [--steps 60] [--small]
 
-Two processes with four CPU devices each are joined by `jax.distributed`. The specs of the model's fields lay it out on a
-mesh of 2 x 4 devices, and Orbax writes checkpoints to which each process gives its shards. One process is killed
-between two checkpoints, and one in the middle of a checkpoint; what is left then ends by itself, and both are started
-again. Exits with an error if one loss differs in one bit from that of a run in which nobody was killed.
+`jax.distributed` joins two processes with four CPU devices each. The specs of the model's fields lay it out on a mesh
+of 2 x 4 devices, and Orbax writes checkpoints to which each process gives its shards. One process is killed between
+two checkpoints, and one in the middle of a checkpoint; the other then ends by itself, and both are started again.
+Exits with an error if one loss differs in one bit from that of a run in which nobody was killed.
 
 On a cluster, start one process for each host with a folder that all hosts see:
 
@@ -31,15 +31,16 @@ import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 from matplotlib.figure import Figure
 from orbax.checkpoint import v1 as ocp
-from transformer import TrainState, batch_of, corpus, make_optimizer, train_step
+from transformer import TrainState, Transformer, batch_of, corpus, loss_fn, make_optimizer, train_step
 
 from structkit import sharding
 
 PROCESSES, DEVICES = 2, 4
 MODEL_AXIS = 4
 # Heads and hidden units are cut along `model`; what remains is cut along `data`, as are the batches.
-RULES = {"embed": "data", "heads": "model", "hidden": "model", "vocabulary": "model"}
-PATIENCE = 120.0  # seconds
+RULES = {"embed": "data", "heads": "model", "hidden": "model", "vocabulary": "model", "layers": None}
+GATHERED = RULES | {"embed": None}
+PATIENCE = 900.0  # seconds for all steps
 
 
 def train(folder: str, steps: int, every: int) -> None:
@@ -52,8 +53,12 @@ def train(folder: str, steps: int, every: int) -> None:
     sharding.assert_same_static(shapes)
     places = jax.tree.map(lambda shape: shape.sharding, shapes)
     rows, whole = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
+
+    def gathered_loss(model: Transformer, text: jax.Array) -> jax.Array:
+        return loss_fn(sharding.constrain(model, mesh, rules=GATHERED), text)
+
     # With the places said, a step compiles to one program, whatever came before it.
-    one_step = jax.jit(train_step, donate_argnums=0, out_shardings=(places, whole))
+    one_step = jax.jit(partial(train_step, loss_fn=gathered_loss), donate_argnums=0, out_shardings=(places, whole))
 
     text = corpus()
     with ocp.training.Checkpointer(
@@ -98,17 +103,17 @@ def started(folder: Path, steps: int, every: int) -> Iterator[list[subprocess.Po
     command = [sys.executable, __file__, "--train", str(folder / "checkpoints")]
     command += ["--steps", str(steps), "--every", str(every), "--address", address]
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(DEVICES), "XLA_FLAGS": ""}
-    running = []
-    for process in range(PROCESSES):
-        with log_of(folder, process).open("wb") as log:
-            one = [*command, "--process", str(process)]
-            running.append(subprocess.Popen(one, env=environment, stdout=log, stderr=subprocess.STDOUT))
+    processes = []
+    for i in range(PROCESSES):
+        with log_of(folder, i).open("wb") as log:
+            numbered = [*command, "--process", str(i)]
+            processes.append(subprocess.Popen(numbered, env=environment, stdout=log, stderr=subprocess.STDOUT))
     try:
-        yield running
+        yield processes
     finally:
-        for one in running:
-            one.kill()
-            one.wait()
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def log_of(folder: Path, process: int) -> Path:
@@ -130,21 +135,19 @@ def is_time(folder: Path, kill: Kill) -> bool:
 
 def run_once(folder: Path, steps: int, every: int, kill: Kill | None) -> Start:
     """Start all processes and wait for their end, which for one of them may be a kill."""
+    deadline, due = time.monotonic() + PATIENCE, kill
     with started(folder, steps, every) as processes:
-        deadline, due = time.monotonic() + PATIENCE, kill
-        while any(process.poll() is None for process in processes):
+        while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
             if due and is_time(folder, due):
                 processes[due.process].send_signal(signal.SIGKILL)
                 due = None
-            if time.monotonic() > deadline:
-                break
             time.sleep(0.002)
-        codes = [process.wait(0) if process.poll() is not None else 0 for process in processes]
+    codes = [process.returncode for process in processes]
     seen = [told(folder, process) for process in range(PROCESSES)]
-    if due or (kill is None and any(codes)):
-        sys.exit(f"not as planned: {codes}\n" + log_of(folder, 0).read_text())
-    first = max(first for first, _ in seen)
-    return Start(first, seen[0][1] | seen[1][1], codes, kill)
+    if due or time.monotonic() > deadline or (kill is None and any(codes)):
+        logs = [log_of(folder, process).read_text()[-2000:] for process in range(PROCESSES)]
+        sys.exit("\n".join([f"not as planned, exit codes {codes}", *logs]))
+    return Start(seen[0][0], seen[0][1] | seen[1][1], codes, kill)
 
 
 def run(folder: Path, steps: int, every: int, kills: list[Kill]) -> list[Start]:
@@ -154,11 +157,11 @@ def run(folder: Path, steps: int, every: int, kills: list[Kill]) -> list[Start]:
         before = time.perf_counter()
         start = run_once(folder, steps, every, kill)
         starts.append(start)
-        told = f"  steps {start.first + 1} to {max(start.losses)}, {time.perf_counter() - before:.0f} s"
+        text = f"  steps {start.first + 1} to {max(start.losses)} in {time.perf_counter() - before:.0f} s"
         if kill:
-            moment = f"while it saved step {kill.step}" if kill.while_saving else f"after step {kill.step}"
-            told += f"; process {kill.process} killed {moment}, exit codes {start.codes}"
-        print(told, flush=True)
+            moment = f"while step {kill.step} was saved" if kill.while_saving else f"after step {kill.step}"
+            text += f"; process {kill.process} killed {moment}, exit codes {start.codes}"
+        print(text, flush=True)
     kept = sorted(int(path.name) for path in (folder / "checkpoints").iterdir() if path.name.isdigit())
     print(f"  checkpoints left: {kept}")
     return starts
@@ -186,19 +189,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train a transformer in two processes, and kill them.")
     parser.add_argument("--steps", type=int, default=60, help="steps of the optimizer (%(default)s)")
     parser.add_argument("--every", type=int, default=10, help="steps from checkpoint to checkpoint (%(default)s)")
-    parser.add_argument("--small", action="store_true", help="8 steps and one kill, to see that it runs")
+    parser.add_argument("--small", action="store_true", help="6 steps and one kill, to see that it runs")
     parser.add_argument("--plot", type=Path, default=Path("multihost.png"), help="the picture (%(default)s)")
     parser.add_argument("--train", metavar="FOLDER", help="be one process of a run, with its checkpoints there")
     parser.add_argument("--address", help="host and port of process 0; without it, the cluster says so")
     parser.add_argument("--process", type=int, help="the number of this process, with --address")
     args = parser.parse_args()
     if args.train:
-        alone = {} if args.address is None else {"heartbeat_timeout_seconds": 10, "num_processes": PROCESSES}
-        jax.distributed.initialize(args.address, process_id=args.process, **alone)
+        if args.address is None:
+            jax.distributed.initialize()
+        else:
+            jax.distributed.initialize(args.address, PROCESSES, args.process, heartbeat_timeout_seconds=10)
         train(args.train, args.steps, args.every)
         return
 
-    steps, every = (8, 2) if args.small else (args.steps, args.every)
+    steps, every = (6, 2) if args.small else (args.steps, args.every)
     saving = Kill(0, steps // every * 3 // 4 * every, while_saving=True)
     kills = [saving] if args.small else [Kill(1, steps // 3 + every // 2, while_saving=False), saving]
     folder = Path(tempfile.mkdtemp())

@@ -11,6 +11,7 @@ import argparse
 import sys
 import sysconfig
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -94,21 +95,20 @@ class Block(Struct):
 class Transformer(Struct):
     embedding: jax.Array = field(spec=P("vocabulary", "embed"))
     positions: jax.Array = field(spec=P(None, "embed"))
-    blocks: tuple[Block, ...] = field()
+    blocks: Block = field(spec=P("layers", ...))  # stacked: compiled once, whatever their number
     norm: Norm = field()
 
     @classmethod
     def create(cls, key: jax.Array, width: int = 128, depth: int = 4, heads: int = 4) -> Self:
         embed_key, position_key, *keys = jax.random.split(key, depth + 2)
-        blocks = tuple(Block.create(k, width, heads) for k in keys)
+        blocks = jax.vmap(lambda key: Block.create(key, width, heads))(jnp.stack(keys))
         embedding = 0.02 * jax.random.normal(embed_key, (BYTES, width))
         return cls(embedding, 0.02 * jax.random.normal(position_key, (CONTEXT, width)), blocks, Norm(jnp.ones(width)))
 
     def __call__(self, text: jax.Array) -> jax.Array:
         """The logits of the byte after each one: [batch, time, 256] from [batch, time]."""
         x = self.embedding[text] + self.positions[: text.shape[1]]
-        for block in self.blocks:
-            x = block(x)
+        x, _ = jax.lax.scan(lambda x, block: (block(x), None), x, self.blocks)
         return self.norm(x) @ self.embedding.T
 
 
@@ -134,7 +134,9 @@ def loss_fn(model: Transformer, text: jax.Array) -> jax.Array:
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(model(text[:, :-1]), text[:, 1:]))
 
 
-def train_step(train: TrainState, text: jax.Array) -> tuple[TrainState, jax.Array]:
+def train_step(
+    train: TrainState, text: jax.Array, loss_fn: Callable[[Transformer, jax.Array], jax.Array] = loss_fn
+) -> tuple[TrainState, jax.Array]:
     loss, grads = jax.value_and_grad(loss_fn)(train.model, text)
     updates, opt_state = train.optimizer.update(grads, train.opt_state, train.model)
     model = optax.apply_updates(train.model, updates)
