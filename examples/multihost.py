@@ -171,9 +171,11 @@ def draw(path: Path, unbroken: dict[int, float], starts: list[Start]) -> None:
     """Write a PNG: the losses of both runs over each other, and the kills."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
-    axes.plot([*unbroken], [*unbroken.values()], color="black", linewidth=5, alpha=0.2, label="nobody killed")
+    axes.plot([*unbroken], [*unbroken.values()], color="black", linewidth=10, alpha=0.2, label="nobody killed")
     for i, start in enumerate(starts):
-        axes.plot([*start.losses], [*start.losses.values()], color=f"C{i}", label=f"start {i + 1}, from {start.first}")
+        label = f"start {i + 1}, from step {start.first + 1}"
+        width = 2 + len(starts) - i  # what is computed twice stays visible
+        axes.plot([*start.losses], [*start.losses.values()], color=f"C{i}", linewidth=width, label=label)
         if start.killed:
             last, what = max(start.losses), "saving" if start.killed.while_saving else "computing"
             axes.axvline(last, color=f"C{i}", linestyle=":")

@@ -184,9 +184,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400, help="steps of the optimizer (%(default)s)")
     parser.add_argument("--small", action="store_true", help="60 steps, to see that it runs")
     parser.add_argument("--resume", action="store_true", help="go on from the file")
-    parser.add_argument("--file", type=Path, default=Path("transformer.safetensors"), help="the state (%(default)s)")
     parser.add_argument("--plot", type=Path, default=Path("transformer.png"), help="the picture (%(default)s)")
+    parser.add_argument("--file", type=Path, help="the state (the name of the picture, with .safetensors)")
     args = parser.parse_args()
+    file = args.file or args.plot.with_suffix(".safetensors")
     steps, target = (60, 3.1) if args.small else (args.steps, TARGET_LOSS)
 
     text = corpus()
@@ -194,8 +195,8 @@ def main() -> None:
     test = jnp.asarray(batch_of(held_out, 0))
     train = TrainState.create(jax.random.key(0), make_optimizer(steps))
     if args.resume:
-        train = state.load(args.file, train)
-        print(f"{args.file} has {int(train.step)} steps")
+        train = state.load(file, train)
+        print(f"{file} has {int(train.step)} steps")
     print(f"{count(train.model).elements:,} parameters, {len(training):,} bytes of text")
 
     one_step, test_loss = jax.jit(train_step, donate_argnums=0), jax.jit(loss_fn)
@@ -208,7 +209,7 @@ def main() -> None:
         speed = (step + 1 - first) * BATCH * CONTEXT / (time.perf_counter() - start)
         progress.set_postfix(loss=f"{losses[step + 1]:.3f}", tokens=f"{speed:,.0f}/s")
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
-            state.save(args.file, train)
+            state.save(file, train)
             tested[step + 1] = float(test_loss(train.model, test))
 
     draw(args.plot, losses, tested)
@@ -216,7 +217,7 @@ def main() -> None:
     written = sample(train.model, jax.random.key(1), jnp.frombuffer(prompt.encode(), np.uint8).astype(int), 200)
     print(prompt + bytes(np.asarray(written, np.uint8)).decode(errors="replace"))
     final = float(test_loss(train.model, test))
-    print(f"{final:.3f} nats for a byte of held-out text; state in {args.file}, picture in {args.plot}")
+    print(f"{final:.3f} nats for a byte of held-out text; state in {file}, picture in {args.plot}")
     if final > target:
         sys.exit(f"more than {target}")
 
