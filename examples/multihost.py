@@ -7,9 +7,9 @@ of 2 x 4 devices, and Orbax writes checkpoints to which each process gives its s
 two checkpoints, and one in the middle of a checkpoint; the other then ends by itself, and both are started again.
 Exits with an error if one loss differs in one bit from that of a run in which nobody was killed.
 
-On a cluster, start one process for each host with a folder that all hosts see:
+On a cluster, start all processes with a folder that they all see: under Slurm one for each GPU, on TPUs one for each host.
 
-    srun python examples/multihost.py --train gs://bucket/run --steps 10000 --every 500
+    srun --ntasks-per-node=8 python examples/multihost.py --train gs://bucket/run --steps 10000 --every 500
 """
 
 import argparse
