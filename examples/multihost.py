@@ -7,7 +7,7 @@ of 2 x 4 devices, and Orbax writes checkpoints to which each process gives its s
 two checkpoints, and one in the middle of a checkpoint; the other then ends by itself, and both are started again.
 Exits with an error if one loss differs in one bit from that of a run in which nobody was killed.
 
-On a cluster, start all processes with a folder that they all see: under Slurm one for each GPU, on TPUs one for each host.
+On a cluster, start all processes with a folder that they see: under Slurm one for each GPU, on TPUs one for each host.
 
     srun --ntasks-per-node=8 python examples/multihost.py --train gs://bucket/run --steps 10000 --every 500
 """
@@ -206,6 +206,8 @@ def main() -> None:
         return
 
     steps, every = (6, 2) if args.small else (args.steps, args.every)
+    if not args.small and steps < 4 * every:
+        parser.error("the kills need four checkpoints: --steps of four times --every or more")
     saving = Kill(0, steps // every * 3 // 4 * every, while_saving=True)
     kills = [saving] if args.small else [Kill(1, steps // 3 + every // 2, while_saving=False), saving]
     folder = Path(tempfile.mkdtemp())
