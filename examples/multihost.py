@@ -92,6 +92,7 @@ class Start(NamedTuple):
     losses: dict[int, float]
     codes: list[int]
     killed: Kill | None
+    alone: float  # seconds from the kill to the end of the others
 
 
 @contextmanager
@@ -135,19 +136,20 @@ def is_time(folder: Path, kill: Kill) -> bool:
 
 def run_once(folder: Path, steps: int, every: int, kill: Kill | None) -> Start:
     """Start all processes and wait for their end, which for one of them may be a kill."""
-    deadline, due = time.monotonic() + PATIENCE, kill
+    deadline, due, killed = time.monotonic() + PATIENCE, kill, 0.0
     with started(folder, steps, every) as processes:
         while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
             if due and is_time(folder, due):
                 processes[due.process].send_signal(signal.SIGKILL)
-                due = None
+                due, killed = None, time.monotonic()
             time.sleep(0.002)
+        alone = time.monotonic() - killed
     codes = [process.returncode for process in processes]
     seen = [told(folder, process) for process in range(PROCESSES)]
     if due or time.monotonic() > deadline or (kill is None and any(codes)):
         logs = [log_of(folder, process).read_text()[-2000:] for process in range(PROCESSES)]
         sys.exit("\n".join([f"not as planned, exit codes {codes}", *logs]))
-    return Start(seen[0][0], seen[0][1] | seen[1][1], codes, kill)
+    return Start(seen[0][0], seen[0][1] | seen[1][1], codes, kill, alone)
 
 
 def run(folder: Path, steps: int, every: int, kills: list[Kill]) -> list[Start]:
@@ -160,7 +162,8 @@ def run(folder: Path, steps: int, every: int, kills: list[Kill]) -> list[Start]:
         text = f"  steps {start.first + 1} to {max(start.losses)} in {time.perf_counter() - before:.0f} s"
         if kill:
             moment = f"while step {kill.step} was saved" if kill.while_saving else f"after step {kill.step}"
-            text += f"; process {kill.process} killed {moment}, exit codes {start.codes}"
+            text += f"; process {kill.process} killed {moment}, the other ended {start.alone:.0f} s later"
+            text += f", exit codes {start.codes}"
         print(text, flush=True)
     kept = sorted(int(path.name) for path in (folder / "checkpoints").iterdir() if path.name.isdigit())
     print(f"  checkpoints left: {kept}")
