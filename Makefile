@@ -90,7 +90,7 @@ types-peers: $(call installed,types peers) ## Print what the type checkers catch
 check: lint types test ## Everything a change has to pass: lint, types and test
 
 clean: ## Remove the environments, the caches and everything built
-	rm -rf .venv .venv-* build dist digits.png nbody.png .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist digits.png multihost.png nbody.png transformer.png transformer.safetensors .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find structkit tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(CREATED):

@@ -1,0 +1,137 @@
+"""Orbax: sharded structs by its two interfaces, on one device here, and on eight in a process of its own."""
+
+import gc
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import optax
+import orbax.checkpoint as ocp
+import pytest
+from jax.sharding import PartitionSpec as P
+from orbax.checkpoint import v1
+
+from structkit import Struct, field, sharding, static
+from tests.models import run_python
+
+SIZES = (2, 4) if jax.device_count() == 8 else (1, 1)
+
+
+class Dense(Struct):
+    weight: jax.Array = field(spec=P("embed", "mlp"))
+    bias: jax.Array = field(spec=P("mlp"))
+    name: str = static(default="dense")
+
+
+class Train(Struct):
+    model: Dense
+    opt_state: optax.OptState
+    key: jax.Array
+    step: jax.Array
+    nothing: None = None
+
+
+def created():
+    model = Dense(jnp.arange(32.0).reshape(8, 4), jnp.ones(4, jnp.bfloat16))
+    return Train(model, optax.adam(1e-3).init(model), jax.random.key(3), jnp.array(7))
+
+
+def classic_save(path, tree):
+    with ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+        checkpointer.save(path, args=ocp.args.StandardSave(tree))
+
+
+def classic_restore(path, target):
+    with ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+        return checkpointer.restore(path, args=ocp.args.StandardRestore(target))
+
+
+def v1_save(path, tree):
+    v1.save_async(path, tree).result()
+
+
+# The classic interface does not find what v1 saved.
+INTERFACES = {
+    "classic": (classic_save, classic_restore),
+    "v1": (v1_save, v1.load),
+    "classic to v1": (classic_save, v1.load),
+}
+
+
+@pytest.fixture
+def meshes():
+    """By rows over all devices, and by rows and columns."""
+    rows = jax.make_mesh((SIZES[0] * SIZES[1],), ("data",)), {"embed": "data", "mlp": None}
+    both = jax.make_mesh(SIZES, ("data", "model")), {"embed": "data", "mlp": "model"}
+    return rows, both
+
+
+@pytest.mark.skipif(jax.device_count() != 1, reason="this is the process with eight devices, or a machine of its own")
+def test_all_of_this_holds_on_eight_devices():
+    run_python(
+        f"""
+        import sys, pytest
+        result = pytest.main(["-q", "-n0", "-p", "no:cacheprovider", {str(pathlib.Path(__file__))!r}])
+        sys.exit("failed" if result else 0)
+        """,
+        JAX_PLATFORMS="cpu",
+        JAX_NUM_CPU_DEVICES="8",
+    )
+
+
+@pytest.fixture(params=INTERFACES.values(), ids=[*INTERFACES])
+def interface(request):
+    return request.param
+
+
+def test_what_one_mesh_saved_is_restored_to_the_shardings_of_another(interface, meshes, tmp_path):
+    save, load = interface
+    (mesh, rules), (other, other_rules) = meshes
+    state = sharding.shard(created(), mesh, rules=rules)
+    save(tmp_path / "state", state)
+    target = sharding.shard(jax.eval_shape(created), other, rules=other_rules)
+    restored = load(tmp_path / "state", target)
+    assert restored == state
+    for leaf, place in zip(jax.tree.leaves(restored), jax.tree.leaves(target), strict=True):
+        assert leaf.sharding.is_equivalent_to(place.sharding, leaf.ndim)
+    assert restored.model.weight.addressable_shards[0].data.shape == (8 // SIZES[0], 4 // SIZES[1])
+    assert type(restored.opt_state[0].mu) is Dense and restored.nothing is None
+
+
+def test_statics_are_the_targets_and_are_not_compared(interface, tmp_path):
+    save, load = interface
+    save(tmp_path / "state", created())
+    target = jax.eval_shape(created)
+    renamed = target.replace(model=target.model.replace(name="other"))
+    restored = load(tmp_path / "state", renamed)
+    assert restored.model.name == "other" and restored.step == 7
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_another_dtype_is_cast_and_another_shape_is_an_error(interface, tmp_path):
+    save, load = interface
+    save(tmp_path / "dense", created().model)
+    target = jax.eval_shape(created).model
+    cast = load(tmp_path / "dense", target.replace(weight=target.weight.update(dtype=jnp.float16)))
+    assert cast.weight.dtype == jnp.float16
+    with pytest.raises(ValueError, match="shape"):
+        load(tmp_path / "dense", target.replace(weight=target.weight.update(shape=(4, 8))))
+    gc.collect()  # here, where it is ignored, Orbax may complain of a coroutine that nobody awaits any more
+
+
+def test_a_checkpointer_keeps_the_newest_steps_with_their_metadata(meshes, tmp_path):
+    mesh, rules = meshes[1]
+    state = sharding.shard(created(), mesh, rules=rules)
+    with v1.training.Checkpointer(
+        tmp_path / "run",
+        save_decision_policy=v1.training.save_decision_policies.FixedIntervalPolicy(2),
+        preservation_policy=v1.training.preservation_policies.LatestN(2),
+    ) as checkpointer:
+        for step in range(1, 9):
+            state = state.replace(step=state.step + 1)
+            checkpointer.save_async(step, state, custom_metadata={"name": state.model.name})
+        checkpointer.wait()
+        assert [one.step for one in checkpointer.checkpoints] == [6, 8]
+        assert checkpointer.metadata(8).custom_metadata == {"name": "dense"}
+        target = sharding.shard(jax.eval_shape(created), mesh, rules=rules)
+        assert [int(checkpointer.load(step, target).step) for step in (6, 8)] == [13, 15]
