@@ -100,8 +100,8 @@ class Transformer(Struct):
 
     @classmethod
     def create(cls, key: jax.Array, width: int = 128, depth: int = 4, heads: int = 4) -> Self:
-        embed_key, position_key, *keys = jax.random.split(key, depth + 2)
-        blocks = jax.vmap(lambda key: Block.create(key, width, heads))(jnp.stack(keys))
+        embed_key, position_key, block_key = jax.random.split(key, 3)
+        blocks = jax.lax.map(lambda key: Block.create(key, width, heads), jax.random.split(block_key, depth))
         embedding = 0.02 * jax.random.normal(embed_key, (BYTES, width))
         return cls(embedding, 0.02 * jax.random.normal(position_key, (CONTEXT, width)), blocks, Norm(jnp.ones(width)))
 
