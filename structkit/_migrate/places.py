@@ -75,7 +75,8 @@ def _is_plain(where: cst.BaseExpression) -> bool:
     """Whether a function is a lambda of one parameter that gives a place in it, or a tuple or list of places."""
     if not isinstance(where, cst.Lambda) or len(where.params.params) != 1 or where.params.params[0].default is not None:
         return False
-    places = [each.value for each in where.body.elements] if _is_many(where) else [where.body]  # type: ignore[attr-defined]
+    body = where.body
+    places = [each.value for each in body.elements] if isinstance(body, (cst.Tuple, cst.List)) else [body]
     return bool(places) and all(_is_place(place, where.params.params[0].name.value) for place in places)
 
 
