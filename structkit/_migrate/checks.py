@@ -63,9 +63,9 @@ def _is_empty(method: cst.FunctionDef) -> bool:
 def _passes_on(project: Project, cls: Class, method: cst.FunctionDef) -> bool:
     """Whether a method only calls `dataclasses.replace` with what it is given, as the one in its place does."""
     call, parameters = returned(method), method.params
-    if project.called(cls.code, call) != "dataclasses.replace" if call is not None else True:
+    if not isinstance(call, cst.Call) or project.called(cls.code, call) != "dataclasses.replace":
         return False
-    given = [arg.star + cls.code.source(arg.value) for arg in call.args]  # type: ignore[union-attr]
+    given = [arg.star + cls.code.source(arg.value) for arg in call.args]
     return parameters.star_kwarg is not None and given == [
         parameters.params[0].name.value,
         f"**{parameters.star_kwarg.name.value}",
