@@ -336,7 +336,8 @@ def edited(tree):
 def test_what_is_done_to_a_list_of_structs_calls_as_many_functions_for_each_of_them(operation):
     operation(Node([filled(FEW)]))  # What the first call imports counts for none.
     few, more, many = (calls(operation, Node([filled(FEW) for _ in range(size)])) for size in (100, 200, 400))
-    assert many - more <= 2.05 * (more - few)
+    # A step of quadratic growth would be 4; 2.1 leaves room for the compilation of a last chunk.
+    assert many - more <= 2.1 * (more - few)
 
 
 def test_a_place_of_known_key_costs_the_same_in_a_long_list():
