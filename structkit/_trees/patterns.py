@@ -267,11 +267,30 @@ def leaf_mask(tree: Any, path: str) -> list[bool]:
     Raises:
         PlaceError: nothing matches.
     """
-    leaves, treedef = jax.tree.flatten(tree)
-    unmarked = treedef.unflatten([False] * len(leaves))
-    marked = visit(unmarked, path, _marked, with_path=False, nested=OUTERMOST)
-    return jax.tree.leaves(marked)
+    mask: list[bool] = []
+    _mark(tree, pattern(path), mask)
+    if True not in mask:
+        # An error where nothing matches; a place without leaves does.
+        visit(tree, path, lambda node: node, with_path=False, nested=OUTERMOST)
+    return mask
 
 
-def _marked(node: Any) -> Any:
-    return True if node is False else jax.tree.map(lambda _: True, node)
+def _mark(node: Any, state: State, mask: list[bool]) -> None:
+    """Add what `leaf_mask` says of each leaf under a node in this state."""
+    kind = kind_of(node)
+    if kind is LEAF or state.matches:
+        return _mark_all(node, state.matches or state.leaves, mask)
+    parts, steps = kind.parts(node), dict(state.steps(node, kind)[0])
+    for key in kind.keys(node):
+        child, after = parts[key], steps.get(key)
+        if kind_of(child) is LEAF:
+            mask.append(after is not None and (after.matches or after.leaves))
+        elif after is None:
+            _mark_all(child, False, mask)
+        else:
+            _mark(child, after, mask)
+    return None
+
+
+def _mark_all(node: Any, said: bool, mask: list[bool]) -> None:
+    mask.extend([said] * jax.tree.structure(node).num_leaves)

@@ -344,3 +344,18 @@ def test_the_leaves_of_any_tree_are_reached_by_two_stars(tree):
         assert list(at(tree, "**").get()) == [
             jax.tree_util.keystr(way) for way, _ in jax.tree_util.tree_flatten_with_path(tree)[0]
         ]
+
+
+@settings(max_examples=200)
+@given(SIMPLE, st.lists(PIECES, min_size=1, max_size=4))
+def test_the_mask_of_a_path_has_the_leaves_at_and_under_its_matches(tree, path):
+    text = ".".join(path)
+    try:
+        places = at(tree, text).paths()
+    except errors.PlaceError:
+        with pytest.raises(errors.PlaceError):
+            leaf_mask(tree, text)
+        return
+    leaves = [jax.tree_util.keystr(way) for way, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
+    under = [any(leaf == place or leaf.startswith((place + ".", place + "[")) for place in places) for leaf in leaves]
+    assert leaf_mask(tree, text) == under
