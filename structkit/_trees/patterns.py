@@ -119,8 +119,8 @@ def pattern(path: str) -> State:
     return State(segments, _closed(segments, {0}), {})
 
 
-REFUSE, OUTERMOST, ALL = "refuse", "outermost", "all"
-"""What to do with a match inside a match: refuse it, leave it out, or visit it too."""
+REFUSE, ALL = "refuse", "all"
+"""What to do with a match inside a match: refuse it, or visit it too."""
 
 
 def visit(tree: Any, path: str, change: Callable[..., Any], *, with_path: bool, nested: str, start: str = "") -> Any:
@@ -220,7 +220,7 @@ class _Walk:
             self.way.append(kind.text(node, key))
             raise
         made = node if edited is None else kind.made(node, edited)
-        return self._in_statics(made, kind, statics, path) if statics and self.nested != OUTERMOST else made
+        return self._in_statics(made, kind, statics, path) if statics else made
 
     def _in_statics(self, node: Any, kind: Kind, statics: _Steps, path: str) -> Any:
         for key, after in statics:
@@ -268,28 +268,30 @@ def leaf_mask(tree: Any, path: str) -> list[bool]:
         PlaceError: nothing matches.
     """
     mask: list[bool] = []
-    _mark(tree, pattern(path), mask)
-    if True not in mask:
-        # An error where nothing matches; a place without leaves does.
-        visit(tree, path, lambda node: node, with_path=False, nested=OUTERMOST)
+    if not _mark(tree, pattern(path), mask):
+        raise _no_match(tree, path)
     return mask
 
 
-def _mark(node: Any, state: State, mask: list[bool]) -> None:
-    """Add what `leaf_mask` says of each leaf under a node in this state."""
+def _mark(node: Any, state: State, mask: list[bool]) -> bool:
+    """Add what `leaf_mask` says of each leaf under a node in this state; whether anything matched, a leaf or not."""
     kind = kind_of(node)
     if kind is LEAF or state.matches:
-        return _mark_all(node, state.matches or state.leaves, mask)
-    parts, steps = kind.parts(node), dict(state.steps(node, kind)[0])
+        found = state.matches or state.leaves
+        _mark_all(node, found, mask)
+        return found
+    found, parts, steps = False, kind.parts(node), dict(state.steps(node, kind)[0])
     for key in kind.keys(node):
         child, after = parts[key], steps.get(key)
         if kind_of(child) is LEAF:
+            # As `_mark`, whose call takes a third of the time.
             mask.append(after is not None and (after.matches or after.leaves))
+            found = found or mask[-1]
         elif after is None:
             _mark_all(child, False, mask)
-        else:
-            _mark(child, after, mask)
-    return None
+        elif _mark(child, after, mask):
+            found = True
+    return found
 
 
 def _mark_all(node: Any, said: bool, mask: list[bool]) -> None:
