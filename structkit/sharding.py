@@ -29,7 +29,8 @@ import jax
 import jax.core
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec, get_abstract_mesh, reshard
 
-from structkit._bridges import keystr, spec_axes, tree_flatten_with_path
+from structkit._bridges import spec_axes
+from structkit._trees.nodes import leaf_path
 from structkit._trees.processes import assert_same_static
 from structkit._trees.specs import Rules, fitted_specs, with_axes
 from structkit.errors import NoMeshError, SpecError
@@ -140,8 +141,7 @@ def shard(tree: _T, mesh: Mesh, *, rules: Rules | None = None, params: Any = Non
     leaves, found, treedef = _placed(tree, mesh, rules, params)
     for i, leaf in enumerate(leaves):
         if isinstance(leaf, jax.core.Tracer):
-            path = keystr(tree_flatten_with_path(tree)[0][i][0])
-            raise SpecError(path, "it is traced, and has no devices", "use sharding.constrain inside jit")
+            raise SpecError(leaf_path(tree, i), "it is traced, and has no devices", "use sharding.constrain inside jit")
     shapes = {i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)}
     moved = iter(jax.device_put(*[[each for i, each in enumerate(one) if i not in shapes] for one in (leaves, found)]))
     made: _T = treedef.unflatten(

@@ -11,8 +11,8 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from structkit._bridges import keystr, tree_flatten_with_path
 from structkit._trees.axes import leading_axes
+from structkit._trees.nodes import leaf_path
 from structkit._trees.unlike import first_unlike
 from structkit.errors import BatchError, UnbatchedError
 
@@ -42,7 +42,7 @@ class Leaves:
 
     def place(self, i: int) -> str:
         """How messages call a leaf."""
-        return self.name + keystr(tree_flatten_with_path(self.tree)[0][i][0])
+        return self.name + leaf_path(self.tree, i)
 
     def error(self, i: int, what: str, cure: str) -> BatchError:
         """The error for what is wrong with a leaf."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
 from jax.tree_util import DictKey, SequenceKey
 
-from structkit._bridges import tree_flatten_with_path
+from structkit._bridges import keystr, tree_flatten_with_path
 from structkit._core.fields import Field
 from structkit._core.flat import new, store, with_flat
 from structkit._core.plan import ClassPlan, plan_of
@@ -305,6 +305,11 @@ def flattened(node: Any) -> tuple[list[Any], list[Any], Any]:
     """The keys and children of a node, and the treedef of this level alone."""
     found = one_level(node)
     return ([], [], None) if found is None else found
+
+
+def leaf_path(tree: Any, i: int, is_leaf: Callable[[Any], bool] | None = None) -> str:
+    """The path of the leaf with this number, as `jax.tree_util.keystr` writes it."""
+    return keystr(tree_flatten_with_path(tree, is_leaf)[0][i][0])
 
 
 def one_level(node: Any) -> tuple[list[Any], list[Any], Any] | None:

@@ -18,9 +18,9 @@ from jax.typing import DTypeLike
 from structkit._bridges import keystr, tree_flatten_with_path
 from structkit._core.plan import plan_of
 from structkit._core.pretty import pformat
-from structkit._trees.nodes import children
+from structkit._trees.nodes import children, leaf_path
 from structkit._trees.patterns import leaf_mask
-from structkit._trees.unlike import leaf_path, leaves_like
+from structkit._trees.unlike import leaves_like
 from structkit.errors import MergeError, PlaceError, TreeError
 
 _T = TypeVar("_T")
@@ -105,11 +105,11 @@ def _by_predicate(tree: Any, leaves: list[Any], where: Callable[..., Any], with_
             for leaf in leaves:
                 mask.append(where(leaf))
     except Exception as error:
-        error.add_note(f"partition: this is what `where` raised for {leaf_path(tree, len(mask))}")
+        error.add_note(f"partition: this is what `where` raised for tree{leaf_path(tree, len(mask))}")
         raise
     if not _BOOLS.issuperset(map(type, mask)):
         i = next(i for i, said in enumerate(mask) if type(said) not in _BOOLS)
-        raise TreeError("partition", f"`where` gave {pformat(mask[i])} for {leaf_path(tree, i)}", _cure(mask[i]))
+        raise TreeError("partition", f"`where` gave {pformat(mask[i])} for tree{leaf_path(tree, i)}", _cure(mask[i]))
     return mask
 
 
@@ -215,7 +215,7 @@ def _filled(tree: Any, leaves: list[Any], others: list[Any]) -> list[Any]:
         elif another is None:
             found.append(one)
         else:
-            raise MergeError(leaf_path(tree, len(found), _is_hole), pformat(one), pformat(another))
+            raise MergeError("tree" + leaf_path(tree, len(found), _is_hole), pformat(one), pformat(another))
     return found
 
 

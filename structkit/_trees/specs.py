@@ -10,8 +10,8 @@ from typing import Any
 import jax
 from jax.sharding import PartitionSpec
 
-from structkit._bridges import keystr, spec_axes, tree_flatten_with_path
-from structkit._trees.nodes import LEAF, children, fields_of, kind_of
+from structkit._bridges import spec_axes, tree_flatten_with_path
+from structkit._trees.nodes import LEAF, children, fields_of, kind_of, leaf_path
 from structkit.errors import SpecError, nearest
 
 Axes = tuple[Any, ...]
@@ -126,13 +126,9 @@ def fitted_specs(
     for i, (leaf, spec) in enumerate(zip(leaves, said)):
         shape = shape_of(leaf)
         if (spec, shape) not in known:
-            known[spec, shape] = _Fit(spec, shape, rules or {}, sizes, partial(_path, tree, i)).checked()
+            known[spec, shape] = _Fit(spec, shape, rules or {}, sizes, partial(leaf_path, tree, i)).checked()
         found.append(known[spec, shape])
     return leaves, found, treedef
-
-
-def _path(tree: Any, i: int) -> str:
-    return keystr(tree_flatten_with_path(tree)[0][i][0])
 
 
 class _Fit:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 
-from structkit._bridges import keystr, tree_flatten_with_path
 from structkit._core.plan import plan_of
 from structkit._core.pretty import pformat
 from structkit._core.statics import pack_statics
@@ -16,11 +14,6 @@ from structkit.errors import TreeError
 
 # The end too: it tells functions of one name apart.
 _LONGEST, _HEAD, _TAIL = 80, 50, 25
-
-
-def leaf_path(tree: Any, i: int, is_leaf: Callable[[Any], bool] | None = None) -> str:
-    """The path of the leaf with this number."""
-    return "tree" + keystr(tree_flatten_with_path(tree, is_leaf)[0][i][0])
 
 
 def leaves_like(tree: Any, treedef: Any, other: Any, call: str, cure: str, *, holes: bool = False) -> list[Any]:
