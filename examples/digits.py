@@ -121,6 +121,14 @@ def train_epoch(state: TrainState, data: Batch) -> tuple[TrainState, jax.Array]:
     return jax.lax.scan(train_step, state.replace(key=key), batches)
 
 
+def load_batches() -> tuple[Batch, Batch]:
+    """The digits to train on, and those held out."""
+    digits = load_digits()
+    split = train_test_split(digits.images / 16, digits.target, test_size=360, random_state=0, stratify=digits.target)
+    train_images, test_images, train_labels, test_labels = map(jnp.asarray, split)
+    return Batch(train_images, train_labels), Batch(test_images, test_labels)
+
+
 def draw(path: Path, losses: np.ndarray, steps: int, test: Batch, predicted: np.ndarray) -> None:
     """Write a PNG: the loss of every step, and a grid of test digits that starts with those taken for another one."""
     figure = Figure(figsize=(12, 5), layout="constrained")
@@ -155,10 +163,7 @@ def main() -> None:
     args = parser.parse_args()
     epochs = 10 if args.small else args.epochs
 
-    digits = load_digits()
-    split = train_test_split(digits.images / 16, digits.target, test_size=360, random_state=0, stratify=digits.target)
-    train_images, test_images, train_labels, test_labels = map(jnp.asarray, split)
-    train, test = Batch(train_images, train_labels), Batch(test_images, test_labels)
+    train, test = load_batches()
 
     steps = len(train.labels) // BATCH_SIZE
     optimizer = optax.adamw(optax.cosine_decay_schedule(3e-3, epochs * steps), weight_decay=1e-2)

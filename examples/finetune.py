@@ -16,10 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from digits import Batch, Classifier, Linear
+from digits import Batch, Classifier, Linear, load_batches
 from matplotlib.figure import Figure
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
 from structkit import Struct, at, batch, count, diff, merge, partition, static
@@ -116,10 +114,7 @@ def main() -> None:
     args = parser.parse_args()
     epochs = 6 if args.small else args.epochs
 
-    digits = load_digits()
-    split = train_test_split(digits.images / 16, digits.target, test_size=360, random_state=0, stratify=digits.target)
-    train_images, test_images, train_labels, test_labels = map(jnp.asarray, split)
-    data, test = Batch(train_images, train_labels), Batch(test_images, test_labels)
+    data, test = load_batches()
     old_data, old_test = (batch.take(part, np.asarray(part.labels) < OLD) for part in (data, test))
 
     start = time.perf_counter()
