@@ -172,6 +172,19 @@ def run_python(source: str, *flags: str, **environment: str) -> str:
     return done.stdout
 
 
+def run_on_eight_devices(file: str) -> None:
+    """Run the tests of a file once more, in a process whose CPU pretends to be eight devices."""
+    run_python(
+        f"""
+        import sys, pytest
+        result = pytest.main(["-q", "-n0", "-p", "no:cacheprovider", {file!r}])
+        sys.exit("failed" if result else 0)
+        """,
+        JAX_PLATFORMS="cpu",
+        JAX_NUM_CPU_DEVICES="8",
+    )
+
+
 # A: defining and constructing
 
 

@@ -6,7 +6,8 @@ import jax
 import msgspec
 import pytest
 
-from structkit import Static, Struct, errors, field, static
+from structkit import Static, Struct, errors, field
+from tests.ecosystem.filled import Checked, Converted, Mutable, Nothing
 
 
 class Plain(Struct):
@@ -22,34 +23,12 @@ class Hooked(Struct):
     def __post_init__(self):
         self.label = self.label * 2
 
-    def __check_init__(self):
-        if self.a < 0:
-            raise ValueError("a is negative")
-
-
-class Checked(Struct):
-    a: int
-
-    __check_init__ = Hooked.__check_init__
-
-
-class Converted(Struct):
-    a: int = field(converter=lambda value: value * 10)
-    shape: tuple[int, ...] = static(default=(1,))
+    __check_init__ = Checked.__check_init__
 
 
 class Nested(Struct):
     inner: Plain
     next: Optional["Nested"] = None
-
-
-class Mutable(Struct, frozen=False):
-    a: int
-    b: int = 2
-
-
-class Nothing(Struct):
-    pass
 
 
 class Message(msgspec.Struct):

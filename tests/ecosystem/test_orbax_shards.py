@@ -1,7 +1,6 @@
 """Orbax: sharded structs by its two interfaces, on one device here, and on eight in a process of its own."""
 
 import gc
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from jax.sharding import PartitionSpec as P
 from orbax.checkpoint import v1
 
 from structkit import Struct, field, sharding, static
-from tests.models import run_python
+from tests.models import run_on_eight_devices
 
 SIZES = (2, 4) if jax.device_count() == 8 else (1, 1)
 
@@ -68,15 +67,7 @@ def meshes():
 
 @pytest.mark.skipif(jax.device_count() != 1, reason="this is the process with eight devices, or a machine of its own")
 def test_all_of_this_holds_on_eight_devices():
-    run_python(
-        f"""
-        import sys, pytest
-        result = pytest.main(["-q", "-n0", "-p", "no:cacheprovider", {str(pathlib.Path(__file__))!r}])
-        sys.exit("failed" if result else 0)
-        """,
-        JAX_PLATFORMS="cpu",
-        JAX_NUM_CPU_DEVICES="8",
-    )
+    run_on_eight_devices(__file__)
 
 
 @pytest.fixture(params=INTERFACES.values(), ids=[*INTERFACES])

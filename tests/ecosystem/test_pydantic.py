@@ -6,7 +6,8 @@ import jax
 import pydantic
 import pytest
 
-from structkit import Static, Struct, derived, errors, field, fields, static
+from structkit import Static, Struct, derived, errors, field, fields
+from tests.ecosystem.filled import Checked, Converted, Mutable, Nothing
 
 T = TypeVar("T")
 
@@ -24,20 +25,7 @@ class Hooked(Struct):
     def __post_init__(self):
         self.doubled = 2 * self.a
 
-    def __check_init__(self):
-        if self.a < 0:
-            raise ValueError("a is negative")
-
-
-class Checked(Struct):
-    a: int
-
-    __check_init__ = Hooked.__check_init__
-
-
-class Converted(Struct):
-    a: int = field(converter=lambda value: value * 10)
-    shape: tuple[int, ...] = static(default=(1,))
+    __check_init__ = Checked.__check_init__
 
 
 class Nested(Struct):
@@ -48,15 +36,6 @@ class Nested(Struct):
 
 class Holder(Struct, Generic[T]):
     item: T
-
-
-class Mutable(Struct, frozen=False):
-    a: int
-    b: int = 2
-
-
-class Nothing(Struct):
-    pass
 
 
 class Model(pydantic.BaseModel):

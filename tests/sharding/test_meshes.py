@@ -12,7 +12,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 
 from structkit import Struct, errors, field, sharding, static
-from tests.models import Box, Dense, Tower, run_python
+from tests.models import Box, Dense, Tower, run_on_eight_devices
 
 SIZES = (2, 4) if jax.device_count() == 8 else (1, 1)
 NAMES = ("data", "model")
@@ -42,15 +42,7 @@ def assert_placed(tree, mesh):
 
 @pytest.mark.skipif(jax.device_count() != 1, reason="this is the process with eight devices, or a machine of its own")
 def test_all_of_this_holds_on_eight_devices():
-    run_python(
-        f"""
-        import sys, pytest
-        result = pytest.main(["-q", "-n0", "-p", "no:cacheprovider", {str(pathlib.Path(__file__))!r}])
-        sys.exit("failed" if result else 0)
-        """,
-        JAX_PLATFORMS="cpu",
-        JAX_NUM_CPU_DEVICES="8",
-    )
+    run_on_eight_devices(__file__)
 
 
 # Placing
