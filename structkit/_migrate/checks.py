@@ -35,7 +35,7 @@ def check_methods(project: Project, cls: Class) -> None:
             if method.name.value == "__init__":
                 remark(method.name, f"replace of {name} sets fields in place and does not call this __init__")
         if method.name.value == "__post_init__" and cls.source is not None and cls.source.rebuilds:
-            remark(method.name, f"JAX does not run this __post_init__ any more when it rebuilds objects of {name}")
+            remark(method.name, f"JAX rebuilds {name} without this __post_init__ now")
         if method.name.value not in CONSTRUCTORS:
             for node, field, forced in _written(method):
                 if forced:

@@ -95,7 +95,7 @@ def check_fields(project: Project, cls: Class) -> None:
         cls.statics[f.name] = bool(f.static)
         for abstract in _abstract(project, cls, f.node):
             kind = abstract.removeprefix("equinox.")
-            cls.leave(f.node, f"{f.name} is an {kind}, which structs do not have; write {ABSTRACT[abstract]}")
+            cls.leave(f.node, f"{f.name} is an {kind}; write {ABSTRACT[abstract]}")
         if isinstance(annotation, cst.SimpleString) and "Static[" in annotation.value:
             cls.leave(f.node, f"the annotation of {f.name} is a string with Static in it; write it without quotes")
         if f.function is not None and f.function in FIELDS and ("*" in f.options or "**" in f.options):

@@ -12,8 +12,7 @@ from tests.migrate._cases import run_migrate, write_files
 
 PROGRAMS = pathlib.Path(__file__).parents[1] / "migrate" / "programs"
 LEFT = [
-    "paths.py:8: left: AbstractPath stays as it is: t0 is an AbstractVar, which structs do not have; write an abstract "
-    "property",
+    "paths.py:8: left: AbstractPath stays as it is: t0 is an AbstractVar; write an abstract property",
     "paths.py:14: left: Sine stays as it is: AbstractPath (paths.py:7) does, a base of it",
 ]
 
