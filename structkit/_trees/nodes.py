@@ -249,23 +249,23 @@ LEAF, SEQUENCE, NAMED_TUPLE, DICT = _Leaf(), _Sequence(), _NamedTuple(), _Dict()
 DATACLASS, OTHER = _Dataclass(), _Other()
 
 # The kinds of classes that stay what they are: those of Python here, arrays and structs when they are met.
-_KINDS: dict[type, Kind] = {list: SEQUENCE, tuple: SEQUENCE, dict: DICT, type(None): OTHER}
-_KINDS |= dict.fromkeys([bool, int, float, complex, str, bytes, np.ndarray, jax.ShapeDtypeStruct], LEAF)
+KNOWN: dict[type, Kind] = {list: SEQUENCE, tuple: SEQUENCE, dict: DICT, type(None): OTHER}
+KNOWN |= dict.fromkeys([bool, int, float, complex, str, bytes, np.ndarray, jax.ShapeDtypeStruct], LEAF)
 
 
 def kind_of(node: Any) -> Kind:
     """The kind of a node: `LEAF` for what is none."""
-    return _KINDS.get(type(node)) or _looked_up(node)
+    return KNOWN.get(type(node)) or _looked_up(node)
 
 
 def _looked_up(node: Any) -> Kind:
     cls = type(node)
     if isinstance(node, jax.Array | np.generic):
-        return _KINDS.setdefault(cls, LEAF)
+        return KNOWN.setdefault(cls, LEAF)
     plan = plan_of(cls)
     if plan is not None:
         # JAX keeps these classes alive in any case.
-        return _KINDS.setdefault(cls, StructKind(plan))
+        return KNOWN.setdefault(cls, StructKind(plan))
     if node_of(cls) is not None:
         return DATACLASS
     if one_level(node) is None:
