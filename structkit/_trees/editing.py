@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from structkit._core.flat import Draft, items, new, sealed, store
-from structkit._trees.nodes import LEAF, StructKind, kind_of
+from structkit._trees.nodes import LEAF, Kind, StructKind, kind_of
 
 
 @contextlib.contextmanager
@@ -20,7 +20,8 @@ def editing(tree: Any, /) -> Iterator[Any]:
     converter, and a static field checks its value. Lists and dicts are copies too, so `m.blocks.append(block)` works;
     NumPy arrays are copied, all other leaves are shared. An object at two places becomes two. What is put in from
     outside stays as it is, and stays frozen. At the end of the block, an exception's too, every struct of the copy is
-    frozen again; then the `__check_init__` of those that were written to run. `tree` never changes.
+    frozen again; then the `__check_init__` of those that were written to run, and of those that hold these: a parent
+    sees what was appended to its list. (Writes into NumPy arrays are not noticed.) `tree` never changes.
 
     Objects of other libraries, and dataclasses of `structkit.struct`, are copied and refuse assignments as ever.
 
@@ -42,36 +43,70 @@ def editing(tree: Any, /) -> Iterator[Any]:
         >>> model
         Model(layers=[Layer(weight=1.0)])
     """
-    drafts: list[tuple[Any, Any]] = []
-    copied = _copy(tree, drafts)
+    copies: list[_Copied] = []
+    copied = _copy(tree, copies)
+    changed: set[int] = set()
     try:
         yield copied
     finally:
-        written = [draft for draft, before in drafts if _close(draft, before)]
-    for draft in written:
-        for check in draft.__struct__.checks:
-            check(draft)
+        for one in copies:
+            if one.is_changed(changed):
+                changed.add(id(one.node))
+        structs = [one.node for one in copies if one.close()]
+    for node in structs:
+        for check in node.__struct__.checks if id(node) in changed else ():
+            check(node)
 
 
-def _copy(node: Any, drafts: list[tuple[Any, Any]]) -> Any:
+class _Copied(NamedTuple):
+    """A node of the copy, as it was at first.
+
+    Attributes:
+        node: the copy.
+        parts: its children by key.
+        aux: of a struct; None for any other node.
+    """
+
+    node: Any
+    parts: dict[Any, Any]
+    aux: Any
+
+    def is_changed(self, changed: set[int]) -> bool:
+        """Whether it was written to, or a node in it that is among `changed`; those further down are asked first."""
+        node, parts = self.node, self.parts
+        if self.aux is not None and node.__flat__[1] is not self.aux:
+            return True
+        now = _parts(kind_of(node), node) if self.aux is not None or type(node) in (list, dict) else parts
+        return now.keys() != parts.keys() or any(now[k] is not parts[k] or id(now[k]) in changed for k in now)
+
+    def close(self) -> bool:
+        """End the writing to a struct; whether it is one."""
+        if self.aux is None:
+            return False
+        children, aux = self.node.__flat__
+        kept = items(children)
+        store(self.node, (sealed(kept) if self.node.__struct__.frozen else [*kept], aux))
+        return True
+
+
+def _parts(kind: Kind, node: Any) -> dict[Any, Any]:
+    parts = kind.parts(node)
+    return {**parts} if isinstance(parts, dict) else dict(enumerate(items(parts)))
+
+
+def _copy(node: Any, copies: list[_Copied]) -> Any:
     kind = kind_of(node)
     if kind is LEAF:
         return node.copy() if isinstance(node, np.ndarray) else node
     parts = kind.parts(node)
     copied: Any = {**parts} if isinstance(parts, dict) else [*items(parts)]
     for key in kind.keys(node):
-        copied[key] = _copy(copied[key], drafts)
-    if not isinstance(kind, StructKind):
-        return kind.made(node, copied)
-    made, aux = new(type(node)), node.__flat__[1]
-    store(made, (Draft(copied), aux))
-    drafts.append((made, (copied, aux)))
+        copied[key] = _copy(copied[key], copies)
+    made, aux = None, None
+    if isinstance(kind, StructKind):
+        made, aux = new(type(node)), node.__flat__[1]
+        store(made, (Draft(copied), aux))
+    else:
+        made = kind.made(node, copied)
+    copies.append(_Copied(made, _parts(kind, made), aux))
     return made
-
-
-def _close(draft: Any, before: Any) -> bool:
-    """End the writing to a struct; whether there was any."""
-    children, aux = draft.__flat__
-    kept = items(children)
-    store(draft, (sealed(kept) if draft.__struct__.frozen else [*kept], aux))
-    return aux is not before[1] or any(one is not other for one, other in zip(kept, before[0]))

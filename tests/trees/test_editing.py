@@ -113,6 +113,42 @@ def test_checks_run_at_the_end_for_what_was_written_to():
     assert edited[0].x == -1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.layers.append(Layer(3)),
+        lambda m: m.layers.pop(),
+        lambda m: setattr(m, "layers", []),
+        lambda m: m.by.update(a=Layer(1)),
+        lambda m: m.by.pop("b"),
+        lambda m: setattr(m.layers[0], "weight", 9),
+        lambda m: setattr(m.pair[0], "weight", 9),
+    ],
+    ids=["append", "pop", "replace", "add-key", "remove-key", "deep", "in-tuple"],
+)
+def test_a_struct_is_checked_again_when_something_in_it_was_changed(change):
+    checked = []
+
+    class Checked(Struct):
+        layers: list[Layer]
+        by: dict[str, Layer]
+        pair: tuple[Layer, ...]
+
+        def __check_init__(self):
+            checked.append(self)
+
+    class Root(Struct):
+        one: Checked
+        two: Checked
+
+    tree = Root(*[Checked([Layer(1), Layer(2)], {"b": Layer(3)}, (Layer(4),)) for _ in range(2)])
+    checked.clear()
+    with editing(tree) as edited:
+        change(edited.two)
+        assert checked == []
+    assert [one is edited.two for one in checked] == [True]
+
+
 def test_cached_properties_are_computed_anew():
     model = Model([Layer(1), Layer(2)])
     assert model.total == 3
