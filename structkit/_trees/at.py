@@ -345,7 +345,12 @@ def _pointed(start: Place, where: Any) -> tuple[list[Place], bool]:
     if not callable(where):
         raise PlaceError("where", f"is a {type(where).__name__}", "pass a function or a path: lambda t: t.weight")
     tree = node_at(start)
-    found: Any = where(StandIn(start))
+    try:
+        found: Any = where(StandIn(start))
+    except PlaceError:
+        raise
+    except Exception as error:
+        raise _raised(error, tree, where) from error
     if type(found) is StandIn:
         place, value = place_of(found), where(tree)
         # An array is hardly ever at two places.
@@ -357,6 +362,16 @@ def _pointed(start: Place, where: Any) -> tuple[list[Place], bool]:
     places = [place_of(one) for one in found]
     _check(start, places, where(tree), where)
     return places, True
+
+
+def _raised(error: Exception, tree: Any, where: Callable[[Any], Any]) -> PlaceError:
+    """The error where `where` raises on a stand-in alone; user code that fails on the tree too fails in its words."""
+    try:
+        where(tree)
+    except Exception:
+        raise error from None
+    what = f"raised {type(error).__name__} on a stand-in for the tree, and not on the tree itself"
+    return PlaceError("where", what, "use methods, t.weight.sum() in the place of jnp.sum(t.weight), or a path")
 
 
 def _check(start: Place, places: Sequence[Place], values: Any, where: Callable[[Any], Any]) -> None:

@@ -328,6 +328,25 @@ def test_what_a_stand_in_cannot_show_is_noticed(tree, where, path):
     assert str(caught.value) == f"at(tree, where): tree{path} {ELSEWHERE}; {INSTEAD}"
 
 
+def test_where_may_fail_on_a_stand_in_alone_and_that_is_said():
+    def where(t):
+        return t.a if jnp.sum(t.a) > 0 else t.b
+
+    with pytest.raises(errors.PlaceError) as caught:
+        at(Branching(jnp.ones(2)), where)
+    assert str(caught.value) == (
+        "at(tree, where): where raised ValueError on a stand-in for the tree, and not on the tree itself; "
+        "use methods, t.weight.sum() in the place of jnp.sum(t.weight), or a path"
+    )
+    assert "__jax_array__" in str(caught.value.__cause__)
+
+
+def test_where_that_fails_on_the_tree_too_fails_in_its_own_words():
+    with pytest.raises(ZeroDivisionError) as caught:
+        at(Branching(1), lambda t: t.a if 1 / 0 else t.b)
+    assert caught.value.__suppress_context__
+
+
 def test_a_test_of_identity_that_leads_to_the_same_place_is_fine():
     assert at(Branching(1), lambda t: t.a if t.a is not None else t.b).set(2).a == 2
     assert at(Branching(3), lambda t: t.a if t.a > 2 else t.b).set(2).a == 2
