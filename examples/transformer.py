@@ -179,6 +179,19 @@ def draw(path: Path, losses: dict[int, float], held_out: dict[int, float]) -> No
     figure.savefig(path, dpi=120)
 
 
+def bytes_bar(what: str) -> Callable[[int, int], None]:
+    """Shows how many bytes of how many are written or read."""
+    bar = tqdm(desc=what, unit="B", unit_scale=True, leave=False)
+
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+
+    return show
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train a small transformer on Python's standard library.")
     parser.add_argument("--steps", type=int, default=400, help="steps of the optimizer (%(default)s)")
@@ -195,7 +208,7 @@ def main() -> None:
     test = jnp.asarray(batch_of(held_out, 0))
     train = TrainState.create(jax.random.key(0), make_optimizer(steps))
     if args.resume:
-        train = state.load(file, train)
+        train = state.load(file, train, progress=bytes_bar("load"))
         print(f"{file} has {int(train.step)} steps")
     print(f"{count(train.model).elements:,} parameters, {len(training):,} bytes of text")
 
@@ -209,7 +222,7 @@ def main() -> None:
         speed = (step + 1 - first) * BATCH * CONTEXT / (time.perf_counter() - start)
         progress.set_postfix(loss=f"{losses[step + 1]:.3f}", tokens=f"{speed:,.0f}/s")
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
-            state.save(file, train)
+            state.save(file, train, progress=bytes_bar("save"))
             tested[step + 1] = float(test_loss(train.model, test))
 
     draw(args.plot, losses, tested)
