@@ -32,13 +32,13 @@ FLOORS = [
     ["_trees.at", "_trees.batches", "_trees.partition"],
     ["batch", "sharding", "struct"],
     ["state._checksums", "state._collector", "state._dtypes", "state._names"],
-    ["state._codec"],
+    ["state._classes", "state._codec"],
     ["state._schema"],
     ["state._header", "state._hosts", "state._leaves", "state._sources"],
     ["state._matching", "state._writing"],
     ["state._arrays"],
     ["state._reading"],
-    ["state._dicts", "state._inspecting"],
+    ["state._dicts", "state._export", "state._inspecting"],
     ["state"],
     ["state.__main__"],
     ["_migrate", "_migrate.edits", "_migrate.sources"],
@@ -63,7 +63,7 @@ def module_name(path: pathlib.Path) -> str:
 
 FILES = {module_name(path): path for path in FOLDER.rglob("*.py")}
 MODULES = sorted(FILES)
-OTHER_REGISTRIES = {"register_serialization_state", "register_dataclass_node"}
+OTHER_REGISTRIES = {"register_serialization_state", "register_dataclass_node", "register_pytree_node_serialization"}
 # Made by a function or a class statement, and explained there; `Static` is an alias, which has no docstring.
 WITHOUT_EXAMPLE = ("Field", "FrozenArray", "FrozenDict", "Ref", "Refs", "StructError", "StructMeta", "errors")
 

@@ -2,7 +2,7 @@
 
 `save` writes one file, which safetensors can open too; `load` reads it into a tree, an abstract tree or a class;
 `inspect` says what is in it, as does `python -m structkit.state FILE`. `to_state_dict` and `from_state_dict` do it with
-dicts in the place of files.
+dicts in the place of files. `register_export` makes structs known to `jax.export`, which serializes compiled functions.
 
     >>> import tempfile, pathlib, jax.numpy as jnp
     >>> from structkit import Struct, state
@@ -17,9 +17,20 @@ dicts in the place of files.
 """
 
 from structkit.state._dicts import from_state_dict, to_state_dict
+from structkit.state._export import register_export
 from structkit.state._inspecting import Contents, Entry, inspect
 from structkit.state._matching import Difference
 from structkit.state._reading import load
 from structkit.state._writing import save
 
-__all__ = ["Contents", "Difference", "Entry", "from_state_dict", "inspect", "load", "save", "to_state_dict"]
+__all__ = [
+    "Contents",
+    "Difference",
+    "Entry",
+    "from_state_dict",
+    "inspect",
+    "load",
+    "register_export",
+    "save",
+    "to_state_dict",
+]

@@ -211,7 +211,7 @@ class Matcher:
             values[name] = self._field(f, mine, names[name], given, f"{path}.{name}")
         left = [name for name in (*data, *statics) if name not in names.values()]
         self._unknown([f"{path}.{name}" for name in left], list(fields))
-        return _built(cls, values)
+        return built(cls, values)
 
     def _field(self, f: Field, mine: Any, saved_as: str | None, given: Any, path: str) -> Any:
         right, wrong = given
@@ -255,7 +255,7 @@ def _saved_as(name: str, f: Field, held: tuple[Any, Any]) -> str | None:
     return next((one for one in (name, *f.aliases) if one in held[0] or one in held[1]), None)
 
 
-def _built(cls: Any, values: dict[str, Any]) -> Any:
+def built(cls: Any, values: dict[str, Any]) -> Any:
     """An object with these field values; no code of its class runs."""
     plan = plan_of(cls)
     if plan is None:

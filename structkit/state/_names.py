@@ -126,3 +126,8 @@ def same_name(one: str, other: str) -> bool:
 def is_struct_class(cls: Any) -> bool:
     """Whether it is a struct class, or one of `structkit.struct`."""
     return isinstance(cls, type) and (plan_of(cls) is not None or registry.node_of(cls) is not None)
+
+
+def is_named_tuple(cls: Any) -> bool:
+    """Whether it is a class of named tuples."""
+    return isinstance(cls, type) and issubclass(cls, tuple) and hasattr(cls, "_fields")

@@ -390,7 +390,7 @@ def read_schema(text: str) -> Schema:
     Raises:
         ValueError: it is none. (Other errors too: whatever reading what is no schema ends with.)
     """
-    found = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
+    found = _parsed(text)
     schema = Schema(found["nodes"], found["leaves"], found["tree"])
     if found.keys() != {*Schema._fields}:
         raise ValueError("the schema has other parts")
@@ -403,6 +403,21 @@ def read_schema(text: str) -> Schema:
     ):
         raise ValueError("the tree names kinds that are not there")
     return schema
+
+
+def read_node(text: str) -> Any:
+    """The entry of one kind of node.
+
+    Raises:
+        ValueError: it is none. (Other errors too.)
+    """
+    entry = _parsed(text)
+    _check_node(entry)
+    return entry
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
 
 
 def _refuse_constant(text: str) -> Any:
