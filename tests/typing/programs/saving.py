@@ -37,9 +37,13 @@ def use(model: Model) -> None:
     assert_type(state.from_state_dict(model, {}), Model)
     assert_type(state.from_state_dict(model, {}, strict=False), tuple[Model, tuple[state.Difference, ...]])
     assert_type(state.inspect("file").entries[0].shape, tuple[int, ...])
+    assert_type(state.register_export(model), Model)
+    assert_type(state.register_export(Model)(model.weight), Model)
     dictionary: dict[str, Any] = state.to_state_dict(model, include_static=True)
     state.save("file", dictionary, progress=progress)
     state.save("file", model, progress=wrong_progress)  # error: progress-type
+    state.register_export(Model, model)  # error: one-tree
+    state.register_export(Model)(weight=1.0)  # error: class-arguments
     state.load("file")  # error: no-target
     state.load("file", model).unknown  # error: result-attribute
     state.to_state_dict(model, True)  # error: keyword-only
