@@ -113,8 +113,8 @@ def _written(cls: Any, aux: Any) -> bytes:
     """
     known: Any = plan_of(cls) or node_of(cls)
     if known is None:
-        # JAX has no aux for named tuples.
-        _static_values(cls, (), aux or ())
+        # JAX gives named tuples no aux.
+        _static_values(cls, (), () if aux is None else (aux,))
         entry: list[Any] = ["named", _names.recorded(cls), [*cls._fields]]
     else:
         values = _static_values(cls, known.static_names, aux)
@@ -125,12 +125,11 @@ def _written(cls: Any, aux: Any) -> bytes:
 
 def _static_values(cls: Any, names: tuple[str, ...], aux: Any) -> dict[str, Any]:
     # Before the values of a `Struct` stand their names.
-    values = aux[1:] if plan_of(cls) is not None and type(aux) is tuple else aux
-    if type(values) is not tuple or len(values) != len(names):
+    values = aux[1:] if plan_of(cls) is not None and isinstance(aux, tuple) else aux
+    if not isinstance(values, tuple) or len(values) != len(names):
         what = f"{cls.__qualname__} was made a pytree node by other code, which alone knows how it is written"
-        raise StateError(
-            _WHERE, what, "give it to jax.export.register_pytree_node_serialization before register_export"
-        )
+        cure = "give it to jax.export.register_pytree_node_serialization before register_export"
+        raise StateError(_WHERE, what, cure)
     return dict(zip(names, values))
 
 
