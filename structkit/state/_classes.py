@@ -72,19 +72,17 @@ def _named_in(annotation: Any, home: type | None) -> Iterator[type]:
         home: the class in whose body it stands.
     """
     waiting: list[Any] = [annotation]
-    aliases: list[Any] = []
+    seen: list[Any] = []
     while waiting:
         part = waiting.pop()
         if isinstance(part, typing.ForwardRef):
             part = part.__forward_arg__
-        if isinstance(part, str):
-            part = None if home is None else _evaluated(part, home)
         origin = typing.get_origin(part)
-        if isinstance(part, GENERIC_ALIASES):
+        if isinstance(part, (str, *GENERIC_ALIASES)):
             # It may name itself.
-            if not any([part is alias for alias in aliases]):
-                aliases.append(part)
-                waiting.append(_alias(part))
+            if not any([part is one for one in seen]):
+                seen.append(part)
+                waiting.append(_meant(part, home))
         elif origin is Annotated:
             waiting.append(typing.get_args(part)[0])
         elif origin is not None and origin is not Literal:
@@ -93,17 +91,13 @@ def _named_in(annotation: Any, home: type | None) -> Iterator[type]:
             yield part
 
 
-def _evaluated(text: str, home: type) -> Any:
-    module: Any = sys.modules.get(home.__module__)
+def _meant(name: Any, home: type | None) -> Any:
+    """What a text or an alias stands for; None where that is not known, and for a text of no class, which is data."""
     try:
-        return eval(text, vars(module) if module else {}, {home.__name__: home})
+        if not isinstance(name, str):
+            return alias_value(name)
+        module: Any = sys.modules.get(home.__module__) if home else None
+        return eval(name, vars(module), {home.__name__: home}) if home and module else None
     except Exception:
         # A name of a function, or one that exists for type checkers only.
-        return None
-
-
-def _alias(alias: Any) -> Any:
-    try:
-        return alias_value(alias)
-    except NameError:
         return None

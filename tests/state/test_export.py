@@ -22,6 +22,9 @@ from tests.state.trees import Config, Dropped, Layer, Loose, Net, same
 CURE = "let it be a plain value, a frozen dataclass or struct of such, or what is found by its name in a module"
 
 
+itself = "itself"
+
+
 class Served(Struct):
     layers: tuple[Layer, ...]
     scale: float = static(default=2.0)
@@ -198,6 +201,7 @@ ANNOTATIONS = {
     "a text in a list": (lambda cls: list["Later"], True),  # noqa: F821
     "a text with the class itself": (lambda cls: "Holder | Later", True),
     "a text with an unknown name": (lambda cls: "Nowhere | Later", False),
+    "a text that names itself": (lambda cls: list["itself"], False),
     "text values": (lambda cls: Literal["Later"], False),
     "static": (lambda cls: Static[cls], False),
     "no field": (lambda cls: ClassVar[cls], False),
@@ -234,6 +238,11 @@ def test_a_class_that_is_no_struct_is_refused_and_nothing_is_registered(wrong):
         f"register_export takes a Struct, not the class {wrong.__name__}; inherit from structkit.Struct to make one"
     )
     assert not is_registered(cls)
+
+
+def test_texts_in_a_tree_are_no_annotations():
+    tree = state.register_export(["exit('it was evaluated')", b"exit()", 1.0, None, jnp.ones(1), identity])
+    assert len(tree) == 6
 
 
 def test_a_tree_that_holds_itself_is_refused():
