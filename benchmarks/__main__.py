@@ -27,7 +27,7 @@ def main() -> None:
     """Run what the command line asks for."""
     options = _options()
     if options.docs:
-        print(f"Wrote {docs.write()}")
+        print("Wrote", *docs.write())
         return
     results = measure(options.effort)
     print(report.text(results))
@@ -72,7 +72,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the results go")
     parser.add_argument("--effort", type=float, default=1.0, help="what to multiply the measuring time with")
-    parser.add_argument("--docs", action="store_true", help="write the figures in docs/performance.md anew")
+    parser.add_argument("--docs", action="store_true", help="write the figures of the pages and the README anew")
     return parser.parse_args()
 
 

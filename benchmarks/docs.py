@@ -1,6 +1,6 @@
-"""The figures of `docs/performance.md`, from the results files: none of them is written by hand.
+"""The figures of `docs/performance.md` and of the README, from the results files: none of them is written by hand.
 
-They stand in tables between two marks, each written by the function of that name; the text around them has none.
+They stand between two marks, each written by the function of that name; the text around them has none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from benchmarks.rows import by_key
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "performance.md"
+README = FOLDER.parent / "README.md"
 PICTURE = FOLDER.parent / "docs" / "assets" / "benchmarks.png"
 BEGIN, END = "<!-- begin: {} (python -m benchmarks --docs) -->", "<!-- end: {} -->"
 
@@ -38,6 +39,10 @@ PANELS = (
     ("create a class, 6 fields", creation.CLASSES, creation.class_row(6, creation.PLAIN)),
     ("trace 10,000 constructions", states.TRACING, states.TRACE),
 )
+# What the README shows of them, and of whom.
+CHARTED = ("tree.map, nested state", "jitted state → state", "construct, 6 fields", "read an attribute")
+BESIDE = (OURS, "flax.struct", "equinox", "chex", "jax_dataclasses")
+BAR = 40
 _BY_SIZE = (
     *(structs.group(size) for size in structs.SIZES),
     *(structs.group(size, structs.STATICS) for size in structs.SIZES_WITH_STATICS),
@@ -51,10 +56,11 @@ COSTS = (
 )
 
 
-def write() -> Path:
-    """The page, whose marked sections are written anew."""
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), runs()), encoding="utf-8")
-    return PAGE
+def write() -> list[Path]:
+    """The pages, whose marked sections are written anew."""
+    for page, sections in PAGES.items():
+        page.write_text(filled(page.read_text(encoding="utf-8"), runs(), sections), encoding="utf-8")
+    return [*PAGES]
 
 
 def runs() -> list[Results]:
@@ -62,9 +68,9 @@ def runs() -> list[Results]:
     return sorted(map(results.load, FOLDER.glob("results*.json")), key=lambda run: run.version)
 
 
-def filled(text: str, found: Sequence[Results]) -> str:
+def filled(text: str, found: Sequence[Results], sections: Sections) -> str:
     """The text, with the lines between each pair of marks made from the results."""
-    for name, section in SECTIONS.items():
+    for name, section in sections.items():
         before, rest = text.split(BEGIN.format(name))
         _, after = rest.split(END.format(name))
         text = "\n".join([before + BEGIN.format(name), *section(found), END.format(name) + after])
@@ -157,6 +163,23 @@ def _times(found: Sequence[Results]) -> Iterator[str]:
     yield ""
 
 
+def _chart(found: Sequence[Results]) -> Iterator[str]:
+    """The first interpreter's bars, of characters: they show wherever a README is shown."""
+    run = found[0]
+    rows = by_key(run.rows)
+    yield "```text"
+    for title, group, name in PANELS:
+        if title in CHARTED:
+            best = {peer: rows[group, name].best[peer] for peer in BESIDE}
+            yield title
+            for peer, value in best.items():
+                bar = "█" * max(1, round(BAR * value / max(best.values())))
+                yield f"  {peer:<{max(map(len, BESIDE))}}  {bar:<{BAR}} {value_text(value):>8}"
+            yield ""
+    yield f"Python {run.title}"
+    yield "```"
+
+
 def _head(titles: Sequence[str], left: int) -> Iterator[str]:
     yield _line(titles)
     yield _line(["---"] * left + ["--:"] * (len(titles) - left))
@@ -166,7 +189,8 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
 
 
-SECTIONS: dict[str, Callable[[Sequence[Results]], Iterator[str]]] = {
+Sections = dict[str, Callable[[Sequence[Results]], Iterator[str]]]
+SECTIONS: Sections = {
     "limits": _limits,
     "growth": _growth,
     "costs": _costs,
@@ -174,3 +198,4 @@ SECTIONS: dict[str, Callable[[Sequence[Results]], Iterator[str]]] = {
     "times": _times,
     "runs": _environments,
 }
+PAGES: dict[Path, Sections] = {PAGE: SECTIONS, README: {"chart": _chart}}

@@ -118,9 +118,10 @@ def test_every_limit_and_every_line_of_the_page_has_a_row_that_is_measured(works
     assert shown - memory <= set(keys)
 
 
-def test_the_figures_of_the_performance_page_are_those_of_the_results_files():
-    page = docs.PAGE.read_text(encoding="utf-8")
-    assert docs.filled(page, docs.runs()) == page
+@pytest.mark.parametrize("page", docs.PAGES, ids=lambda page: page.name)
+def test_the_figures_of_a_page_are_those_of_the_results_files(page):
+    text = page.read_text(encoding="utf-8")
+    assert docs.filled(text, docs.runs(), docs.PAGES[page]) == text
 
 
 def test_the_prose_of_the_performance_page_has_no_figure_of_its_own():
