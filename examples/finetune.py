@@ -18,6 +18,7 @@ import numpy as np
 import optax
 from digits import Batch, Classifier, Linear, load_batches
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from tqdm import tqdm
 
 from structkit import Struct, at, batch, count, diff, merge, partition, static
@@ -94,13 +95,16 @@ def draw(path: Path, before: list[float], curves: dict[str, list[float]], change
     left.plot(before, color="gray", linestyle="--", label="digits 0 to 4, at first")
     for name, curve in curves.items():
         left.plot(curve, label=f"all digits, training {name}")
-    left.set(title="Accuracy on held-out digits", xlabel="epoch", ylim=(0, 1))
+    # The curves begin far below and differ near the top.
+    left.set(title="Held-out digits that are recognised", xlabel="epoch", ylim=(0.8, 1.005))
+    left.set_yticks(np.linspace(0.8, 1, 5))
+    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     left.grid(alpha=0.3)
     left.legend()
     layers = [*next(iter(changes.values()))]
     for i, (name, moved) in enumerate(changes.items()):
         right.bar(np.arange(len(layers)) + 0.25 * (i - 1), [moved[layer] for layer in layers], 0.25, label=name)
-    right.set(title="Largest change of a weight")
+    right.set(title="Largest change of a weight in each array (no bar: frozen)", ylabel="absolute change")
     right.set_xticks(range(len(layers)), layers, rotation=30, ha="right")
     right.legend()
     figure.savefig(path, dpi=120)

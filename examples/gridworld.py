@@ -179,22 +179,27 @@ def walked(policy: Policy) -> jax.Array:
     return worlds.steps.reshape(n, n)
 
 
-def draw(path: Path, rewards: np.ndarray, lengths: np.ndarray, policy: Policy) -> None:
+def draw(path: Path, rewards: np.ndarray, lengths: np.ndarray, shortest_way: float, policy: Policy) -> None:
     """Write a PNG: rewards and lengths while learning, and where the policy goes towards one goal."""
     figure = Figure(figsize=(12, 4), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     left.plot(rewards)
-    left.set(title="Goals reached per step and world", xlabel="update")
-    middle.plot(lengths)
-    middle.set(title="Steps of a finished walk", xlabel="update", yscale="log")
+    left.set(title="Goals reached per step and world", xlabel="update", ylabel="goals", ylim=(0, None))
+    middle.plot(lengths, label="taken")
+    middle.axhline(shortest_way, color="gray", linestyle="--", label="shortest way, on average")
+    middle.set(title="Steps of a finished walk", xlabel="update", ylabel="steps", ylim=(0, STEPS))
+    middle.legend()
+    for axes in (left, middle):
+        axes.grid(alpha=0.3)
     goal = np.array([2, 2])
     worlds = World(jnp.asarray(FREE), jnp.tile(jnp.asarray(goal), (len(FREE), 1)), jnp.zeros(len(FREE), int))
     logits, values = jax.vmap(policy)(jax.vmap(World.observed)(worlds))
     grid = np.full(WALLS.shape, np.nan)
     grid[tuple(FREE.T)] = np.asarray(values)
-    right.imshow(grid, cmap="viridis")
+    figure.colorbar(right.imshow(grid, cmap="viridis"), label="value")
     moves = np.asarray(MOVES)[np.argmax(np.asarray(logits), -1)]
-    right.quiver(FREE[:, 1], FREE[:, 0], moves[:, 1], moves[:, 0], angles="xy", color="white")
+    away = np.any(goal != FREE, axis=1)
+    right.quiver(*FREE[away, ::-1].T, *moves[away, ::-1].T, angles="xy", color="white")
     right.plot(goal[1], goal[0], "*", color="red", markersize=16)
     right.set(title="Value and move towards the star", xticks=[], yticks=[])
     figure.savefig(path, dpi=120)
@@ -223,8 +228,8 @@ def main() -> None:
         progress.set_postfix(goals=f"{rewards[-1]:.3f}", steps=f"{lengths[-1]:.1f}")
     seconds = time.perf_counter() - start
 
-    draw(args.plot, np.array(rewards), np.array(lengths), learner.policy)
     ways, found = shortest(), np.asarray(walked(learner.policy))
+    draw(args.plot, np.array(rewards), np.array(lengths), float(ways[ways > 0].mean()), learner.policy)
     detour = float(found.sum() / ways.sum())
     frames = count * UNROLL * WORLDS
     print(f"{frames:,} steps in {seconds:.1f} s, picture in {args.plot}")

@@ -184,7 +184,7 @@ def draw(path: Path, unbroken: dict[int, float], starts: list[Start]) -> None:
             axes.axvline(last, color=f"C{i}", linestyle=":")
             text = f"process {start.killed.process} killed, {what} "
             axes.text(last, max(unbroken.values()), text, color=f"C{i}", rotation=90, ha="right", va="top", fontsize=8)
-    axes.set(title="Nats for a byte, eight devices in two processes", xlabel="step")
+    axes.set(title="Loss, eight devices in two processes", xlabel="step", ylabel="nats for a byte")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120)

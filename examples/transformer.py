@@ -173,7 +173,7 @@ def draw(path: Path, losses: dict[int, float], held_out: dict[int, float]) -> No
     axes = figure.subplots()
     axes.plot([*losses], [*losses.values()], alpha=0.4, label="each step")
     axes.plot([*held_out], [*held_out.values()], "o-", label="held-out text")
-    axes.set(title="Nats for a byte", xlabel="step")
+    axes.set(title="Loss on the sources of the standard library", xlabel="step", ylabel="nats for a byte")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120)
