@@ -29,8 +29,11 @@ EXTRAS ?=
 # Arguments of the benchmarks: `make bench BENCH='--effort 0.1'`.
 BENCH ?=
 
+# Arguments of the examples: `make examples SIZE=` runs all of each.
+SIZE ?= --small
+
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test coverage packages oldest docs run-coverage run-packages run-oldest run-docs docs-browser bench lint types types-peers check clean
+.PHONY: help demo examples gallery test coverage packages oldest docs run-coverage run-packages run-oldest run-docs docs-browser bench lint types types-peers check clean
 # Two installations at once would spoil one environment.
 .NOTPARALLEL:
 
@@ -41,10 +44,14 @@ help: ## Show this list
 demo: $(call installed,examples $(EXTRAS)) ## Train a classifier of handwritten digits and draw digits.png
 	@$(BIN)/python examples/digits.py
 
-examples: $(call installed,examples $(EXTRAS)) ## Run every example small, with its picture in build/
+examples: $(call installed,examples $(EXTRAS)) ## Run every example, small, with its picture in build/
 	@mkdir -p build
 	@set -e; for name in $(basename $(notdir $(wildcard examples/*.py))); do \
-		echo "examples/$$name.py"; $(BIN)/python examples/$$name.py --small --plot build/$$name.png; done
+		echo "examples/$$name.py"; $(BIN)/python examples/$$name.py $(SIZE) --plot build/$$name.png; done
+
+gallery: ## Run all of every example, and put their pictures into docs/assets
+	@$(MAKE) --no-print-directory examples SIZE=
+	@$(BIN)/python -m tests.pictures
 
 test: $(call installed,test $(EXTRAS)) ## Run the test suite
 	@$(BIN)/python -m pytest -n auto
@@ -67,7 +74,8 @@ run-oldest: $(call installed,oldest)
 
 docs: ## Build the site in build/site; fails where code, figures, links or anchors in it are wrong
 run-docs: $(call installed,docs)
-	@JAX_NUM_CPU_DEVICES=8 $(BIN)/python -m pytest -n auto tests/test_docs.py tests/test_benchmarks.py -k page
+	@JAX_NUM_CPU_DEVICES=8 $(BIN)/python -m pytest -n auto tests/test_docs.py tests/test_benchmarks.py \
+		tests/ecosystem/test_notebook.py tests/site/test_distribution.py -k 'page or notebook or distribution'
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-browser: docs ## Look at the site in a headless Chromium, where there is one: wide and narrow, light and dark
@@ -90,7 +98,7 @@ types-peers: $(call installed,types peers) ## Print what the type checkers catch
 check: lint types test ## Everything a change has to pass: lint, types and test
 
 clean: ## Remove the environments, the caches and everything built
-	rm -rf .venv .venv-* build dist digits.png multihost.png nbody.png transformer.png transformer.safetensors .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist *.png transformer.safetensors .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find structkit tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(CREATED):

@@ -9,10 +9,13 @@ import pytest
 pytest.importorskip("sybil", reason="sybil is not installed: it finds the code in the pages")
 
 import structkit
+from tests import pictures
 from tests.pages import run_page
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
+# tests/ecosystem/test_notebook.py runs the page that is made of a notebook.
+RUN = [page for page in PAGES if page.name != "notebook.md"]
 EIGHT = pytest.mark.skipif(
     jax.device_count() != 8, reason="the page is for eight devices; tests/sharding runs it on them"
 )
@@ -20,8 +23,8 @@ EIGHT = pytest.mark.skipif(
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=EIGHT if page.name == "scaling.md" else ()) for page in PAGES],
-    ids=[page.relative_to(DOCS).as_posix() for page in PAGES],
+    [pytest.param(page, marks=EIGHT if page.name == "scaling.md" else ()) for page in RUN],
+    ids=[page.relative_to(DOCS).as_posix() for page in RUN],
 )
 def test_the_code_of_a_page_runs_and_prints_what_the_page_shows(page, monkeypatch):
     # One test for a page: a name of one block is known in those after it.
@@ -76,3 +79,19 @@ def test_no_line_of_code_is_longer_than_a_page_is_wide():
         text = page.read_text(encoding="utf-8")
         for block in re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
             assert [line for line in block.splitlines() if len(line) > 100] == [], page.name
+
+
+def test_every_picture_of_a_page_says_in_words_what_it_shows_and_is_there():
+    for page in PAGES:
+        for words, file in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+            assert len(words) > 20 and (page.parent / file).exists(), f"{page.name}: {file}"
+
+
+@pytest.mark.parametrize("example", pictures.EXAMPLES, ids=lambda example: example.stem)
+def test_the_page_of_the_gallery_has_for_every_example_its_command_and_its_picture(example):
+    command, picture = f"python examples/{example.name}", pictures.of_example(example.stem)
+    sections = (DOCS / "gallery.md").read_text(encoding="utf-8").split("\n## ")
+    (section,) = [section for section in sections if f"```sh\n{command}\n```" in section]
+    # The picture is small in the page and leads to itself.
+    assert re.search(rf"\[!\[[^\]]*\]\(assets/{picture.name}\)\]\(assets/{picture.name}\)\n*$", section)
+    assert pictures.shown_in(picture) == command and picture.stat().st_size <= 60_000
