@@ -107,14 +107,17 @@ def without_columns(code: types.CodeType) -> types.CodeType:
     """
     table, previous, runs = bytearray(), code.co_firstlineno, _line_runs(code)
     for line, units in runs:
-        head = 0x80 | (_NO_LOCATION if line is None else _NO_COLUMNS) << 3
         step = 0 if line is None else line - previous
         previous += step
         # An entry is for at most eight code units.
         for size in [8] * (units // 8) + [units % 8] * (units % 8 > 0):
-            table.append(head | size - 1)
+            table.append(0x80 | (_NO_LOCATION if line is None else _NO_COLUMNS) << 3 | size - 1)
             if line is not None:
-                table += _signed_varint(step)
+                varint = abs(step) << 1 | (step < 0)
+                while varint > 63:
+                    table.append(0x40 | varint & 63)
+                    varint >>= 6
+                table.append(varint)
             step = 0
     found = code.replace(co_linetable=bytes(table))
     return found if _line_runs(found) == runs else code
@@ -123,28 +126,14 @@ def without_columns(code: types.CodeType) -> types.CodeType:
 _NO_COLUMNS, _NO_LOCATION = 13, 15
 
 
-def _signed_varint(value: int) -> bytes:
-    value = -value << 1 | 1 if value < 0 else value << 1
-    found = bytearray()
-    while value > 63:
-        found.append(0x40 | value & 63)
-        value >>= 6
-    found.append(value)
-    return bytes(found)
-
-
 def _line_runs(code: types.CodeType) -> list[tuple[int | None, int]]:
     """The lines of a code object in order, each with the number of code units that it has in a row."""
     runs: list[tuple[int | None, int]] = []
-    current: int | None = code.co_firstlineno
-    units = 0
     for start, end, line in code.co_lines():
-        if line != current and units:
-            runs.append((current, units))
-            units = 0
-        current = line
-        units += (end - start) // 2
-    return [*runs, (current, units)]
+        # Python 3.11 gives a line once for each of its expressions.
+        units = runs.pop()[1] if runs and runs[-1][0] == line else 0
+        runs.append((line, units + (end - start) // 2))
+    return runs
 
 
 def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:

@@ -239,7 +239,7 @@ class TreesDifferError(StructError, AssertionError):
     _text = "{self.call}: {self.report}"
     call: str
     report: str
-    differences: Sequence[Any] = ()
+    differences: tuple[Any, ...] = ()
 
     def __reduce__(self) -> Any:
         # Texts alone, so that the error pickles whatever the trees hold.
@@ -326,7 +326,7 @@ class StateError(StructError, ValueError):
     where: str
     what: str
     cure: str
-    differences: Sequence[Any] = ()
+    differences: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         shown = [f"\n  {difference}" for difference in self.differences[:_MOST_DIFFERENCES]]

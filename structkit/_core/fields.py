@@ -264,6 +264,7 @@ def declared_fields(
         if isinstance(value, _FIELD_LIKE) and name not in annotations:
             raise _unannotated(struct, name, value)
     _check_static_defaults(struct, own)
+    check_aliases(struct, {**inherited, **own})
     return own
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from structkit._bridges import PROTOCOL_INITS
-from structkit._core.fields import MISSING, Field, adopt_fields, check_aliases, declared_fields
+from structkit._core.fields import MISSING, Field, adopt_fields, declared_fields
 from structkit._core.statics import pack_statics
 from structkit.errors import DefinitionError, nearest
 
@@ -133,7 +133,6 @@ def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], opt
     plan.fields = {key: f for key, f in plan.arguments.items() if not f.is_initvar}
     plan.initvars = {key: f for key, f in plan.arguments.items() if f.is_initvar}
     _refuse_shadowed(plan, namespace, own)
-    check_aliases(name, plan.fields)
     _lay_out(plan)
     _collect_hooks(plan, namespace, own)
     return plan
