@@ -39,13 +39,11 @@ PROTOCOL_INITS: tuple[Any, ...] = tuple(
 FIELD_HAS_DOC = sys.version_info >= (3, 14)
 """Whether `dataclasses.Field` takes `doc`."""
 
-LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
-"""Whether annotations are evaluated when they are asked for."""
-
-if sys.version_info >= (3, 12):
-    GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType, typing.TypeAliasType)
-else:
-    GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType,)
+GENERIC_ALIASES: tuple[type, ...] = (
+    typing_extensions.TypeAliasType,
+    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),
+)
+"""What a `type` statement makes, and what stands for it before Python 3.12."""
 
 if TYPE_CHECKING:
     from typing import ParamSpec, Protocol, Self, TypeVar, overload
@@ -143,21 +141,6 @@ def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:
         dispatch[repr_] = printer
 
 
-_VALUE_WITH_FAKE_GLOBALS = 2
-
-
-def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
-    """Give `function` annotations that are computed when they are asked for; only where `LAZY_ANNOTATIONS`."""
-
-    def __annotate__(format: Any, /) -> dict[str, Any]:
-        # A plain number where Python itself asks. With fake globals it asks only for functions that it has compiled.
-        if format == _VALUE_WITH_FAKE_GLOBALS:
-            raise NotImplementedError(format)
-        return compute(format)
-
-    function.__annotate__ = __annotate__
-
-
 if sys.version_info >= (3, 14):
     import annotationlib
 
@@ -196,13 +179,34 @@ if sys.version_info >= (3, 14):
         except NameError:
             return annotationlib.call_evaluate_function(alias.evaluate_value, annotationlib.Format.FORWARDREF)
 
-    def class_annotations(cls: type, format: Any) -> dict[str, Any]:
-        """The annotations that `cls` itself declares, in the given `annotationlib.Format`."""
-        annotate: Any = annotationlib.get_annotate_from_class_namespace(cls.__dict__)
-        if annotate is None:
-            return annotationlib.get_annotations(cls, format=format)
-        # Not `get_annotations`, which keeps them in the class's dict: a decorator may be going through it.
-        return annotationlib.call_annotate_function(annotate, format, owner=cls)
+    def set_annotations(
+        function: Any, compute: Callable[[dict[str, Any]], dict[str, Any]], owner: Callable[[], Any]
+    ) -> None:
+        """Give `function` annotations that are computed from those of a class and its bases.
+
+        Here that happens when they are asked for.
+
+        Args:
+            function: the function.
+            compute: called with what the class declares; with nothing before Python 3.14.
+            owner: gives the class; None as long as there is none.
+        """
+
+        def __annotate__(format: Any, /) -> dict[str, Any]:
+            # With fake globals Python asks only for functions that it has compiled.
+            if format == annotationlib.Format.VALUE_WITH_FAKE_GLOBALS:
+                raise NotImplementedError(format)
+            declared: dict[str, Any] = {}
+            for base in reversed(getattr(owner(), "__mro__", ())):
+                annotate: Any = annotationlib.get_annotate_from_class_namespace(base.__dict__)
+                if annotate is None:
+                    declared.update(annotationlib.get_annotations(base, format=format))
+                else:
+                    # Not `get_annotations`, which keeps them in the class's dict: a decorator may be going through it.
+                    declared.update(annotationlib.call_annotate_function(annotate, format, owner=base))
+            return compute(declared)
+
+        function.__annotate__ = __annotate__
 
     def signature(function: Any) -> inspect.Signature:
         """The signature, with annotations as they were written."""
@@ -213,42 +217,24 @@ if sys.version_info >= (3, 14):
         return call.format(quote_annotation_strings=False)
 
 else:
+    # No annotation is lazy: those of a class body are in its namespace.
 
     def lazy_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
-        """Nothing: before Python 3.14 the annotations of a class body are not lazy.
-
-        Args:
-            namespace: what the class body left behind.
-        """
         return {}
 
     def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
-        """Nothing: before Python 3.14 a class body has no lazy annotations.
-
-        Args:
-            namespace: what the class body left behind.
-        """
         return {}
 
     def alias_value(alias: Any) -> Any:
-        """What a `type` statement stands for.
-
-        Args:
-            alias: a `TypeAliasType`.
-
-        Raises:
-            NameError: a name in it does not exist yet.
-        """
         return alias.__value__
 
-    def class_annotations(cls: type, format: Any) -> dict[str, Any]:
-        """The annotations that `cls` itself declares."""
-        return dict(vars(cls).get("__annotations__", {}))
+    def set_annotations(
+        function: Any, compute: Callable[[dict[str, Any]], dict[str, Any]], owner: Callable[[], Any]
+    ) -> None:
+        function.__annotations__ = compute({})
 
     def signature(function: Any) -> inspect.Signature:
-        """The signature, with annotations as they were written."""
         return inspect.signature(function)
 
     def signature_text(call: inspect.Signature) -> str:
-        """The text of a signature."""
         return str(call)

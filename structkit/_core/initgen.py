@@ -12,10 +12,10 @@ import linecache
 import re
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from structkit._bridges import LAZY_ANNOTATIONS, class_annotations, set_lazy_annotations, without_columns
+from structkit._bridges import set_annotations, without_columns
 from structkit._core.fields import MISSING, Field
 from structkit._core.flat import Draft, Incomplete, Unset, store
 from structkit._core.lifecycle import abandon, as_function, finish, init_part
@@ -86,28 +86,25 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
     }
     words["_name"] = plan.name
     taken = {*plan.arguments}
-    for word in _WORDS & taken:
+    for word in sorted(_WORDS & taken):
         words[word] = _free(word, taken)
     for kind, i in shape.own:
         words[f"{kind}_{i}"] = _free(f"{kind}_{arguments[i].name}", taken)
         values[f"{kind}_{i}"] = _OF_ARGUMENT[kind](plan, arguments[i])
-    pieces = [*shape.pieces]
-    pieces[1::2] = [words.get(word, word) for word in pieces[1::2]]
-    source = "".join(pieces)
+    source = "".join(_exchanged(shape.pieces, words))
     filename = _filename(f"{module}.{qualname}.__init__", source)
-    code, name = shape.code, words.get
-    own_code = code.replace(
-        co_consts=(code.co_consts[0].replace("_name", plan.name), *code.co_consts[1:]),
-        co_varnames=tuple([name(word, word) for word in code.co_varnames]),
-        co_freevars=tuple([name(word, word) for word in code.co_freevars]),
+    code = shape.code.replace(
+        co_consts=(shape.code.co_consts[0].replace("_name", plan.name), *shape.code.co_consts[1:]),
+        co_varnames=tuple(_exchanged(shape.code.co_varnames, words)),
+        co_freevars=tuple(_exchanged(shape.code.co_freevars, words)),
         co_filename=filename,
         co_qualname=f"{qualname}.__init__",
     )
-    cells = {word: _HELPERS.get(word) or types.CellType(values[word]) for word in code.co_freevars}
+    cells = {word: _HELPERS.get(word) or types.CellType(values[word]) for word in shape.code.co_freevars}
     # Code that `exec` runs may have a module of its own in name only.
     scope = vars(sys.modules[module]) if module in sys.modules else {"__name__": module}
     init = types.FunctionType(
-        own_code,
+        code,
         scope,
         "__init__",
         tuple([_default(f) for f in arguments if f.init and not f.kw_only and _has_default(f)]),
@@ -115,10 +112,7 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
     )
     init.__kwdefaults__ = {f.name: _default(f) for f in arguments if f.init and f.kw_only and _has_default(f)}
     init.__module__ = module
-    if LAZY_ANNOTATIONS:
-        set_lazy_annotations(init, lambda format: _annotations(plan, cells["cls"].cell_contents, format))
-    else:
-        init.__annotations__ = _annotations(plan, None, None)
+    set_annotations(init, functools.partial(_annotations, plan), lambda: cells["cls"].cell_contents)
 
     def publish(cls: type) -> None:
         cells["cls"].cell_contents = cls
@@ -163,6 +157,10 @@ def _free(word: str, taken: set[str]) -> str:
     return word
 
 
+def _exchanged(parts: Iterable[str], words: dict[str, str]) -> list[str]:
+    return [words.get(part, part) for part in parts]
+
+
 @functools.cache
 def _places(count: int) -> tuple[str, ...]:
     return tuple([f"_{i}" for i in range(count)])
@@ -173,7 +171,7 @@ class Template(NamedTuple):
 
     Attributes:
         code: the compiled function.
-        pieces: its source, in turn what is between two words and a word.
+        pieces: its source, in words and what is between them.
         set_here: the placeholders of the fields that it sets, data first.
         own: the kind and the argument of each thing that an argument has for itself.
     """
@@ -196,9 +194,8 @@ def template(frozen: bool, post_init: bool, checks: bool, arguments: tuple[tuple
         checks: whether `__check_init__` does.
         arguments: for each argument what `_argument` says.
     """
-    positional, keywords, prepare = ["self"], ["*"], []
-    data, statics, initvars = [], [], []
-    own: list[tuple[str, int]] = []
+    positional, keywords, own = ["self"], ["*"], list[tuple[str, int]]()
+    prepare, data, statics, initvars = list[str](), list[str](), list[str](), list[str]()
     for i, (initvar, static, init, keyword_only, default, factory, converter) in enumerate(arguments):
         value = place = f"_{i}"
         if init:
@@ -318,18 +315,13 @@ def _filename(title: str, source: str) -> str:
 _filenames: dict[str, int] = {}
 
 
-def _annotations(plan: ClassPlan, cls: Any, format: Any) -> dict[str, Any]:
-    declared: dict[str, Any] = {}
-    if format is not None and cls is not None:
-        for base in reversed(cls.__mro__):
-            declared.update(class_annotations(base, format))
+def _annotations(plan: ClassPlan, declared: dict[str, Any]) -> dict[str, Any]:
     found = {
         name: declared.get(name, f.type) if f.converter is None else _argument_type(f.converter)
         for name, f in plan.arguments.items()
         if f.init
     }
-    found["return"] = None
-    return found
+    return {**found, "return": None}
 
 
 def _argument_type(converter: Callable[..., Any]) -> Any:
@@ -339,7 +331,7 @@ def _argument_type(converter: Callable[..., Any]) -> Any:
             parameters = inspect.signature(converter, eval_str=resolve).parameters.values()
         except Exception:
             continue
-        annotation = next((parameter.annotation for parameter in parameters), inspect.Parameter.empty)
+        annotation = next((parameter.annotation for parameter in parameters), Any)
         # A text is one that does not resolve where the converter is written; in the module of the class it may mean
         # something else.
         return Any if annotation is inspect.Parameter.empty or isinstance(annotation, str) else annotation
