@@ -87,7 +87,7 @@ class Field(_StandardField):
         # Not by the base class, which takes twice as long: most fields are an annotation and nothing else.
         self.default, self.default_factory, self.converter = default, default_factory, converter
         self.init, self.repr, self.compare, self.hash, self.kw_only = init, repr, compare, hash, kw_only
-        self.doc, self.aliases, self.name, self.type = doc, aliases, "", None
+        self.doc, self.aliases, self.name, self.type, self.is_initvar = doc, aliases, "", None, False
         self.metadata: Any = _NO_METADATA
         if metadata is not None:
             self.metadata = types.MappingProxyType(metadata)

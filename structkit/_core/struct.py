@@ -7,7 +7,7 @@ import dataclasses
 import types
 from abc import ABCMeta
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from typing_extensions import dataclass_transform
 
@@ -40,9 +40,13 @@ from structkit._core.specifiers import derived, field, static
 from structkit._core.statics import SCALARS
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 
-# Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace.
-_OURS = ("__delattr__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__", "__setattr__")
-
+# Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace, with
+# the class option that asks for them.
+_OURS = {
+    **dict.fromkeys(("__eq__", "__hash__", "__ne__"), "eq"),
+    "__repr__": "repr",
+    **dict.fromkeys(("__delattr__", "__replace__", "__setattr__", "replace"), ""),
+}
 
 _GUARDS = ("__delattr__", "__setattr__")
 
@@ -50,19 +54,14 @@ _GUARDS = ("__delattr__", "__setattr__")
 _HARMLESS_SLOTS = ("__weakref__", "__dict__")
 
 
-class _Params(NamedTuple):
+class _Params(types.SimpleNamespace):
     """What `__dataclass_params__` says; the standard library looks at it when a dataclass inherits from a struct."""
 
-    init: bool = True
-    repr: bool = True
-    eq: bool = True
-    order: bool = False
-    unsafe_hash: bool = False
-    frozen: bool = True
-    match_args: bool = True
-    kw_only: bool = False
-    slots: bool = False
-    weakref_slot: bool = False
+
+_PARAMS = {
+    **dict.fromkeys(("init", "repr", "eq", "frozen", "match_args"), True),
+    **dict.fromkeys(("order", "unsafe_hash", "kw_only", "slots", "weakref_slot"), False),
+}
 
 
 class _Doc:
@@ -122,7 +121,7 @@ else:
             _restore_members(cls, plan, body, members)
             attributes.correct_getters(plan)
             publish(cls)
-            register(cls, None if plan.filled_later else plan.frozen)
+            register(cls, plan.frozen and not plan.filled_later)
             plan.finished = True
             return cls
 
@@ -193,26 +192,20 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
     qualname = namespace.get("__qualname__", plan.name)
     members.update(attributes.field_properties(plan, qualname))
     members.update(attributes.own_cached_properties(plan, namespace))
-    members.update(_comparison(plan, namespace))
-    publish: Callable[[type], None] = _nothing
+    publish: Callable[[type], None] = lambda cls: None  # noqa: E731
     if plan.init == GENERATED:
         module = namespace.get("__module__", "builtins")
         members["__init__"], publish = generate_init(plan, module, qualname)
     elif plan.given_init is not None:
         # An inherited one begins a draft already.
         members["__init__"] = plan.given_init if plan.init == INHERITED else lifecycle.wrap_init(plan.given_init)
+    members.update(_special_methods(plan, namespace))
     members.update(_wrapped_hooks(plan, namespace))
     options = plan.options
     if options.get("match_args", True) and "__match_args__" not in namespace:
         members["__match_args__"] = tuple([key for key, f in plan.arguments.items() if f.init and not f.kw_only])
-    members["__dataclass_params__"] = _Params(
-        **{name: options.get(name, default) for name, default in _Params._field_defaults.items()}
-    )._replace(frozen=plan.frozen)
+    members["__dataclass_params__"] = _Params(**{**_PARAMS, **options, "frozen": plan.frozen})
     return members, publish
-
-
-def _nothing(cls: type) -> None:
-    """What there is to publish of a class whose `__init__` is not generated."""
 
 
 # What is called around a method that user code wrote: in the body, or in a base that no struct parent has dealt with.
@@ -236,60 +229,37 @@ def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]
     return found
 
 
-def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
-    """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
+def _special_methods(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
+    """The methods of ours that this class needs in its own body: the others come from `Struct` by inheritance."""
     members: dict[str, Any] = {}
     bodies = [namespace, members, *map(class_dict, plan.mro)]
-    if plan.new_bases:
-        members.update(_kept_from_strangers(plan, namespace))
-    if plan.callable and _found(bodies, "__eq__") is compare.equal:
-        # JAX is given such an object as a function, and keeps programs by it.
-        unwritten = [name for name in _CALLABLE if _written(plan, name) is class_dict(object)[name]]
-        members.update({name: _CALLABLE[name] for name in unwritten if name not in namespace})
-    if "__eq__" in namespace and "__hash__" not in namespace:
-        # Python would set it to None; a frozen dataclass hashes all the same.
-        members["__hash__"] = _ours(plan, "__hash__")
-    for option, names in _BY_OPTION.items():
+    strangers = [class_dict(base) for base in plan.new_bases]
+    for name, option in _OURS.items():
         wanted = plan.options.get(option)
+        if name in namespace:
+            continue
         if wanted is not None:
-            kept = [name for name in names if name not in namespace]
-            members.update({name: _ours(plan, name) if wanted else _written(plan, name) for name in kept})
-    if plan.options.get("eq") is False and members.get("__hash__") is object.__hash__:
-        if _found(bodies, "__eq__") is not object.__eq__:
-            # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
-            members["__hash__"] = None
-    if not plan.frozen and _found(bodies, "__hash__") in _HASHES:
+            members[name] = class_dict(Struct)[name] if wanted else _written(plan, name)
+        elif strangers and _is_of_dataclass(name, next((body for body in strangers if name in body), {})):
+            members[name] = _nearest_struct_member(plan, name)
+    if any(["__dict__" in body and "__struct__" not in body for body in strangers]) and "__dict__" not in namespace:
+        # A mixin without slots brings a real one, which holds no field.
+        members["__dict__"] = _nearest_struct_member(plan, "__dict__")
+    if "__eq__" in namespace and "__hash__" not in namespace and plan.options.get("eq") is None:
+        # Python would set it to None; a frozen dataclass hashes all the same.
+        members["__hash__"] = class_dict(Struct)["__hash__"]
+    # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
+    unlike = members.get("__hash__") is object.__hash__ and _found(bodies, "__eq__") is not object.__eq__
+    if unlike or (not plan.frozen and _found(bodies, "__hash__") is compare.hash_struct):
         members["__hash__"] = None
     if plan.options.get("order"):
         members.update(compare.orderings(plan, namespace))
     return members
 
 
-def _kept_from_strangers(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
-    """What a standard dataclass, a class of `structkit.struct` or a mixin with a `__dict__` would replace."""
-    members: dict[str, Any] = {}
-    bodies = [class_dict(base) for base in plan.new_bases]
-    for name in _OURS:
-        first: Any = next((body for body in bodies if name in body), {})
-        if "__struct__" not in first and "__dataclass_fields__" in first and name not in namespace:
-            members[name] = _nearest_struct_member(plan, name)
-    replaces: Any = next((body for body in bodies if "replace" in body), {})
-    if "__node__" in replaces and "replace" not in namespace:
-        # It was made for the fields of that class.
-        members["replace"] = _ours(plan, "replace")
-    if any(["__dict__" in body and "__struct__" not in body for body in bodies]) and "__dict__" not in namespace:
-        # A mixin without slots brings a real one, which holds no field.
-        members["__dict__"] = _nearest_struct_member(plan, "__dict__")
-    return members
-
-
-def _ours(plan: ClassPlan, name: str) -> Any:
-    return _CALLABLE[name] if plan.callable and name in _CALLABLE else class_dict(Struct)[name]
-
-
-_BY_OPTION = {"eq": ("__eq__", "__ne__", "__hash__"), "repr": ("__repr__",)}
-_HASHES = (compare.hash_struct, compare.hash_callable)
-_CALLABLE = {"__eq__": compare.equal_callables, "__hash__": compare.hash_callable}
+def _is_of_dataclass(name: str, body: Any) -> bool:
+    """Whether a standard dataclass, or a class of `structkit.struct`, has a method in its body that was made for it."""
+    return "__struct__" not in body and ("__node__" if name == "replace" else "__dataclass_fields__") in body
 
 
 def _found(bodies: list[Any], name: str) -> Any:
@@ -298,13 +268,13 @@ def _found(bodies: list[Any], name: str) -> Any:
 
 def _written(plan: ClassPlan, name: str) -> Any:
     """What user code among the bases wrote under a method's name; `object`'s where none did."""
+    standard = class_dict(object)[name]
     for base in plan.mro:
         body = class_dict(base)
-        standard = "__dataclass_fields__" in body and "__struct__" not in body
-        generated = (class_dict(Struct).get(name), class_dict(object)[name], _CALLABLE.get(name))
-        if name in body and not standard and not any([body[name] is method for method in generated]):
-            return body[name]
-    return class_dict(object)[name]
+        found = body.get(name, standard)
+        if found is not standard and found is not class_dict(Struct).get(name) and not _is_of_dataclass(name, body):
+            return found
+    return standard
 
 
 def _nearest_struct_member(plan: ClassPlan, name: str) -> Any:
@@ -501,7 +471,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
 if not TYPE_CHECKING:
     type.__setattr__(Struct, "__struct__", make_plan("Struct", (object,), {}, {}))
     type.__setattr__(Struct, "__dataclass_fields__", {})
-    type.__setattr__(Struct, "__dataclass_params__", _Params())
+    type.__setattr__(Struct, "__dataclass_params__", _Params(**_PARAMS))
     Struct.__struct__.finished = True
     # Empty, and found by whoever lists the names of a class whose own annotations do not resolve.
     for _class in (Struct, flat.Flat):
