@@ -235,8 +235,8 @@ def declared_fields(
     for name, value in namespace.items():
         if isinstance(value, _FIELD_LIKE) and name not in annotations:
             raise _unannotated(struct, name, value)
-    _check_static_defaults(struct, own)
     check_aliases(struct, {**inherited, **own})
+    _check_static_defaults(struct, own)
     return own
 
 

@@ -28,61 +28,33 @@ RESERVED = ("__flat__", "__struct__")
 
 @dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)
 class ClassPlan:
-    """The plan of one struct class.
+    """The plan of one struct class."""
 
-    Attributes:
-        name: the class's name, for messages.
-        mro: its bases in method resolution order.
-        new_bases: those of `mro` that no parent has dealt with: none for a class whose one base is a struct.
-        options: the class options that were given.
-        finished: whether the class is made and registered; until then hooks of bases may set what they like on it.
-        fields: name -> Field, in the order of `__init__`.
-        initvars: name -> Field of the `InitVar`s, in order.
-        arguments: name -> Field of what `__init__` takes, fields and `InitVar`s in declaration order.
-        data_names: the names of the data fields: the children, in order.
-        static_names: the names of the static fields.
-        index: name -> its place in the children or in aux.
-        keys: the key path entries of the children.
-        frozen: whether finished objects refuse assignment.
-        init: `"generated"`, `"custom"` (to be wrapped) or `"inherited"`.
-        given_init: the user's function, or the one that a base has, unless `init` is `"generated"`.
-        post_init: what user code wrote as `__post_init__`, None without one.
-        checks: the `__check_init__` functions, in method resolution order.
-        simple: whether construction runs no user code, so that `replace` may work on the flat form.
-        callable: whether objects can be called, and so be given to `jax.jit` as functions.
-        compares_all: whether `==` looks at every field.
-        hashes_all: whether `hash` does.
-        direct: name -> its place, for the data fields that take a value as it is.
-        start: the children and aux of an object whose construction starts; None until the first object needs them.
-        filled_later: whether the class is about to get another plan, with what else it has.
-        successor: the class that a reload has put in the place of this one, or None.
-    """
-
-    name: str
-    mro: list[type]
-    new_bases: list[type]
-    options: Mapping[str, bool]
-    finished: bool
-    fields: dict[str, Field]
-    initvars: dict[str, Field]
-    arguments: dict[str, Field]
-    data_names: tuple[str, ...]
+    name: str  # The class's name, for messages.
+    mro: list[type]  # Its bases in method resolution order.
+    new_bases: list[type]  # Those that no parent has dealt with: none for a class whose one base is a struct.
+    options: Mapping[str, bool]  # The class options that were given.
+    finished: bool  # Whether the class is made and registered; until then hooks of bases may set what they like on it.
+    fields: dict[str, Field]  # By name, in the order of `__init__`.
+    initvars: dict[str, Field]  # The `InitVar`s by name.
+    arguments: dict[str, Field]  # What `__init__` takes: fields and `InitVar`s in declaration order.
+    data_names: tuple[str, ...]  # The data fields: the children, in order.
     static_names: tuple[str, ...]
-    index: dict[str, int]
-    keys: tuple[Any, ...]
-    frozen: bool
-    init: str
-    given_init: Callable[..., None] | None
-    post_init: Any
-    checks: tuple[Callable[[Any], None], ...]
-    simple: bool
-    callable: bool
-    compares_all: bool
-    hashes_all: bool
-    direct: dict[str, int]
-    start: tuple[list[Any], tuple[Any, ...]] | None
-    filled_later: bool
-    successor: Any
+    index: dict[str, int]  # Name -> its place in the children or in aux.
+    keys: tuple[Any, ...]  # The key path entries of the children.
+    frozen: bool  # Whether finished objects refuse assignment.
+    init: str  # `"generated"`, `"custom"` (to be wrapped) or `"inherited"`.
+    given_init: Callable[..., None] | None  # The user's, or the one that a base has, unless it is generated.
+    post_init: Any  # What user code wrote as `__post_init__`, None without one.
+    checks: tuple[Callable[[Any], None], ...]  # The `__check_init__` functions, in method resolution order.
+    simple: bool  # Whether construction runs no user code, so that `replace` may work on the flat form.
+    callable: bool  # Whether objects can be called, and so be given to `jax.jit` as functions.
+    compares_all: bool  # Whether `==` looks at every field.
+    hashes_all: bool  # Whether `hash` does.
+    direct: dict[str, int]  # Name -> its place, for the data fields that take a value as it is.
+    start: tuple[list[Any], tuple[Any, ...]] | None  # The flat form that construction starts with, once it was needed.
+    filled_later: bool  # Whether the class is about to get another plan, with what else it has.
+    successor: Any  # The class that a reload has put in the place of this one, or None.
 
     @property
     def is_root(self) -> bool:
@@ -96,16 +68,6 @@ class ClassPlan:
             StaticValueError: a value cannot be static.
         """
         return pack_statics(self.name, self.static_names, values)
-
-    def __reduce__(self) -> Any:
-        return _restore_plan, ({f.name: getattr(self, f.name) for f in dataclasses.fields(self)},)
-
-
-def _restore_plan(attributes: dict[str, Any]) -> ClassPlan:
-    plan = ClassPlan()
-    for name, value in attributes.items():
-        setattr(plan, name, value)
-    return plan
 
 
 def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], options: dict[str, bool]) -> ClassPlan:
@@ -125,7 +87,9 @@ def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], opt
     # A class statement leaves a qualified name: what has neither that nor fields is an empty shell of cloudpickle's.
     plan.filled_later = "__qualname__" not in namespace and "__annotations__" not in namespace and not options
     plan.frozen = _frozen(plan, parents)
-    inherited = _inherited(parents)
+    inherited: dict[str, Field] = {}
+    for parent in reversed(parents):
+        inherited.update(_arguments_of(parent))
     own = declared_fields(name, namespace, inherited, options.get("kw_only", False))
     if len(bases) > 1:
         _refuse_conflicts(plan, bases, own)
@@ -182,20 +146,13 @@ def _refuse_reserved(plan: ClassPlan, namespace: dict[str, Any]) -> None:
 def _frozen(plan: ClassPlan, parents: list[type]) -> bool:
     frozen = plan.options.get("frozen", True)
     for parent in () if plan.filled_later else parents:
-        parent_plan = plan_of(parent)
-        if parent_plan is None:
-            parent_frozen = class_dict(parent)["__dataclass_params__"].frozen
-        else:
-            parent_frozen = parent_plan.frozen
+        parent_frozen = class_dict(parent)["__dataclass_params__"].frozen
         if frozen and not parent_frozen:
-            kind = "is mutable" if parent_plan is not None else "is a mutable dataclass"
-            raise DefinitionError(
-                plan.name,
-                f"a frozen struct cannot inherit from {parent.__name__}, which {kind}",
-                f"write class {plan.name}({parent.__name__}, frozen=False)"
-                if parent_plan is not None
-                else f"make {parent.__name__} a frozen dataclass or a Struct",
-            )
+            kind, cure = "mutable", f"write class {plan.name}({parent.__name__}, frozen=False)"
+            if plan_of(parent) is None:
+                kind, cure = "a mutable dataclass", f"make {parent.__name__} a frozen dataclass or a Struct"
+            what = f"a frozen struct cannot inherit from {parent.__name__}, which is {kind}"
+            raise DefinitionError(plan.name, what, cure)
         if not frozen and parent_frozen and class_dict(parent)["__dataclass_fields__"]:
             raise DefinitionError(
                 plan.name,
@@ -203,13 +160,6 @@ def _frozen(plan: ClassPlan, parents: list[type]) -> bool:
                 f"drop frozen=False, or make {parent.__name__} mutable too",
             )
     return frozen
-
-
-def _inherited(parents: list[type]) -> dict[str, Field]:
-    found: dict[str, Field] = {}
-    for parent in reversed(parents):
-        found.update(_arguments_of(parent))
-    return found
 
 
 def _arguments_of(base: type) -> dict[str, Field]:
@@ -225,7 +175,7 @@ def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, F
     seen: dict[str, tuple[type, str]] = {}
     for base in bases:
         for name, f in _arguments_of(base).items():
-            kind = _described_kind(f)
+            kind = "an InitVar" if f.is_initvar else "static" if f.static else "a data field"
             other, other_kind = seen.setdefault(name, (base, kind))
             decided = name in own and own[name].explicit_static is not None
             if kind == other_kind or decided or issubclass(other, base):
@@ -236,12 +186,6 @@ def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, F
                 f"field {name!r} is {first[0]} in {first[1].__name__} and {second[0]} in {second[1].__name__}",
                 f"declare it in {plan.name} with field(static=True) or field(static=False)",
             )
-
-
-def _described_kind(f: Field) -> str:
-    if f.is_initvar:
-        return "an InitVar"
-    return "static" if f.static else "a data field"
 
 
 def _refuse_shadowed(plan: ClassPlan, namespace: dict[str, Any], own: Iterable[str]) -> None:
@@ -271,24 +215,19 @@ def _lay_out(plan: ClassPlan) -> None:
 def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]) -> None:
     bodies = [namespace, *map(class_dict, plan.mro)]
     plan.callable = any(["__call__" in body for body in bodies])
-    plan.post_init = _post_init(bodies)
+    # A struct has a wrapper around what was written, or one around nothing.
+    written = [
+        body["__post_init__"] if "__struct__" not in body else body["__struct__"].post_init
+        for body in bodies
+        if "__post_init__" in body
+    ]
+    plan.post_init = next((method for method in written if method is not None), None)
     plan.checks = tuple([body["__check_init__"] for body in bodies if "__check_init__" in body])
     plan.init, plan.given_init = _init_kind(plan, namespace, own)
     if plan.init == GENERATED:
         _check_order(plan)
     hooks = plan.post_init is not None or plan.checks or plan.init != GENERATED or plan.initvars
     plan.simple = not hooks and all([f.init and f.converter is None for f in plan.arguments.values()])
-
-
-def _post_init(bodies: list[Any]) -> Any:
-    for body in bodies:
-        if "__post_init__" in body:
-            base_plan = body.get("__struct__")
-            # A struct has a wrapper around what was written, or one around nothing.
-            written = body["__post_init__"] if base_plan is None else base_plan.post_init
-            if written is not None:
-                return written
-    return None
 
 
 def _init_kind(
