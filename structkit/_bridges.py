@@ -17,27 +17,11 @@ ProtocolMeta: Any = type(typing_extensions.Protocol)
 """The metaclass of `Protocol`: `StructMeta` derives from it, and `class A(Struct, SomeProtocol)` has no conflict."""
 
 
-@dataclasses.dataclass(init=False, repr=False, eq=False)
-class _Probe:
-    field: int
-    initvar: dataclasses.InitVar[int]
-
-
 # `dataclasses.fields` and `dataclasses.replace` tell fields from pseudo-fields by the identity of these markers.
 # A probe finds them without naming the private constants.
-_PROBE_FIELDS: dict[str, Any] = vars(_Probe)["__dataclass_fields__"]
-FIELD_MARKER: Any = _PROBE_FIELDS["field"]._field_type
-INITVAR_MARKER: Any = _PROBE_FIELDS["initvar"]._field_type
-
-PROTOCOL_INITS: tuple[Any, ...] = tuple(
-    vars(protocol)["__init__"]
-    for protocol in (typing.SupportsInt, typing_extensions.SupportsIndex, typing_extensions.SupportsInt)
-    if "__init__" in vars(protocol)
-)
-"""The `__init__` that typing puts into protocol classes: no user code."""
-
-FIELD_HAS_DOC = sys.version_info >= (3, 14)
-"""Whether `dataclasses.Field` takes `doc`."""
+_PROBE: Any = dataclasses.make_dataclass("_Probe", [("field", int), ("initvar", dataclasses.InitVar[int])])
+FIELD_MARKER: Any = _PROBE.__dataclass_fields__["field"]._field_type
+INITVAR_MARKER: Any = _PROBE.__dataclass_fields__["initvar"]._field_type
 
 GENERIC_ALIASES: tuple[type, ...] = (
     typing_extensions.TypeAliasType,

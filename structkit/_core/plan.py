@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 
-from structkit._bridges import PROTOCOL_INITS
 from structkit._core.fields import MISSING, Field, adopt_fields, declared_fields
 from structkit._core.statics import pack_statics
 from structkit.errors import DefinitionError, nearest
@@ -230,9 +229,7 @@ def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Fi
     plan.simple = not hooks and all([f.init and f.converter is None for f in plan.arguments.values()])
 
 
-def _init_kind(
-    plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]
-) -> tuple[str, Callable[..., None] | None]:
+def _init_kind(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]) -> tuple[str, Any]:
     """How the class gets its `__init__`, and the function where it is not generated."""
     if "__init__" in namespace:
         return CUSTOM, namespace["__init__"]
@@ -242,7 +239,10 @@ def _init_kind(
     for base in plan.mro:
         init = class_dict(base).get("__init__")
         base_plan = plan_of(base)
-        if init is None or init in PROTOCOL_INITS or (base_plan is not None and _adds_nothing(base_plan)):
+        # What typing puts into protocol classes is no user code, and a struct with nothing to construct, such as
+        # `Struct` itself, must not hide an `__init__`.
+        of_typing = getattr(init, "__module__", "") in ("typing", "typing_extensions")
+        if init is None or of_typing or (base_plan and base_plan.init == GENERATED and not base_plan.arguments):
             continue
         if base_plan is not None:
             return (GENERATED, None) if wanted and base_plan.init == GENERATED else (INHERITED, init)
@@ -250,11 +250,6 @@ def _init_kind(
             return CUSTOM, init
         break
     return (GENERATED, None) if wanted else (CUSTOM, _empty_init)
-
-
-def _adds_nothing(base_plan: ClassPlan) -> bool:
-    """Whether a base is a struct with nothing to construct, such as `Struct` itself: it must not hide an `__init__`."""
-    return base_plan.init == GENERATED and not base_plan.arguments
 
 
 def _empty_init(self: Any) -> None:

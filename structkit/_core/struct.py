@@ -120,7 +120,8 @@ else:
                 raise clearer from error
             _restore_members(cls, plan, body, members)
             attributes.correct_getters(plan)
-            publish(cls)
+            if publish is not None:
+                publish(cls)
             register(cls, plan.frozen and not plan.filled_later)
             plan.finished = True
             return cls
@@ -183,16 +184,16 @@ else:
             return type.__subclasscheck__(cls, subclass) or ABCMeta.__subclasscheck__(cls, subclass)
 
 
-def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any], Callable[[type], None]]:
+def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any], Callable[[type], None] | None]:
     """What the class gets besides what its body says: the constructor, the fields and the data of dataclasses.
 
-    With it, what is to be called with the finished class.
+    With it, what is to be called with the finished class, if anything.
     """
     members: dict[str, Any] = {"__struct__": plan, "__dataclass_fields__": {**plan.arguments}}
     qualname = namespace.get("__qualname__", plan.name)
     members.update(attributes.field_properties(plan, qualname))
     members.update(attributes.own_cached_properties(plan, namespace))
-    publish: Callable[[type], None] = lambda cls: None  # noqa: E731
+    publish: Callable[[type], None] | None = None
     if plan.init == GENERATED:
         module = namespace.get("__module__", "builtins")
         members["__init__"], publish = generate_init(plan, module, qualname)
@@ -321,19 +322,14 @@ def _restore_members(cls: Any, plan: ClassPlan, body: dict[str, Any], members: d
 
 
 def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], error: TypeError) -> Exception | None:
-    if others and "__init_subclass__() takes no keyword arguments" in str(error):
+    text = str(error).replace("lay-out", "layout")
+    if others and "__init_subclass__() takes no keyword arguments" in text:
         return unknown_option(name, others)
-    if _is_layout_conflict(error):
-        strangers = ", ".join(base.__name__ for base in bases if plan_of(base) is None)
-        return DefinitionError(
-            name, f"cannot inherit from {strangers}, whose instances have a layout of their own", "hold it in a field"
-        )
-    return None
-
-
-def _is_layout_conflict(error: BaseException | None) -> bool:
-    """Whether Python said that the objects of two bases cannot be laid out in one."""
-    return isinstance(error, TypeError) and ("lay-out conflict" in str(error) or "layout conflict" in str(error))
+    if "layout conflict" not in text:
+        return None
+    strangers = ", ".join(base.__name__ for base in bases if plan_of(base) is None)
+    what = f"cannot inherit from {strangers}, whose instances have a layout of their own"
+    return DefinitionError(name, what, "hold it in a field")
 
 
 @dataclass_transform(eq_default=True, frozen_default=True, field_specifiers=(field, static, derived))
