@@ -129,11 +129,7 @@ if sys.version_info >= (3, 14):
     import annotationlib
 
     def lazy_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
-        """The annotations of a class body: values where they resolve, forward references where not.
-
-        Args:
-            namespace: what the class body left behind, as a metaclass's `__new__` receives it.
-        """
+        """The annotations of what a class body left behind: values where they resolve, forward references where not."""
         annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
         if annotate is None:
             return {}
@@ -144,20 +140,12 @@ if sys.version_info >= (3, 14):
             return annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF)
 
     def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
-        """The annotations of a class body as they were written.
-
-        Args:
-            namespace: what the class body left behind.
-        """
+        """The annotations of what a class body left behind, as they were written."""
         annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
         return {} if annotate is None else annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING)
 
     def alias_value(alias: Any) -> Any:
-        """What a `type` statement stands for, with forward references for names that do not exist yet.
-
-        Args:
-            alias: a `TypeAliasType`.
-        """
+        """What a `type` statement stands for, with forward references for names that do not exist yet."""
         try:
             return alias.__value__
         except NameError:
@@ -166,14 +154,9 @@ if sys.version_info >= (3, 14):
     def set_annotations(
         function: Any, compute: Callable[[dict[str, Any]], dict[str, Any]], owner: Callable[[], Any]
     ) -> None:
-        """Give `function` annotations that are computed from those of a class and its bases.
+        """Give `function` annotations, computed from those of a class when they are asked for.
 
-        Here that happens when they are asked for.
-
-        Args:
-            function: the function.
-            compute: called with what the class declares; with nothing before Python 3.14.
-            owner: gives the class; None as long as there is none.
+        Before Python 3.14 they are computed at once, from nothing. `owner` gives the class, None until there is one.
         """
 
         def __annotate__(format: Any, /) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class StructError(Exception):
     that every error can be pickled and copied.
     """
 
+    args: tuple[Any, ...]
     _text: ClassVar[str]
     # Name -> annotation, in the order of the constructor's arguments.
     _data: ClassVar[dict[str, str]] = {}
@@ -35,7 +36,7 @@ class StructError(Exception):
         self.args = tuple(kept)
 
     def __str__(self) -> str:
-        return self._text.format(self=self)
+        return self._text.format(error=self)
 
 
 class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
@@ -82,7 +83,7 @@ class UnknownAttributeError(StructError, AttributeError):
 class UnsetFieldError(StructError, AttributeError):
     """Raised on reading a field before it is set."""
 
-    _text = "{self.struct}.{self.field} is read before it is set; assign self.{self.field} first"
+    _text = "{error.struct}.{error.field} is read before it is set; assign self.{error.field} first"
     struct: str
     field: str
 
@@ -117,7 +118,7 @@ class UnknownFieldError(StructError, TypeError):
 class NotReplaceableError(StructError, TypeError):
     """Raised by `replace` for a field that the constructor does not take, or an `InitVar` that it needs."""
 
-    _text = "replace: field {self.field!r} of {self.struct} {self.why}"
+    _text = "replace: field {error.field!r} of {error.struct} {error.why}"
     struct: str
     field: str
     why: str
@@ -126,7 +127,7 @@ class NotReplaceableError(StructError, TypeError):
 class StaticValueError(StructError, TypeError):
     """Raised when a value cannot be part of the tree structure: unhashable, an array, or not equal to itself."""
 
-    _text = "static field {self.struct}.{self.field} cannot hold {self.what}: {self.cure}"
+    _text = "static field {error.struct}.{error.field} cannot hold {error.what}: {error.cure}"
     struct: str
     field: str
     what: str
@@ -165,7 +166,7 @@ class FreezeError(StructError, TypeError):
 class NotAStructError(StructError, TypeError):
     """Raised when a function of structkit is given something that is no struct."""
 
-    _text = "{self.call} takes a Struct, not {self.what}; inherit from structkit.Struct to make one"
+    _text = "{error.call} takes a Struct, not {error.what}; inherit from structkit.Struct to make one"
     call: str
     what: str
 
@@ -179,7 +180,7 @@ class BaseInstantiationError(StructError, TypeError):
 class DefinitionError(StructError, TypeError):
     """Raised when a class body cannot become a struct."""
 
-    _text = "{self.struct}: {self.what}; {self.cure}"
+    _text = "{error.struct}: {error.what}; {error.cure}"
     struct: str
     what: str
     cure: str
@@ -188,7 +189,9 @@ class DefinitionError(StructError, TypeError):
 class MutableDefaultError(StructError, ValueError):
     """Raised at class creation for a default that all instances would share and could change."""
 
-    _text = "mutable default {self.type_name} for field {self.field!r} of {self.struct} is not allowed: use {self.cure}"
+    _text = (
+        "mutable default {error.type_name} for field {error.field!r} of {error.struct} is not allowed: use {error.cure}"
+    )
     struct: str
     field: str
     type_name: str
@@ -202,7 +205,7 @@ class PlaceError(StructError, KeyError, IndexError, AttributeError):
     `hasattr`, `getattr` with a default, `except KeyError`, a loop that ends with an `IndexError`.
     """
 
-    _text = "{self.call}(tree, where): {self.path} {self.what}; {self.cure}"
+    _text = "{error.call}(tree, where): {error.path} {error.what}; {error.cure}"
     path: str
     what: str
     cure: str
@@ -212,7 +215,7 @@ class PlaceError(StructError, KeyError, IndexError, AttributeError):
 class TreeError(StructError, TypeError):
     """Raised when a function of trees is given trees, leaves or options that it has no result for."""
 
-    _text = "{self.call}: {self.what}; {self.cure}"
+    _text = "{error.call}: {error.what}; {error.cure}"
     call: str
     what: str
     cure: str
@@ -221,7 +224,7 @@ class TreeError(StructError, TypeError):
 class MergeError(StructError, ValueError):
     """Raised by `merge` for a place that has a value in two trees."""
 
-    _text = "merge: {self.path} has two values, {self.first} and {self.second}; all trees but one have None there"
+    _text = "merge: {error.path} has two values, {error.first} and {error.second}; all trees but one have None there"
     path: str
     first: str
     second: str
@@ -236,7 +239,7 @@ class TreesDifferError(StructError, AssertionError):
         differences: the differences themselves; empty in a copy that was pickled.
     """
 
-    _text = "{self.call}: {self.report}"
+    _text = "{error.call}: {error.report}"
     call: str
     report: str
     differences: tuple[Any, ...] = ()
@@ -256,7 +259,7 @@ class BatchError(StructError, ValueError):
         cure: what to do instead.
     """
 
-    _text = "batch.{self.call}: {self.path} {self.what}; {self.cure}"
+    _text = "batch.{error.call}: {error.path} {error.what}; {error.cure}"
     call: str
     path: str
     what: str

@@ -41,12 +41,7 @@ _UNRESOLVED = object()
 
 
 def annotation_kinds(namespace: dict[str, Any]) -> dict[str, tuple[Any, str]]:
-    """The annotations of a class body: name -> (annotation, kind), in order.
-
-    Args:
-        namespace: what the class body left behind. Kinds are `"field"`, `"static"`, `"classvar"`, `"initvar"` and
-            `"kw_only"`.
-    """
+    """The annotations of what a class body left behind: name -> (annotation, kind), in order."""
     # Eager annotations are a dict in the namespace; lazy ones (Python 3.14) have to be asked for.
     annotations: dict[str, Any] | None = namespace.get("__annotations__")
     if annotations is None:

@@ -21,14 +21,7 @@ MISSING: Any = dataclasses.MISSING
 _SENTINEL: type[Any] = type(MISSING)
 
 
-if TYPE_CHECKING:
-    # What the parameters of `Field` leave open is `Any` here, so the attributes that come from them are known.
-    _StandardField = dataclasses.Field[Any]
-else:
-    _StandardField = dataclasses.Field
-
-
-class Field(_StandardField):
+class Field(dataclasses.Field[Any]):
     """One field of a struct: a `dataclasses.Field`, so that `dataclasses.fields` and friends work.
 
     Attributes:
@@ -49,6 +42,10 @@ class Field(_StandardField):
         name: str
         default: Any
         default_factory: Any
+        init: bool
+        repr: bool
+        compare: bool
+        hash: bool | None
         kw_only: Any
         _field_type: Any
 
@@ -159,15 +156,7 @@ def adopt(stranger: Any) -> Field:
 
 
 def check_aliases(struct: str, fields: Mapping[str, Field]) -> None:
-    """Refuse aliases that leave open which field a name in saved state is.
-
-    Args:
-        struct: the name of the class, for messages.
-        fields: name -> Field, inherited ones too.
-
-    Raises:
-        DefinitionError: an alias is no name, the name of a field, or an alias of two fields.
-    """
+    """Refuse aliases that leave open which of the fields, inherited ones too, a name in saved state is."""
     owners: dict[str, str] = {}
     for name, f in fields.items():
         aliases: Any = f.aliases
@@ -199,13 +188,7 @@ def adopt_fields(dataclass_fields: Mapping[str, Any]) -> dict[str, Field]:
 def declared_fields(
     struct: str, namespace: dict[str, Any], inherited: dict[str, Field], keyword_only: bool
 ) -> dict[str, Field]:
-    """The fields and `InitVar`s that a class body declares: name -> Field, in order.
-
-    Raises:
-        DefinitionError: the body says something that no field can be.
-        MutableDefaultError: a default is mutable.
-        StaticValueError: the default of a static field cannot be one.
-    """
+    """The fields and `InitVar`s that a class body declares: name -> Field, in order."""
     own: dict[str, Field] = {}
     seen_separator = False
     annotations = annotation_kinds(namespace)

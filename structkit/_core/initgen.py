@@ -167,19 +167,12 @@ def _places(count: int) -> tuple[str, ...]:
 
 
 class Template(NamedTuple):
-    """The `__init__` of all classes of one shape, with placeholders: `_0` for the first argument, `make_0` for its own.
-
-    Attributes:
-        code: the compiled function.
-        pieces: its source, in words and what is between them.
-        set_here: the placeholders of the fields that it sets, data first.
-        own: the kind and the argument of each thing that an argument has for itself.
-    """
+    """The `__init__` of all classes of one shape, with placeholders: `_0` for an argument, `make_0` for its factory."""
 
     code: types.CodeType
-    pieces: list[str]
-    set_here: list[str]
-    own: list[tuple[str, int]]
+    pieces: list[str]  # The source, in words and what is between them.
+    set_here: list[str]  # The placeholders of the fields that it sets, data first.
+    own: list[tuple[str, int]]  # Of each thing that an argument has for itself, the kind and the argument.
 
 
 # Compiling was a third of what a class costs, and the code of an `__init__` depends on names only through its tables
@@ -188,11 +181,7 @@ class Template(NamedTuple):
 def template(frozen: bool, post_init: bool, checks: bool, arguments: tuple[tuple[bool, ...], ...]) -> Template:
     """The template of a shape, which is all that decides the code apart from names and values.
 
-    Args:
-        frozen: whether finished objects refuse assignment.
-        post_init: whether `__post_init__` runs.
-        checks: whether `__check_init__` does.
-        arguments: for each argument what `_argument` says.
+    That is whether finished objects refuse assignment, which hooks run, and what `_argument` says of each argument.
     """
     positional, keywords, own = ["self"], ["*"], list[tuple[str, int]]()
     prepare, data, statics, initvars = list[str](), list[str](), list[str](), list[str]()

@@ -61,25 +61,15 @@ class ClassPlan:
         return self.mro == [object]
 
     def pack(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The aux half of a flat form, from the values of the static fields.
-
-        Raises:
-            StaticValueError: a value cannot be static.
-        """
+        """The aux half of a flat form, from the values of the static fields."""
         return pack_statics(self.name, self.static_names, values)
 
 
 def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], options: dict[str, bool]) -> ClassPlan:
-    """The plan of the class that these arguments of a metaclass describe; `namespace` is left as it is.
-
-    Raises:
-        DefinitionError: the class body cannot become a struct.
-        MutableDefaultError: a default is mutable.
-        StaticValueError: the default of a static field cannot be one.
-    """
+    """The plan of the class that these arguments of a metaclass describe; `namespace` is left as it is."""
     plan = ClassPlan()
     plan.name, plan.options, plan.finished, plan.start, plan.successor = name, options, False, None, None
-    plan.mro = linearize(bases)
+    plan.mro = [*class_mro(bases[0])] if len(bases) == 1 else linearize(bases)
     plan.new_bases = [] if len(bases) == 1 and plan_of(bases[0]) is not None else plan.mro
     _refuse_reserved(plan, namespace)
     parents = [base for base in plan.mro if "__dataclass_fields__" in class_dict(base)]
@@ -118,9 +108,7 @@ def linearize(bases: tuple[type, ...]) -> list[type]:
     The C3 merge (Barrett et al., 1996) as `type` computes it; needed before the class exists. Where no consistent
     order exists the result is cut short, and `type.__new__` raises Python's own error.
     """
-    if len(bases) == 1:
-        return list(class_mro(bases[0]))
-    sequences = [list(class_mro(base)) for base in bases] + [list(bases)]
+    sequences = [*map(class_mro, bases), bases]
     order: list[type] = []
     while sequences := [sequence for sequence in sequences if sequence]:
         tails = {cls for sequence in sequences for cls in sequence[1:]}
@@ -128,9 +116,7 @@ def linearize(bases: tuple[type, ...]) -> list[type]:
         if head is None:
             break
         order.append(head)
-        for sequence in sequences:
-            if sequence[0] is head:
-                del sequence[0]
+        sequences = [sequence[1:] if sequence[0] is head else sequence for sequence in sequences]
     return order
 
 
@@ -276,11 +262,7 @@ def _check_order(plan: ClassPlan) -> None:
 
 
 def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
-    """The class options among `keywords`, and the others, which are for `__init_subclass__`.
-
-    Raises:
-        DefinitionError: options that exclude each other.
-    """
+    """The class options among `keywords`, and the others, which are for `__init_subclass__`."""
     options = {key: bool(keywords[key]) for key in OPTIONS if key in keywords}
     others = {key: value for key, value in keywords.items() if key not in OPTIONS}
     if options.get("order") and not options.get("eq", True):

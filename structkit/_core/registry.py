@@ -55,32 +55,17 @@ observers: list[Callable[[type], None]] = []
 
 
 def register(cls: type, frozen: bool) -> None:
-    """Make a struct class a pytree node, unless code of a base's `__init_subclass__` has already made it one.
-
-    Args:
-        cls: the class.
-        frozen: whether its objects are; False where that is not known yet, too.
-    """
+    """Make a struct class a pytree node; `frozen` is False, too, where it is not known yet whether its objects are."""
     register_node(cls, flatten_with_keys, make_unflatten(cls, frozen), flatten if frozen else flatten_mutable)
 
 
 class DataclassNode:
-    """How an ordinary dataclass is a pytree node: what `cls.__dict__["__node__"]` holds, and `node_of` finds.
-
-    Attributes:
-        cls: the class.
-        fields: name -> Field, in the order of the constructor.
-        data_names: the names of the fields that are children.
-        static_names: the names of the fields that are part of the structure.
-        flatten: from an object to its children and aux.
-        flatten_with_keys: the same, with the key path entry of each child.
-        unflatten: from aux and children to an object.
-        remade: what gives the record again, from any process; see `__reduce__`.
-    """
+    """How an ordinary dataclass is a pytree node: what `cls.__dict__["__node__"]` holds, and `node_of` finds."""
 
     __slots__ = ("cls", "data_names", "fields", "flatten", "flatten_with_keys", "remade", "static_names", "unflatten")
 
     def __init__(self, cls: type[Any], fields: dict[str, Field], functions: dict[str, Any], remade: tuple[Any, ...]):
+        # `remade` gives the record again, from any process; see `__reduce__`.
         self.cls, self.fields, self.remade = cls, fields, remade
         self.data_names = tuple([name for name, f in fields.items() if not f.static])
         self.static_names = tuple([name for name, f in fields.items() if f.static])

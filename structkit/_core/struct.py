@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from typing_extensions import dataclass_transform
 
 from structkit._bridges import ProtocolMeta, serve_pprint, signature
-from structkit._core import attributes, compare, flat, lifecycle, replace
+from structkit._core import attributes, compare, flat, lifecycle, pretty, replace
 from structkit._core.fields import MISSING, Field
 from structkit._core.initgen import generate_init, is_generated, rebind_post_init
 from structkit._core.plan import (
@@ -24,15 +24,6 @@ from structkit._core.plan import (
     plan_of,
     split_options,
     unknown_option,
-)
-from structkit._core.pretty import (
-    class_text,
-    ipython_pretty,
-    plain_doc,
-    pprint_struct,
-    rich_repr,
-    struct_doc,
-    struct_repr,
 )
 from structkit._core.registry import node_of, register
 from structkit._core.reload import supersede
@@ -47,11 +38,6 @@ _OURS = {
     "__repr__": "repr",
     **dict.fromkeys(("__delattr__", "__replace__", "__setattr__", "replace"), ""),
 }
-
-_GUARDS = ("__delattr__", "__setattr__")
-
-# A class body may repeat them in `__slots__`: every struct has the one and needs not the other.
-_HARMLESS_SLOTS = ("__weakref__", "__dict__")
 
 
 class _Params(types.SimpleNamespace):
@@ -72,7 +58,7 @@ class _Doc:
             call = signature(owner)
         except (TypeError, ValueError):
             call = None
-        return class_text(owner, call)
+        return pretty.class_text(owner, call)
 
 
 class _DocOfClasses:
@@ -177,7 +163,7 @@ else:
             super().__delattr__(name)
 
         def __instancecheck__(cls, instance: Any) -> bool:
-            # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no.
+            # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no; so below.
             return type.__instancecheck__(cls, instance) or ABCMeta.__instancecheck__(cls, instance)
 
         def __subclasscheck__(cls, subclass: Any) -> bool:
@@ -286,7 +272,8 @@ def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -
     """The namespace for `type.__new__`: the class body with the members in place of the defaults."""
     # A dataclass decorator in an `__init_subclass__` refuses to overwrite these: `_restore_members` puts them in.
     # The plan comes first: a reload that copies the members of a class sees it before it touches the others.
-    body = {"__struct__": plan, **namespace, **{name: value for name, value in members.items() if name not in _GUARDS}}
+    later = ("__delattr__", "__setattr__")
+    body = {"__struct__": plan, **namespace, **{name: value for name, value in members.items() if name not in later}}
     for name, value in namespace.items():
         if isinstance(value, dataclasses.Field) and name not in members:
             # As in dataclasses, only the default of an `InitVar` or a `ClassVar` stays readable.
@@ -296,7 +283,9 @@ def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -
     # Annotations are evaluated lazily on 3.14; they must not see the property of a field named like its type.
     body.pop("__classdictcell__", None)
     slots = namespace.get("__slots__", ())
-    extra = [s for s in ((slots,) if isinstance(slots, str) else slots) if s not in (*plan.fields, *_HARMLESS_SLOTS)]
+    # Every struct has a `__weakref__` and needs no `__dict__`.
+    known = (*plan.fields, "__weakref__", "__dict__")
+    extra = [slot for slot in ((slots,) if isinstance(slots, str) else slots) if slot not in known]
     if extra:
         raise DefinitionError(
             plan.name, f"__slots__ names {extra[0]!r}, which is no field", f"annotate it: {extra[0]}: ..."
@@ -392,7 +381,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
         __ne__ = compare.not_equal
         __hash__ = compare.hash_struct
         __name__ = property(attributes.function_name, doc="What JAX calls a struct with `__call__` in its programs.")
-        _repr_pretty_ = ipython_pretty
+        _repr_pretty_ = pretty.ipython_pretty
         __dict__ = property(attributes.Vars, attributes.set_vars, doc="A new dict of the fields: `vars(struct)`.")
 
     def __dir__(self) -> list[str]:
@@ -403,15 +392,15 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     def __repr__(self) -> str:
         """The class's name with its fields, arrays as dtype and shape; never fails."""
-        return struct_repr(self)
+        return pretty.struct_repr(self)
 
     def __pdoc__(self, **options: Any) -> Any:
         """The document of `wadler_lindig` for this object; a class's own `__repr__` is heeded."""
-        return struct_doc(self, **options) if _prints_as_ours(self) else plain_doc(self)
+        return pretty.struct_doc(self, **options) if _prints_as_ours(self) else pretty.plain_doc(self)
 
     def __rich_repr__(self) -> Any:
         """The fields that rich shows; None leaves it to a class's own `__repr__`."""
-        return rich_repr(self) if _prints_as_ours(self) else None
+        return pretty.rich_repr(self) if _prints_as_ours(self) else None
 
     def __treescope_repr__(self, path: Any, subtree_renderer: Any) -> Any:
         """Nothing of our own: treescope knows dataclasses. Without it `_repr_pretty_` would keep its view away."""
@@ -469,7 +458,7 @@ if not TYPE_CHECKING:
     type.__setattr__(Struct, "__dataclass_fields__", {})
     type.__setattr__(Struct, "__dataclass_params__", _Params(**_PARAMS))
     Struct.__struct__.finished = True
-    # Empty, and found by whoever lists the names of a class whose own annotations do not resolve.
+    # Empty, and found by `help`, from Python 3.14 on, of a class whose own annotations do not resolve.
     for _class in (Struct, flat.Flat):
         if "__annotations__" in class_dict(_class):
             type.__delattr__(_class, "__annotations__")
@@ -477,7 +466,7 @@ if not TYPE_CHECKING:
         if isinstance(_method, types.FunctionType) and _name != "__replace__":
             # Written in other modules, under names that say what they do; from here, what pickles by name finds them.
             _method.__module__, _method.__name__, _method.__qualname__ = __name__, _name, f"Struct.{_name}"
-    serve_pprint(class_dict(Struct)["__repr__"], pprint_struct)
+    serve_pprint(class_dict(Struct)["__repr__"], pretty.pprint_struct)
 
 
 def _prints_as_ours(struct: Any) -> bool:
