@@ -48,6 +48,13 @@ class Field(dataclasses.Field[Any]):
         hash: bool | None
         kw_only: Any
         _field_type: Any
+        doc: str | None
+        aliases: tuple[str, ...]
+        converter: Callable[[Any], Any] | None
+        explicit_static: bool | None
+        is_initvar: bool
+        spec: Any
+        static: bool
 
     # Python 3.14 has a slot for `doc`.
     __slots__ = ("aliases", "converter", "explicit_static", "is_initvar", "spec", "static") + (

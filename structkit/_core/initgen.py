@@ -51,18 +51,16 @@ _HELPERS = {
         "type": type,
     }.items()
 }
-# What each class has for itself, and what each argument has.
-_OF_CLASS = ("checks", "cls", "names", "post_init", "static_names", "struct")
+_CELLS = {*_HELPERS, "checks", "cls", "names", "post_init", "static_names", "struct"}
+# A field may have one of these names: the word then gets another one.
+_WORDS = {*_CELLS, "aux", "check", "children", "self"}
+# What an argument has for itself.
 _OF_ARGUMENT: dict[str, Callable[[ClassPlan, Field], Any]] = {
     "convert": lambda plan, f: f.converter,
     "default": lambda plan, f: f.default,
     "make": lambda plan, f: f.default_factory,
     "unset": lambda plan, f: Unset(plan.name, f.name),
 }
-_VARIABLES = ("aux", "check", "children", "self")
-_CELLS = {*_HELPERS, *_OF_CLASS}
-# A field may have one of these names: the word then gets another one.
-_WORDS = frozenset({*_CELLS, *_VARIABLES})
 
 
 def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable[..., None], Callable[[type], None]]:
