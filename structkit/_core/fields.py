@@ -18,7 +18,6 @@ from structkit._core.statics import pack_statics
 from structkit.errors import DefinitionError, MutableDefaultError
 
 MISSING: Any = dataclasses.MISSING
-_SENTINEL: type[Any] = type(MISSING)
 
 
 class Field(dataclasses.Field[Any]):
@@ -98,7 +97,7 @@ class Field(dataclasses.Field[Any]):
         return self
 
     def __repr__(self) -> str:
-        said = [name for name in _SHOWN if not any(getattr(self, name) is unsaid for unsaid in (None, MISSING, ()))]
+        said = [name for name in _SHOWN if not any(getattr(self, name) is unsaid for unsaid in (None, MISSING, (), ""))]
         return f"Field({', '.join([f'{name}={getattr(self, name)!r}' for name in said])})"
 
     def __reduce__(self) -> Any:
@@ -151,9 +150,11 @@ _NO_METADATA = types.MappingProxyType[str, Any]({})
 
 def adopt(stranger: Any) -> Field:
     """A new `Field` with what another field says; the metadata of a standard one may make it static."""
-    options: dict[str, Any] = {name: getattr(stranger, name, None) for name in OPTIONS}
-    # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
-    options = {name: MISSING if isinstance(value, _SENTINEL) else value for name, value in options.items()}
+    options: dict[str, Any] = {}
+    for name in OPTIONS:
+        value = getattr(stranger, name, None)
+        # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
+        options[name] = MISSING if isinstance(value, type(MISSING)) else value
     if not isinstance(stranger, Field):
         # Where Equinox keeps it; what cannot be called is somebody's own remark.
         converter = stranger.metadata.get("converter")

@@ -396,11 +396,11 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     def __pdoc__(self, **options: Any) -> Any:
         """The document of `wadler_lindig` for this object; a class's own `__repr__` is heeded."""
-        return pretty.struct_doc(self, **options) if _prints_as_ours(self) else pretty.plain_doc(self)
+        return pretty.struct_doc(self, **options) if type(self).__repr__ is Struct.__repr__ else pretty.plain_doc(self)
 
     def __rich_repr__(self) -> Any:
         """The fields that rich shows; None leaves it to a class's own `__repr__`."""
-        return pretty.rich_repr(self) if _prints_as_ours(self) else None
+        return pretty.rich_repr(self) if type(self).__repr__ is Struct.__repr__ else None
 
     def __treescope_repr__(self, path: Any, subtree_renderer: Any) -> Any:
         """Nothing of our own: treescope knows dataclasses. Without it `_repr_pretty_` would keep its view away."""
@@ -467,11 +467,6 @@ if not TYPE_CHECKING:
             # Written in other modules, under names that say what they do; from here, what pickles by name finds them.
             _method.__module__, _method.__name__, _method.__qualname__ = __name__, _name, f"Struct.{_name}"
     serve_pprint(class_dict(Struct)["__repr__"], pretty.pprint_struct)
-
-
-def _prints_as_ours(struct: Any) -> bool:
-    own: Any = type(struct).__repr__
-    return own is Struct.__repr__
 
 
 def is_struct(value: Any) -> bool:
