@@ -168,6 +168,8 @@ def check_aliases(struct: str, fields: Mapping[str, Field]) -> None:
     owners: dict[str, str] = {}
     for name, f in fields.items():
         aliases: Any = f.aliases
+        if not aliases:
+            continue
         if not isinstance(aliases, tuple) or not all([isinstance(alias, str) for alias in aliases]):
             raise DefinitionError(
                 struct, f"the aliases of {name!r} are no tuple of names", 'write aliases=("old_name",)'

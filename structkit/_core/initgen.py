@@ -89,7 +89,9 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
     for kind, i in shape.own:
         words[f"{kind}_{i}"] = _free(f"{kind}_{arguments[i].name}", taken)
         values[f"{kind}_{i}"] = _OF_ARGUMENT[kind](plan, arguments[i])
-    source = "".join(_exchanged(shape.pieces, words))
+    pieces = [*shape.pieces]
+    pieces[1::2] = _exchanged(pieces[1::2], words)
+    source = "".join(pieces)
     filename = _filename(f"{module}.{qualname}.__init__", source)
     code = shape.code.replace(
         co_consts=(shape.code.co_consts[0].replace("_name", plan.name), *shape.code.co_consts[1:]),
@@ -101,14 +103,10 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
     cells = {word: _HELPERS.get(word) or types.CellType(values[word]) for word in shape.code.co_freevars}
     # Code that `exec` runs may have a module of its own in name only.
     scope = vars(sys.modules[module]) if module in sys.modules else {"__name__": module}
-    init = types.FunctionType(
-        code,
-        scope,
-        "__init__",
-        tuple([_default(f) for f in arguments if f.init and not f.kw_only and _has_default(f)]),
-        tuple(cells.values()),
-    )
-    init.__kwdefaults__ = {f.name: _default(f) for f in arguments if f.init and f.kw_only and _has_default(f)}
+    defaults = [(f, FACTORY if f.default is MISSING else f.default) for f in map(arguments.__getitem__, shape.defaults)]
+    positional = tuple([default for f, default in defaults if not f.kw_only])
+    init = types.FunctionType(code, scope, "__init__", positional, tuple(cells.values()))
+    init.__kwdefaults__ = {f.name: default for f, default in defaults if f.kw_only}
     init.__module__ = module
     set_annotations(init, functools.partial(_annotations, plan), lambda: cells["cls"].cell_contents)
 
@@ -140,14 +138,6 @@ def _argument(f: Field) -> tuple[bool, ...]:
     return f.is_initvar, f.static, f.init, f.kw_only, f.default is not MISSING, factory, converter
 
 
-def _has_default(f: Field) -> bool:
-    return f.default is not MISSING or f.default_factory is not MISSING
-
-
-def _default(f: Field) -> Any:
-    return FACTORY if f.default is MISSING else f.default
-
-
 def _free(word: str, taken: set[str]) -> str:
     while word in taken:
         word += "_"
@@ -168,9 +158,10 @@ class Template(NamedTuple):
     """The `__init__` of all classes of one shape, with placeholders: `_0` for an argument, `make_0` for its factory."""
 
     code: types.CodeType
-    pieces: list[str]  # The source, in words and what is between them.
+    pieces: list[str]  # The source, in turn what is between two words and a word.
     set_here: list[str]  # The placeholders of the fields that it sets, data first.
     own: list[tuple[str, int]]  # Of each thing that an argument has for itself, the kind and the argument.
+    defaults: list[int]  # The parameters with a default.
 
 
 # Compiling was a third of what a class costs, and the code of an `__init__` depends on names only through its tables
@@ -181,13 +172,14 @@ def template(frozen: bool, post_init: bool, checks: bool, arguments: tuple[tuple
 
     That is whether finished objects refuse assignment, which hooks run, and what `_argument` says of each argument.
     """
-    positional, keywords, own = ["self"], ["*"], list[tuple[str, int]]()
+    positional, keywords, own, defaults = ["self"], ["*"], list[tuple[str, int]](), list[int]()
     prepare, data, statics, initvars = list[str](), list[str](), list[str](), list[str]()
     for i, (initvar, static, init, keyword_only, default, factory, converter) in enumerate(arguments):
         value = place = f"_{i}"
         if init:
             given = f"{place}=factory" if factory else f"{place}=default{place}" if default else place
             (keywords if keyword_only else positional).append(given)
+            defaults += [i] if factory or default else []
         elif not (default or factory):
             value = f"unset{place}"
             own.append(("unset", i))
@@ -212,7 +204,7 @@ def template(frozen: bool, post_init: bool, checks: bool, arguments: tuple[tuple
     source = "\n    ".join(lines) + "\n"
     pieces = _WORD.split(source)
     cells = [*_CELLS.intersection(pieces), *[f"{kind}_{i}" for kind, i in own]]
-    return Template(_compile(source, cells), pieces, set_here, own)
+    return Template(_compile(source, cells), pieces, set_here, own, defaults)
 
 
 _WORD = re.compile(r"(\b[^\W\d]\w*)")
