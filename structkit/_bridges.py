@@ -17,35 +17,17 @@ ProtocolMeta: Any = type(typing_extensions.Protocol)
 """The metaclass of `Protocol`: `StructMeta` derives from it, and `class A(Struct, SomeProtocol)` has no conflict."""
 
 
-@dataclasses.dataclass(init=False, repr=False, eq=False)
-class _Probe:
-    field: int
-    initvar: dataclasses.InitVar[int]
-
-
 # `dataclasses.fields` and `dataclasses.replace` tell fields from pseudo-fields by the identity of these markers.
 # A probe finds them without naming the private constants.
-_PROBE_FIELDS: dict[str, Any] = vars(_Probe)["__dataclass_fields__"]
-FIELD_MARKER: Any = _PROBE_FIELDS["field"]._field_type
-INITVAR_MARKER: Any = _PROBE_FIELDS["initvar"]._field_type
+_PROBE: Any = dataclasses.make_dataclass("_Probe", [("field", int), ("initvar", dataclasses.InitVar[int])])
+FIELD_MARKER: Any = _PROBE.__dataclass_fields__["field"]._field_type
+INITVAR_MARKER: Any = _PROBE.__dataclass_fields__["initvar"]._field_type
 
-PROTOCOL_INITS: tuple[Any, ...] = tuple(
-    vars(protocol)["__init__"]
-    for protocol in (typing.SupportsInt, typing_extensions.SupportsIndex, typing_extensions.SupportsInt)
-    if "__init__" in vars(protocol)
+GENERIC_ALIASES: tuple[type, ...] = (
+    typing_extensions.TypeAliasType,
+    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),
 )
-"""The `__init__` that typing puts into protocol classes: no user code."""
-
-FIELD_HAS_DOC = sys.version_info >= (3, 14)
-"""Whether `dataclasses.Field` takes `doc`."""
-
-LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
-"""Whether annotations are evaluated when they are asked for."""
-
-if sys.version_info >= (3, 12):
-    GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType, typing.TypeAliasType)
-else:
-    GENERIC_ALIASES: tuple[type, ...] = (typing_extensions.TypeAliasType,)
+"""What a `type` statement makes, and what stands for it before Python 3.12."""
 
 if TYPE_CHECKING:
     from typing import ParamSpec, Protocol, Self, TypeVar, overload
@@ -107,14 +89,17 @@ def without_columns(code: types.CodeType) -> types.CodeType:
     """
     table, previous, runs = bytearray(), code.co_firstlineno, _line_runs(code)
     for line, units in runs:
-        head = 0x80 | (_NO_LOCATION if line is None else _NO_COLUMNS) << 3
         step = 0 if line is None else line - previous
         previous += step
         # An entry is for at most eight code units.
         for size in [8] * (units // 8) + [units % 8] * (units % 8 > 0):
-            table.append(head | size - 1)
+            table.append(0x80 | (_NO_LOCATION if line is None else _NO_COLUMNS) << 3 | size - 1)
             if line is not None:
-                table += _signed_varint(step)
+                varint = abs(step) << 1 | (step < 0)
+                while varint > 63:
+                    table.append(0x40 | varint & 63)
+                    varint >>= 6
+                table.append(varint)
             step = 0
     found = code.replace(co_linetable=bytes(table))
     return found if _line_runs(found) == runs else code
@@ -123,28 +108,14 @@ def without_columns(code: types.CodeType) -> types.CodeType:
 _NO_COLUMNS, _NO_LOCATION = 13, 15
 
 
-def _signed_varint(value: int) -> bytes:
-    value = -value << 1 | 1 if value < 0 else value << 1
-    found = bytearray()
-    while value > 63:
-        found.append(0x40 | value & 63)
-        value >>= 6
-    found.append(value)
-    return bytes(found)
-
-
 def _line_runs(code: types.CodeType) -> list[tuple[int | None, int]]:
     """The lines of a code object in order, each with the number of code units that it has in a row."""
     runs: list[tuple[int | None, int]] = []
-    current: int | None = code.co_firstlineno
-    units = 0
     for start, end, line in code.co_lines():
-        if line != current and units:
-            runs.append((current, units))
-            units = 0
-        current = line
-        units += (end - start) // 2
-    return [*runs, (current, units)]
+        # Python 3.11 gives a line once for each of its expressions.
+        units = runs.pop()[1] if runs and runs[-1][0] == line else 0
+        runs.append((line, units + (end - start) // 2))
+    return runs
 
 
 def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:
@@ -154,30 +125,11 @@ def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:
         dispatch[repr_] = printer
 
 
-_VALUE_WITH_FAKE_GLOBALS = 2
-
-
-def set_lazy_annotations(function: Any, compute: Callable[[Any], dict[str, Any]]) -> None:
-    """Give `function` annotations that are computed when they are asked for; only where `LAZY_ANNOTATIONS`."""
-
-    def __annotate__(format: Any, /) -> dict[str, Any]:
-        # A plain number where Python itself asks. With fake globals it asks only for functions that it has compiled.
-        if format == _VALUE_WITH_FAKE_GLOBALS:
-            raise NotImplementedError(format)
-        return compute(format)
-
-    function.__annotate__ = __annotate__
-
-
 if sys.version_info >= (3, 14):
     import annotationlib
 
     def lazy_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
-        """The annotations of a class body: values where they resolve, forward references where not.
-
-        Args:
-            namespace: what the class body left behind, as a metaclass's `__new__` receives it.
-        """
+        """The annotations of what a class body left behind: values where they resolve, forward references where not."""
         annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
         if annotate is None:
             return {}
@@ -188,32 +140,40 @@ if sys.version_info >= (3, 14):
             return annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF)
 
     def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
-        """The annotations of a class body as they were written.
-
-        Args:
-            namespace: what the class body left behind.
-        """
+        """The annotations of what a class body left behind, as they were written."""
         annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
         return {} if annotate is None else annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING)
 
     def alias_value(alias: Any) -> Any:
-        """What a `type` statement stands for, with forward references for names that do not exist yet.
-
-        Args:
-            alias: a `TypeAliasType`.
-        """
+        """What a `type` statement stands for, with forward references for names that do not exist yet."""
         try:
             return alias.__value__
         except NameError:
             return annotationlib.call_evaluate_function(alias.evaluate_value, annotationlib.Format.FORWARDREF)
 
-    def class_annotations(cls: type, format: Any) -> dict[str, Any]:
-        """The annotations that `cls` itself declares, in the given `annotationlib.Format`."""
-        annotate: Any = annotationlib.get_annotate_from_class_namespace(cls.__dict__)
-        if annotate is None:
-            return annotationlib.get_annotations(cls, format=format)
-        # Not `get_annotations`, which keeps them in the class's dict: a decorator may be going through it.
-        return annotationlib.call_annotate_function(annotate, format, owner=cls)
+    def set_annotations(
+        function: Any, compute: Callable[[dict[str, Any]], dict[str, Any]], owner: Callable[[], Any]
+    ) -> None:
+        """Give `function` annotations, computed from those of a class when they are asked for.
+
+        Before Python 3.14 they are computed at once, from nothing. `owner` gives the class, None until there is one.
+        """
+
+        def __annotate__(format: Any, /) -> dict[str, Any]:
+            # With fake globals Python asks only for functions that it has compiled.
+            if format == annotationlib.Format.VALUE_WITH_FAKE_GLOBALS:
+                raise NotImplementedError(format)
+            declared: dict[str, Any] = {}
+            for base in reversed(getattr(owner(), "__mro__", ())):
+                annotate: Any = annotationlib.get_annotate_from_class_namespace(base.__dict__)
+                if annotate is None:
+                    declared.update(annotationlib.get_annotations(base, format=format))
+                else:
+                    # Not `get_annotations`, which keeps them in the class's dict: a decorator may be going through it.
+                    declared.update(annotationlib.call_annotate_function(annotate, format, owner=base))
+            return compute(declared)
+
+        function.__annotate__ = __annotate__
 
     def signature(function: Any) -> inspect.Signature:
         """The signature, with annotations as they were written."""
@@ -224,42 +184,24 @@ if sys.version_info >= (3, 14):
         return call.format(quote_annotation_strings=False)
 
 else:
+    # No annotation is lazy: those of a class body are in its namespace.
 
     def lazy_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
-        """Nothing: before Python 3.14 the annotations of a class body are not lazy.
-
-        Args:
-            namespace: what the class body left behind.
-        """
         return {}
 
     def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
-        """Nothing: before Python 3.14 a class body has no lazy annotations.
-
-        Args:
-            namespace: what the class body left behind.
-        """
         return {}
 
     def alias_value(alias: Any) -> Any:
-        """What a `type` statement stands for.
-
-        Args:
-            alias: a `TypeAliasType`.
-
-        Raises:
-            NameError: a name in it does not exist yet.
-        """
         return alias.__value__
 
-    def class_annotations(cls: type, format: Any) -> dict[str, Any]:
-        """The annotations that `cls` itself declares."""
-        return dict(vars(cls).get("__annotations__", {}))
+    def set_annotations(
+        function: Any, compute: Callable[[dict[str, Any]], dict[str, Any]], owner: Callable[[], Any]
+    ) -> None:
+        function.__annotations__ = compute({})
 
     def signature(function: Any) -> inspect.Signature:
-        """The signature, with annotations as they were written."""
         return inspect.signature(function)
 
     def signature_text(call: inspect.Signature) -> str:
-        """The text of a signature."""
         return str(call)

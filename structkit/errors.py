@@ -8,15 +8,35 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
+
+from typing_extensions import dataclass_transform
 
 
+@dataclass_transform(eq_default=False)
 class StructError(Exception):
     """Base of all of structkit's exceptions: `except StructError` catches each of them.
 
-    Subclasses keep the constructor's arguments in `args`, so that every error can be pickled and copied, and
-    make their text from them in `__str__`.
+    A subclass annotates what its constructor takes, and `_text` puts that into words. The values stay in `args`, so
+    that every error can be pickled and copied.
     """
+
+    args: tuple[Any, ...]
+    _text: ClassVar[str]
+    # Name -> annotation, in the order of the constructor's arguments.
+    _data: ClassVar[dict[str, str]] = {}
+
+    def __init_subclass__(cls) -> None:
+        cls._data = {**cls._data, **cls.__annotations__}
+
+    def __init__(self, *args: Any):
+        # Names without what they belong to, so that the error pickles whatever the fields of a class hold.
+        kept = [tuple(value) if "Iterable" in kind else value for value, kind in zip(args, self._data.values())]
+        vars(self).update(zip(self._data, kept))
+        self.args = tuple(kept)
+
+    def __str__(self) -> str:
+        return self._text.format(error=self)
 
 
 class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
@@ -30,12 +50,9 @@ class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
 
     struct: str
     field: str
-    action: str
-    known: bool
-    cure: str
-
-    def __init__(self, struct: str, field: str, action: str = "assign to", known: bool = True, cure: str = ""):
-        self.struct, self.field, self.action, self.known, self.cure = struct, field, action, known, cure
+    action: str = "assign to"
+    known: bool = True
+    cure: str = ""
 
     def __str__(self) -> str:
         if not self.known:
@@ -52,15 +69,9 @@ class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
 class UnknownAttributeError(StructError, AttributeError):
     """Raised on assigning to a name that is no field, in a mutable struct or during construction."""
 
-    args: tuple[Any, ...]
     struct: str
     attribute: str
-    fields: tuple[str, ...]
-
-    def __init__(self, struct: str, attribute: str, fields: Iterable[str]):
-        self.struct, self.attribute, self.fields = struct, attribute, tuple(fields)
-        # Names alone, so that the error pickles whatever the fields of the class hold.
-        self.args = (struct, attribute, self.fields)
+    fields: Iterable[str]
 
     def __str__(self) -> str:
         return (
@@ -72,44 +83,31 @@ class UnknownAttributeError(StructError, AttributeError):
 class UnsetFieldError(StructError, AttributeError):
     """Raised on reading a field before it is set."""
 
+    _text = "{error.struct}.{error.field} is read before it is set; assign self.{error.field} first"
     struct: str
     field: str
-
-    def __init__(self, struct: str, field: str):
-        self.struct, self.field = struct, field
-
-    def __str__(self) -> str:
-        return f"{self.struct}.{self.field} is read before it is set; assign self.{self.field} first"
 
 
 class MissingFieldError(StructError, TypeError):
     """Raised when a struct is finished with fields unset."""
 
     struct: str
-    fields: tuple[str, ...]
+    fields: Iterable[str]
     where: str
 
-    def __init__(self, struct: str, fields: Iterable[str], where: str):
-        self.struct, self.fields, self.where = struct, tuple(fields), where
-
     def __str__(self) -> str:
-        names = ", ".join(map(repr, self.fields))
-        plural = "field" if len(self.fields) == 1 else "fields"
-        return f"{self.where} left {plural} {names} of {self.struct} unset; set each one or declare a default"
+        names = [repr(name) for name in self.fields]
+        text = f"{'field' if len(names) == 1 else 'fields'} {', '.join(names)} of {self.struct}"
+        return f"{self.where} left {text} unset; set each one or declare a default"
 
 
 class UnknownFieldError(StructError, TypeError):
     """Raised when a call names a field that the class does not have."""
 
-    args: tuple[Any, ...]
     struct: str
     field: str
-    fields: tuple[str, ...]
+    fields: Iterable[str]
     call: str
-
-    def __init__(self, struct: str, field: str, fields: Iterable[str], call: str):
-        self.struct, self.field, self.fields, self.call = struct, field, tuple(fields), call
-        self.args = (struct, field, self.fields, call)
 
     def __str__(self) -> str:
         known = ", ".join(self.fields) or "none"
@@ -120,30 +118,20 @@ class UnknownFieldError(StructError, TypeError):
 class NotReplaceableError(StructError, TypeError):
     """Raised by `replace` for a field that the constructor does not take, or an `InitVar` that it needs."""
 
+    _text = "replace: field {error.field!r} of {error.struct} {error.why}"
     struct: str
     field: str
     why: str
-
-    def __init__(self, struct: str, field: str, why: str):
-        self.struct, self.field, self.why = struct, field, why
-
-    def __str__(self) -> str:
-        return f"replace: field {self.field!r} of {self.struct} {self.why}"
 
 
 class StaticValueError(StructError, TypeError):
     """Raised when a value cannot be part of the tree structure: unhashable, an array, or not equal to itself."""
 
+    _text = "static field {error.struct}.{error.field} cannot hold {error.what}: {error.cure}"
     struct: str
     field: str
     what: str
     cure: str
-
-    def __init__(self, struct: str, field: str, what: str, cure: str):
-        self.struct, self.field, self.what, self.cure = struct, field, what, cure
-
-    def __str__(self) -> str:
-        return f"static field {self.struct}.{self.field} cannot hold {self.what}: {self.cure}"
 
 
 class UnhashableFieldError(StructError, TypeError):
@@ -152,10 +140,7 @@ class UnhashableFieldError(StructError, TypeError):
     struct: str
     field: str
     type_name: str
-    too_deep: bool
-
-    def __init__(self, struct: str, field: str, type_name: str, too_deep: bool = False):
-        self.struct, self.field, self.type_name, self.too_deep = struct, field, type_name, too_deep
+    too_deep: bool = False
 
     def __str__(self) -> str:
         why = "is nested too deeply to hash" if self.too_deep else "has no hash"
@@ -173,9 +158,6 @@ class FreezeError(StructError, TypeError):
     what: str
     cure: str
 
-    def __init__(self, entry: Any, what: str, cure: str):
-        self.entry, self.what, self.cure = entry, what, cure
-
     def __str__(self) -> str:
         where = "" if self.entry is None else f" (at key {self.entry!r})"
         return f"freeze: cannot freeze {self.what}{where}: {self.cure}"
@@ -184,53 +166,36 @@ class FreezeError(StructError, TypeError):
 class NotAStructError(StructError, TypeError):
     """Raised when a function of structkit is given something that is no struct."""
 
+    _text = "{error.call} takes a Struct, not {error.what}; inherit from structkit.Struct to make one"
     call: str
     what: str
-
-    def __init__(self, call: str, what: str):
-        self.call, self.what = call, what
-
-    def __str__(self) -> str:
-        return f"{self.call} takes a Struct, not {self.what}; inherit from structkit.Struct to make one"
 
 
 class BaseInstantiationError(StructError, TypeError):
     """Raised by `Struct()`: the base class has no fields."""
 
-    def __str__(self) -> str:
-        return "Struct is a base class and has no instances; inherit from it: class Model(Struct): x: jax.Array"
+    _text = "Struct is a base class and has no instances; inherit from it: class Model(Struct): x: jax.Array"
 
 
 class DefinitionError(StructError, TypeError):
     """Raised when a class body cannot become a struct."""
 
+    _text = "{error.struct}: {error.what}; {error.cure}"
     struct: str
     what: str
     cure: str
-
-    def __init__(self, struct: str, what: str, cure: str):
-        self.struct, self.what, self.cure = struct, what, cure
-
-    def __str__(self) -> str:
-        return f"{self.struct}: {self.what}; {self.cure}"
 
 
 class MutableDefaultError(StructError, ValueError):
     """Raised at class creation for a default that all instances would share and could change."""
 
+    _text = (
+        "mutable default {error.type_name} for field {error.field!r} of {error.struct} is not allowed: use {error.cure}"
+    )
     struct: str
     field: str
     type_name: str
     cure: str
-
-    def __init__(self, struct: str, field: str, type_name: str, cure: str):
-        self.struct, self.field, self.type_name, self.cure = struct, field, type_name, cure
-
-    def __str__(self) -> str:
-        return (
-            f"mutable default {self.type_name} for field {self.field!r} of {self.struct} is not allowed: "
-            f"use {self.cure}"
-        )
 
 
 class PlaceError(StructError, KeyError, IndexError, AttributeError):
@@ -240,44 +205,29 @@ class PlaceError(StructError, KeyError, IndexError, AttributeError):
     `hasattr`, `getattr` with a default, `except KeyError`, a loop that ends with an `IndexError`.
     """
 
+    _text = "{error.call}(tree, where): {error.path} {error.what}; {error.cure}"
     path: str
     what: str
     cure: str
-    call: str
-
-    def __init__(self, path: str, what: str, cure: str, call: str = "at"):
-        self.path, self.what, self.cure, self.call = path, what, cure, call
-
-    def __str__(self) -> str:
-        return f"{self.call}(tree, where): {self.path} {self.what}; {self.cure}"
+    call: str = "at"
 
 
 class TreeError(StructError, TypeError):
     """Raised when a function of trees is given trees, leaves or options that it has no result for."""
 
+    _text = "{error.call}: {error.what}; {error.cure}"
     call: str
     what: str
     cure: str
-
-    def __init__(self, call: str, what: str, cure: str):
-        self.call, self.what, self.cure = call, what, cure
-
-    def __str__(self) -> str:
-        return f"{self.call}: {self.what}; {self.cure}"
 
 
 class MergeError(StructError, ValueError):
     """Raised by `merge` for a place that has a value in two trees."""
 
+    _text = "merge: {error.path} has two values, {error.first} and {error.second}; all trees but one have None there"
     path: str
     first: str
     second: str
-
-    def __init__(self, path: str, first: str, second: str):
-        self.path, self.first, self.second = path, first, second
-
-    def __str__(self) -> str:
-        return f"merge: {self.path} has two values, {self.first} and {self.second}; all trees but one have None there"
 
 
 class TreesDifferError(StructError, AssertionError):
@@ -289,21 +239,14 @@ class TreesDifferError(StructError, AssertionError):
         differences: the differences themselves; empty in a copy that was pickled.
     """
 
-    args: tuple[Any, ...]
+    _text = "{error.call}: {error.report}"
     call: str
     report: str
-    differences: Sequence[Any]
-
-    def __init__(self, call: str, report: str, differences: Sequence[Any] = ()):
-        self.call, self.report, self.differences = call, report, differences
-        self.args = (call, report)
+    differences: tuple[Any, ...] = ()
 
     def __reduce__(self) -> Any:
         # Texts alone, so that the error pickles whatever the trees hold.
         return type(self), (self.call, self.report)
-
-    def __str__(self) -> str:
-        return f"{self.call}: {self.report}"
 
 
 class BatchError(StructError, ValueError):
@@ -316,16 +259,11 @@ class BatchError(StructError, ValueError):
         cure: what to do instead.
     """
 
+    _text = "batch.{error.call}: {error.path} {error.what}; {error.cure}"
     call: str
     path: str
     what: str
     cure: str
-
-    def __init__(self, call: str, path: str, what: str, cure: str):
-        self.call, self.path, self.what, self.cure = call, path, what, cure
-
-    def __str__(self) -> str:
-        return f"batch.{self.call}: {self.path} {self.what}; {self.cure}"
 
 
 class BatchIndexError(BatchError, IndexError):
@@ -339,18 +277,14 @@ class UnbatchedError(BatchError, TypeError):
 class UnknownRankError(StructError, AttributeError):
     """Raised where the leading axes of an object are asked for and no annotation of its class tells them."""
 
-    args: tuple[Any, ...]
     struct: str
-    unresolved: tuple[str, ...]
-
-    def __init__(self, struct: str, unresolved: Iterable[str] = ()):
-        self.struct, self.unresolved = struct, tuple(unresolved)
-        self.args = (struct, self.unresolved)
+    unresolved: Iterable[str] = ()
 
     def __str__(self) -> str:
-        open_ = f" (not resolved: {', '.join(self.unresolved)})" if self.unresolved else ""
+        names = ", ".join(self.unresolved)
         return (
-            f"{self.struct} does not tell its leading axes: no field that holds an array has a known rank{open_}; "
+            f"{self.struct} does not tell its leading axes: no field that holds an array has a known rank"
+            f"{names and f' (not resolved: {names})'}; "
             f'annotate the fields with jaxtyping, as in position: Float[Array, "3"]'
         )
 
@@ -362,9 +296,6 @@ class SpecError(StructError, ValueError):
     what: str
     cure: str
 
-    def __init__(self, path: str, what: str, cure: str):
-        self.path, self.what, self.cure = path, what, cure
-
     def __str__(self) -> str:
         return f"sharding of {self.path or 'the tree, which is one leaf'}: {self.what}; {self.cure}"
 
@@ -372,17 +303,13 @@ class SpecError(StructError, ValueError):
 class NoMeshError(StructError, ValueError):
     """Raised by `sharding.constrain` without a mesh."""
 
-    def __str__(self) -> str:
-        return "constrain: no mesh is given and none is in use; pass one, or enter jax.set_mesh(mesh)"
+    _text = "constrain: no mesh is given and none is in use; pass one, or enter jax.set_mesh(mesh)"
 
 
 class UnlikeProcessesError(StructError, AssertionError):
     """Raised in all processes when the static parts of a tree are not alike in all of them."""
 
-    differences: tuple[str, ...]
-
-    def __init__(self, differences: Iterable[str]):
-        self.differences = tuple(differences)
+    differences: Sequence[str]
 
     def __str__(self) -> str:
         lines = "".join(f"\n  {line}" for line in self.differences)
@@ -399,15 +326,10 @@ class StateError(StructError, ValueError):
         differences: where a target and what was saved do not fit, all of them.
     """
 
-    args: tuple[Any, ...]
     where: str
     what: str
     cure: str
-    differences: tuple[Any, ...]
-
-    def __init__(self, where: str, what: str, cure: str, differences: Iterable[Any] = ()):
-        self.where, self.what, self.cure, self.differences = where, what, cure, tuple(differences)
-        self.args = (where, what, cure, self.differences)
+    differences: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         shown = [f"\n  {difference}" for difference in self.differences[:_MOST_DIFFERENCES]]

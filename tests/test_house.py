@@ -256,4 +256,4 @@ def test_the_first_class_of_a_shape_compiles_once_and_others_nothing():
         print(compiled)
         """
     )
-    assert shown.splitlines() == ["['code']", "['code', 'code']"]
+    assert shown.splitlines() == ["['code']", "['code']"]

@@ -37,17 +37,11 @@ _JAX_DATACLASSES = sys.intern("__jax_dataclasses_static_field__")
 
 FIELD, STATIC, CLASSVAR, INITVAR, KW_ONLY = "field", "static", "classvar", "initvar", "kw_only"
 
-_CONTAINERS = (Union, typing.Optional, Annotated)
 _UNRESOLVED = object()
 
 
 def annotation_kinds(namespace: dict[str, Any]) -> dict[str, tuple[Any, str]]:
-    """The annotations of a class body: name -> (annotation, kind), in order.
-
-    Args:
-        namespace: what the class body left behind. Kinds are `"field"`, `"static"`, `"classvar"`, `"initvar"` and
-            `"kw_only"`.
-    """
+    """The annotations of what a class body left behind: name -> (annotation, kind), in order."""
     # Eager annotations are a dict in the namespace; lazy ones (Python 3.14) have to be asked for.
     annotations: dict[str, Any] | None = namespace.get("__annotations__")
     if annotations is None:
@@ -107,27 +101,26 @@ class _Scope:
 
 
 def _kind(annotation: Any, scope: _Scope) -> str:
+    if annotation is dataclasses.InitVar or isinstance(annotation, dataclasses.InitVar):
+        return INITVAR
     if isinstance(annotation, type):
-        return INITVAR if annotation is dataclasses.InitVar else FIELD
+        return FIELD
     if isinstance(annotation, str):
         return _kind_of_text(annotation, scope)
     if isinstance(annotation, typing.ForwardRef):
         return _kind_of_text(annotation.__forward_arg__, scope)
-    if isinstance(annotation, dataclasses.InitVar):
-        return INITVAR
-    if isinstance(annotation, GENERIC_ALIASES):
-        return _kind_of_alias(annotation, scope)
-    if annotation is ClassVar:
-        return CLASSVAR
     if annotation is dataclasses.KW_ONLY:
         return KW_ONLY
     origin = typing.get_origin(annotation)
-    if origin is None:
-        return FIELD
-    if origin is ClassVar:
+    if annotation is ClassVar or origin is ClassVar:
         return CLASSVAR
-    if isinstance(origin, GENERIC_ALIASES):
-        return _kind_of_alias(origin, scope)
+    for alias in (annotation, origin):
+        if isinstance(alias, GENERIC_ALIASES):
+            try:
+                return _kind(alias_value(alias), scope)
+            except NameError:
+                # Before 3.14, `type Size = Static[Later]` cannot be looked into before `Later` exists.
+                return FIELD
     if origin is Annotated:
         if any(isinstance(note, StaticMarker) or note is _JAX_DATACLASSES for note in annotation.__metadata__):
             return STATIC
@@ -135,20 +128,6 @@ def _kind(annotation: Any, scope: _Scope) -> str:
     if origin is Union or origin is types.UnionType:
         return _kind_of_any(_kind(part, scope) for part in typing.get_args(annotation))
     return FIELD
-
-
-def _kind_of_alias(alias: Any, scope: _Scope) -> str:
-    try:
-        value = alias_value(alias)
-    except NameError:
-        # Before 3.14, `type Size = Static[Later]` cannot be looked into before `Later` exists.
-        return FIELD
-    return _kind(value, scope)
-
-
-def _is_container(found: Any) -> bool:
-    # By identity: what a name resolves to may be an array, whose == is no bool.
-    return any(found is container for container in _CONTAINERS)
 
 
 def _kind_of_any(kinds: typing.Iterable[str]) -> str:
@@ -167,24 +146,26 @@ def _kind_of_text(text: str, scope: _Scope) -> str:
         tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
         return FIELD
-    return _kind_of_tree(tree, scope)
+    return _kind_of_any(_kind_of_text(part, scope) for part in _parts(tree, scope))
 
 
-def _kind_of_tree(tree: ast.expr, scope: _Scope) -> str:
-    if isinstance(tree, ast.BinOp):
-        return _kind_of_any((_kind_of_tree(tree.left, scope), _kind_of_tree(tree.right, scope)))
+def _parts(tree: ast.expr, scope: _Scope) -> list[str]:
+    """The texts of which one may say what the whole is: the members of a union, the name before a bracket."""
     if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
-        return _kind_of_text(tree.value, scope)
-    if isinstance(tree, ast.Subscript):
-        head = _kind_of_tree(tree.value, scope)
-        if head != FIELD or not _is_container(scope.resolve(ast.unparse(tree.value))):
-            return head
-        parts = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
-        if scope.resolve(ast.unparse(tree.value)) is Annotated:
-            # The others are notes, which say nothing here.
-            parts = parts[:1]
-        return _kind_of_any(_kind_of_tree(part, scope) for part in parts)
-    if isinstance(tree, ast.Name | ast.Attribute):
-        found = scope.resolve(ast.unparse(tree))
-        return FIELD if found is _UNRESOLVED else _kind(found, scope)
-    return FIELD
+        return [tree.value]
+    if isinstance(tree, ast.BinOp):
+        return [ast.unparse(tree.left), ast.unparse(tree.right)]
+    if not isinstance(tree, ast.Subscript):
+        return []
+    head = ast.unparse(tree.value)
+    found = scope.resolve(head)
+    if not _is_container(found):
+        return [head]
+    parts = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
+    # The others are notes, which say nothing here.
+    return [ast.unparse(part) for part in (parts[:1] if found is Annotated else parts)]
+
+
+def _is_container(found: Any) -> bool:
+    # By identity: what a name resolves to may be an array, whose == is no bool.
+    return any(found is container for container in (Union, typing.Optional, Annotated))

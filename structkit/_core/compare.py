@@ -40,6 +40,9 @@ _class_attribute: Callable[[Any, str], Any] = type.__getattribute__
 
 def equal(self: Any, other: Any) -> Any:
     """Whether both are of one class, with equal statics and leaves: a bool, or a traced boolean inside a trace."""
+    if self.__struct__.callable:
+        # JAX is given it as a function, and keeps programs by it.
+        return equal_callables(self, other)
     if type(self) is not type(other):
         return NotImplemented
     waiting: list[tuple[Any, Any]] = []

@@ -12,23 +12,15 @@ import jax
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from structkit._bridges import FIELD_HAS_DOC, FIELD_MARKER, INITVAR_MARKER, spec_axes
+from structkit._bridges import FIELD_MARKER, INITVAR_MARKER, spec_axes
 from structkit._core.annotations import CLASSVAR, INITVAR, KW_ONLY, STATIC, annotation_kinds
 from structkit._core.statics import pack_statics
 from structkit.errors import DefinitionError, MutableDefaultError
 
 MISSING: Any = dataclasses.MISSING
-_SENTINEL: type[Any] = type(MISSING)
 
 
-if TYPE_CHECKING:
-    # What the parameters of `Field` leave open is `Any` here, so the attributes that come from them are known.
-    _StandardField = dataclasses.Field[Any]
-else:
-    _StandardField = dataclasses.Field
-
-
-class Field(_StandardField):
+class Field(dataclasses.Field[Any]):
     """One field of a struct: a `dataclasses.Field`, so that `dataclasses.fields` and friends work.
 
     Attributes:
@@ -47,9 +39,12 @@ class Field(_StandardField):
 
     if TYPE_CHECKING:
         name: str
-        type: Any
         default: Any
         default_factory: Any
+        init: bool
+        repr: bool
+        compare: bool
+        hash: bool | None
         kw_only: Any
         _field_type: Any
         doc: str | None
@@ -60,9 +55,9 @@ class Field(_StandardField):
         spec: Any
         static: bool
 
-    # 3.14 has a slot for `doc`; the `Any` base keeps one spelling for all versions.
+    # Python 3.14 has a slot for `doc`.
     __slots__ = ("aliases", "converter", "explicit_static", "is_initvar", "spec", "static") + (
-        () if FIELD_HAS_DOC else ("doc",)
+        () if hasattr(dataclasses.Field, "doc") else ("doc",)
     )
 
     def __init__(
@@ -84,16 +79,16 @@ class Field(_StandardField):
     ):
         if default is not MISSING and default_factory is not MISSING:
             raise ValueError("cannot specify both default and default_factory; keep the one that is meant")
-        extra = (doc,) if FIELD_HAS_DOC else ()
-        initialize: Any = super().__init__
-        initialize(default, default_factory, init, repr, hash, compare, metadata, kw_only, *extra)
-        self.doc = doc
-        self.converter = converter
-        self.spec = _spec_by_metadata(self.metadata) if spec is None else spec
-        self.aliases = aliases
-        self.explicit_static = _static_by_metadata(self.metadata) if static is None else static
-        self.static = bool(self.explicit_static)
-        self.is_initvar = False
+        # Not by the base class, which takes twice as long: most fields are an annotation and nothing else.
+        self.default, self.default_factory, self.converter = default, default_factory, converter
+        self.init, self.repr, self.compare, self.hash, self.kw_only = init, repr, compare, hash, kw_only
+        self.doc, self.aliases, self.name, self.type, self.is_initvar = doc, aliases, "", None, False
+        self.metadata: Any = _NO_METADATA
+        if metadata is not None:
+            self.metadata = types.MappingProxyType(metadata)
+            spec = _spec_by_metadata(metadata) if spec is None else spec
+            static = _static_by_metadata(metadata) if static is None else static
+        self.spec, self.explicit_static, self.static = spec, static, bool(static)
 
     def named(self, name: str, annotation: Any, is_initvar: bool) -> Field:
         """The same field, once it knows its name, its annotation, and whether it is an `InitVar`."""
@@ -102,7 +97,7 @@ class Field(_StandardField):
         return self
 
     def __repr__(self) -> str:
-        said = [name for name in _SHOWN if not any(getattr(self, name) is unsaid for unsaid in (None, MISSING, ()))]
+        said = [name for name in _SHOWN if not any(getattr(self, name) is unsaid for unsaid in (None, MISSING, (), ""))]
         return f"Field({', '.join([f'{name}={getattr(self, name)!r}' for name in said])})"
 
     def __reduce__(self) -> Any:
@@ -125,20 +120,7 @@ _SHOWN = (
     "doc",
     "aliases",
 )
-
-OPTIONS = (
-    "default",
-    "default_factory",
-    "converter",
-    "init",
-    "repr",
-    "compare",
-    "hash",
-    "kw_only",
-    "spec",
-    "doc",
-    "aliases",
-)
+OPTIONS = (*_SHOWN[3:], "repr", "compare", "hash")
 
 
 def _restore_field(options: dict[str, Any], name: str, annotation: Any, static: bool, is_initvar: bool) -> Field:
@@ -163,27 +145,16 @@ def _spec_by_metadata(metadata: Mapping[Any, Any]) -> Any:
     return spec if isinstance(spec, PartitionSpec) else None
 
 
-def plain_field(default: Any) -> Field:
-    """What `field(default=...)` makes, several times faster: most fields are an annotation and nothing else."""
-    made: Any = Field.__new__(Field)
-    made.default = default
-    made.default_factory = made.kw_only = MISSING
-    made.init = made.repr = made.compare = True
-    made.hash = made.converter = made.doc = made.spec = made.explicit_static = None
-    made.metadata = _NO_METADATA
-    made.static = False
-    made.aliases = ()
-    return made  # type: ignore[no-any-return]
-
-
-_NO_METADATA: Mapping[str, Any] = types.MappingProxyType({})
+_NO_METADATA = types.MappingProxyType[str, Any]({})
 
 
 def adopt(stranger: Any) -> Field:
     """A new `Field` with what another field says; the metadata of a standard one may make it static."""
-    options: dict[str, Any] = {name: getattr(stranger, name, None) for name in OPTIONS}
-    # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
-    options = {name: MISSING if isinstance(value, _SENTINEL) else value for name, value in options.items()}
+    options: dict[str, Any] = {}
+    for name in OPTIONS:
+        value = getattr(stranger, name, None)
+        # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
+        options[name] = MISSING if isinstance(value, type(MISSING)) else value
     if not isinstance(stranger, Field):
         # Where Equinox keeps it; what cannot be called is somebody's own remark.
         converter = stranger.metadata.get("converter")
@@ -193,15 +164,7 @@ def adopt(stranger: Any) -> Field:
 
 
 def check_aliases(struct: str, fields: Mapping[str, Field]) -> None:
-    """Refuse aliases that leave open which field a name in saved state is.
-
-    Args:
-        struct: the name of the class, for messages.
-        fields: name -> Field, inherited ones too.
-
-    Raises:
-        DefinitionError: an alias is no name, the name of a field, or an alias of two fields.
-    """
+    """Refuse aliases that leave open which of the fields, inherited ones too, a name in saved state is."""
     owners: dict[str, str] = {}
     for name, f in fields.items():
         aliases: Any = f.aliases
@@ -235,13 +198,7 @@ def adopt_fields(dataclass_fields: Mapping[str, Any]) -> dict[str, Field]:
 def declared_fields(
     struct: str, namespace: dict[str, Any], inherited: dict[str, Field], keyword_only: bool
 ) -> dict[str, Field]:
-    """The fields and `InitVar`s that a class body declares: name -> Field, in order.
-
-    Raises:
-        DefinitionError: the body says something that no field can be.
-        MutableDefaultError: a default is mutable.
-        StaticValueError: the default of a static field cannot be one.
-    """
+    """The fields and `InitVar`s that a class body declares: name -> Field, in order."""
     own: dict[str, Field] = {}
     seen_separator = False
     annotations = annotation_kinds(namespace)
@@ -263,6 +220,7 @@ def declared_fields(
     for name, value in namespace.items():
         if isinstance(value, _FIELD_LIKE) and name not in annotations:
             raise _unannotated(struct, name, value)
+    check_aliases(struct, {**inherited, **own})
     _check_static_defaults(struct, own)
     return own
 
@@ -272,39 +230,28 @@ _FIELD_LIKE: tuple[type[Any], ...] = (dataclasses.Field, np.ndarray, jax.Array)
 
 def _unannotated(struct: str, name: str, value: Any) -> DefinitionError:
     if isinstance(value, dataclasses.Field):
-        return DefinitionError(
-            struct, f"{name!r} is a field but has no type annotation", f"write {name}: <type> = field(...)"
+        what, cure = "a field but has no type annotation", f"write {name}: <type> = field(...)"
+    else:
+        # It would be an attribute of the class, and no leaf, without a word.
+        what = "an array without a type annotation, so it would be no leaf"
+        cure = (
+            f"write {name}: jax.Array = ... for a field, {name}: ClassVar[jax.Array] = ... for a constant of the class"
         )
-    # It would be an attribute of the class, and no leaf, without a word.
-    return DefinitionError(
-        struct,
-        f"{name!r} is an array without a type annotation, so it would be no leaf",
-        f"write {name}: jax.Array = ... for a field, {name}: ClassVar[jax.Array] = ... for a constant of the class",
-    )
+    return DefinitionError(struct, f"{name!r} is {what}", cure)
 
 
 def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, parent: Field | None) -> Field:
     # Names with two underscores on either side have a meaning to Python or to us (`__flat__`).
     if not name.isidentifier() or keyword.iskeyword(name) or (name.startswith("__") and name.endswith("__")):
         raise DefinitionError(struct, f"{name!r} cannot be a field's name", "choose another name")
-    if value is not MISSING and _defined_in_body(struct, name, value):
-        raise DefinitionError(struct, f"{name!r} is a field and a method of the same body", "rename one of the two")
-    if (type(value).__module__, type(value).__name__) in _FOREIGN_FIELDS:
-        raise DefinitionError(
-            struct, f"{name!r} has a field of {type(value).__module__}, which is not understood", "use structkit.field"
-        )
-    if isinstance(value, types.FunctionType) and (value.__module__, value.__name__) in _SPECIFIERS:
-        raise DefinitionError(
-            struct,
-            f"{name!r} has {value.__name__} itself for its default",
-            f"write {name}: <type> = {value.__name__}(...)",
-        )
+    if value is not MISSING:
+        _refuse_misleading(struct, name, value)
     if isinstance(value, dataclasses.Field):
         # A copy, ours too: a field object used in two classes must not carry one's name into the other.
         declared = adopt(value)
     else:
         # As in dataclasses, an annotation alone keeps the default that the name has.
-        declared = plain_field(parent.default if value is MISSING and parent is not None else value)
+        declared = Field(default=parent.default if value is MISSING and parent is not None else value)
     declared.named(name, annotation, kind == INITVAR)
     if declared.explicit_static is None:
         declared.static = kind == STATIC or (parent is not None and parent.static)
@@ -317,16 +264,29 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
     return declared
 
 
-# What other libraries leave in a class body: as a default it would be a value, and its options be lost.
-_FOREIGN_FIELDS = {
+def _refuse_misleading(struct: str, name: str, value: Any) -> None:
+    """Refuse a default that was hardly meant to be one."""
+    if _defined_in_body(struct, name, value):
+        raise DefinitionError(struct, f"{name!r} is a field and a method of the same body", "rename one of the two")
+    maker = value if isinstance(value, types.FunctionType) else type(value)
+    if (maker.__module__, maker.__name__) not in _MISLEADING:
+        return
+    if maker is value:
+        what, cure = f"{maker.__name__} itself for its default", f"write {name}: <type> = {maker.__name__}(...)"
+    else:
+        what, cure = f"a field of {maker.__module__}, which is not understood", "use structkit.field"
+    raise DefinitionError(struct, f"{name!r} has {what}", cure)
+
+
+# What other libraries leave in a class body, whose options would be lost; and functions that were not called.
+_MISLEADING = {
     *[("attr._make", name) for name in ("_CountingAttr", "Factory")],
     ("msgspec._core", "Field"),
     ("pydantic.fields", "FieldInfo"),
+    *[("structkit._core.specifiers", name) for name in ("field", "static", "derived")],
+    ("structkit.struct", "field"),
+    ("dataclasses", "field"),
 }
-
-
-_SPECIFIERS = {("structkit._core.specifiers", name) for name in ("field", "static", "derived")}
-_SPECIFIERS |= {("structkit.struct", "field"), ("dataclasses", "field")}
 
 
 def _defined_in_body(struct: str, name: str, value: Any) -> bool:
@@ -337,26 +297,18 @@ def _defined_in_body(struct: str, name: str, value: Any) -> bool:
 
 def _check_spec(struct: str, declared: Field) -> None:
     name, spec = declared.name, declared.spec
+    what = f"the spec of {name!r} is {spec!r}, "
     if not isinstance(spec, PartitionSpec):
-        raise DefinitionError(
-            struct, f"the spec of {name!r} is {spec!r}, which is no PartitionSpec", f"write spec={_spec_text(spec)}"
-        )
+        axes = ", ".join(map(repr, spec if isinstance(spec, (tuple, list)) else [spec]))
+        raise DefinitionError(struct, f"{what}which is no PartitionSpec", f"write spec=PartitionSpec({axes})")
     if ... in spec_axes(spec)[:-1]:
-        raise DefinitionError(
-            struct,
-            f"the spec of {name!r} is {spec!r}, with '...' before its end",
-            "write '...' last: it stands for what the fields below say",
-        )
+        cure = "write '...' last: it stands for what the fields below say"
+        raise DefinitionError(struct, f"{what}with '...' before its end", cure)
     if declared.static or declared.is_initvar:
         kind = "an InitVar" if declared.is_initvar else "static"
         raise DefinitionError(
             struct, f"{name!r} is {kind} and has a spec, which only leaves have", "leave the spec out"
         )
-
-
-def _spec_text(spec: Any) -> str:
-    axes = [*spec] if isinstance(spec, (tuple, list)) else [spec]
-    return f"PartitionSpec({', '.join(map(repr, axes))})"
 
 
 _BUILTIN_MUTABLES = (list, dict, set, bytearray)

@@ -12,8 +12,7 @@ from typing import Any
 
 import jax
 
-from structkit._bridges import PROTOCOL_INITS
-from structkit._core.fields import MISSING, Field, adopt_fields, check_aliases, declared_fields
+from structkit._core.fields import MISSING, Field, adopt_fields, declared_fields
 from structkit._core.statics import pack_statics
 from structkit.errors import DefinitionError, nearest
 
@@ -28,61 +27,33 @@ RESERVED = ("__flat__", "__struct__")
 
 @dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)
 class ClassPlan:
-    """The plan of one struct class.
+    """The plan of one struct class."""
 
-    Attributes:
-        name: the class's name, for messages.
-        mro: its bases in method resolution order.
-        new_bases: those of `mro` that no parent has dealt with: none for a class whose one base is a struct.
-        options: the class options that were given.
-        finished: whether the class is made and registered; until then hooks of bases may set what they like on it.
-        fields: name -> Field, in the order of `__init__`.
-        initvars: name -> Field of the `InitVar`s, in order.
-        arguments: name -> Field of what `__init__` takes, fields and `InitVar`s in declaration order.
-        data_names: the names of the data fields: the children, in order.
-        static_names: the names of the static fields.
-        index: name -> its place in the children or in aux.
-        keys: the key path entries of the children.
-        frozen: whether finished objects refuse assignment.
-        init: `"generated"`, `"custom"` (to be wrapped) or `"inherited"`.
-        given_init: the user's function, or the one that a base has, unless `init` is `"generated"`.
-        post_init: what user code wrote as `__post_init__`, None without one.
-        checks: the `__check_init__` functions, in method resolution order.
-        simple: whether construction runs no user code, so that `replace` may work on the flat form.
-        callable: whether objects can be called, and so be given to `jax.jit` as functions.
-        compares_all: whether `==` looks at every field.
-        hashes_all: whether `hash` does.
-        direct: name -> its place, for the data fields that take a value as it is.
-        start: the children and aux of an object whose construction starts; None until the first object needs them.
-        filled_later: whether the class is about to get another plan, with what else it has.
-        successor: the class that a reload has put in the place of this one, or None.
-    """
-
-    name: str
-    mro: list[type]
-    new_bases: list[type]
-    options: Mapping[str, bool]
-    finished: bool
-    fields: dict[str, Field]
-    initvars: dict[str, Field]
-    arguments: dict[str, Field]
-    data_names: tuple[str, ...]
+    name: str  # The class's name, for messages.
+    mro: list[type]  # Its bases in method resolution order.
+    new_bases: list[type]  # Those that no parent has dealt with: none for a class whose one base is a struct.
+    options: Mapping[str, bool]  # The class options that were given.
+    finished: bool  # Whether the class is made and registered; until then hooks of bases may set what they like on it.
+    fields: dict[str, Field]  # By name, in the order of `__init__`.
+    initvars: dict[str, Field]  # The `InitVar`s by name.
+    arguments: dict[str, Field]  # What `__init__` takes: fields and `InitVar`s in declaration order.
+    data_names: tuple[str, ...]  # The data fields: the children, in order.
     static_names: tuple[str, ...]
-    index: dict[str, int]
-    keys: tuple[Any, ...]
-    frozen: bool
-    init: str
-    given_init: Callable[..., None] | None
-    post_init: Any
-    checks: tuple[Callable[[Any], None], ...]
-    simple: bool
-    callable: bool
-    compares_all: bool
-    hashes_all: bool
-    direct: dict[str, int]
-    start: tuple[list[Any], tuple[Any, ...]] | None
-    filled_later: bool
-    successor: Any
+    index: dict[str, int]  # Name -> its place in the children or in aux.
+    keys: tuple[Any, ...]  # The key path entries of the children.
+    frozen: bool  # Whether finished objects refuse assignment.
+    init: str  # `"generated"`, `"custom"` (to be wrapped) or `"inherited"`.
+    given_init: Callable[..., None] | None  # The user's, or the one that a base has, unless it is generated.
+    post_init: Any  # What user code wrote as `__post_init__`, None without one.
+    checks: tuple[Callable[[Any], None], ...]  # The `__check_init__` functions, in method resolution order.
+    simple: bool  # Whether construction runs no user code, so that `replace` may work on the flat form.
+    callable: bool  # Whether objects can be called, and so be given to `jax.jit` as functions.
+    compares_all: bool  # Whether `==` looks at every field.
+    hashes_all: bool  # Whether `hash` does.
+    direct: dict[str, int]  # Name -> its place, for the data fields that take a value as it is.
+    start: tuple[list[Any], tuple[Any, ...]] | None  # The flat form that construction starts with, once it was needed.
+    filled_later: bool  # Whether the class is about to get another plan, with what else it has.
+    successor: Any  # The class that a reload has put in the place of this one, or None.
 
     @property
     def is_root(self) -> bool:
@@ -90,42 +61,24 @@ class ClassPlan:
         return self.mro == [object]
 
     def pack(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The aux half of a flat form, from the values of the static fields.
-
-        Raises:
-            StaticValueError: a value cannot be static.
-        """
+        """The aux half of a flat form, from the values of the static fields."""
         return pack_statics(self.name, self.static_names, values)
-
-    def __reduce__(self) -> Any:
-        return _restore_plan, ({f.name: getattr(self, f.name) for f in dataclasses.fields(self)},)
-
-
-def _restore_plan(attributes: dict[str, Any]) -> ClassPlan:
-    plan = ClassPlan()
-    for name, value in attributes.items():
-        setattr(plan, name, value)
-    return plan
 
 
 def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], options: dict[str, bool]) -> ClassPlan:
-    """The plan of the class that these arguments of a metaclass describe; `namespace` is left as it is.
-
-    Raises:
-        DefinitionError: the class body cannot become a struct.
-        MutableDefaultError: a default is mutable.
-        StaticValueError: the default of a static field cannot be one.
-    """
+    """The plan of the class that these arguments of a metaclass describe; `namespace` is left as it is."""
     plan = ClassPlan()
     plan.name, plan.options, plan.finished, plan.start, plan.successor = name, options, False, None, None
-    plan.mro = linearize(bases)
+    plan.mro = [*class_mro(bases[0])] if len(bases) == 1 else linearize(bases)
     plan.new_bases = [] if len(bases) == 1 and plan_of(bases[0]) is not None else plan.mro
     _refuse_reserved(plan, namespace)
     parents = [base for base in plan.mro if "__dataclass_fields__" in class_dict(base)]
     # A class statement leaves a qualified name: what has neither that nor fields is an empty shell of cloudpickle's.
     plan.filled_later = "__qualname__" not in namespace and "__annotations__" not in namespace and not options
     plan.frozen = _frozen(plan, parents)
-    inherited = _inherited(parents)
+    inherited: dict[str, Field] = {}
+    for parent in reversed(parents):
+        inherited.update(_arguments_of(parent))
     own = declared_fields(name, namespace, inherited, options.get("kw_only", False))
     if len(bases) > 1:
         _refuse_conflicts(plan, bases, own)
@@ -133,7 +86,6 @@ def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], opt
     plan.fields = {key: f for key, f in plan.arguments.items() if not f.is_initvar}
     plan.initvars = {key: f for key, f in plan.arguments.items() if f.is_initvar}
     _refuse_shadowed(plan, namespace, own)
-    check_aliases(name, plan.fields)
     _lay_out(plan)
     _collect_hooks(plan, namespace, own)
     return plan
@@ -156,9 +108,7 @@ def linearize(bases: tuple[type, ...]) -> list[type]:
     The C3 merge (Barrett et al., 1996) as `type` computes it; needed before the class exists. Where no consistent
     order exists the result is cut short, and `type.__new__` raises Python's own error.
     """
-    if len(bases) == 1:
-        return list(class_mro(bases[0]))
-    sequences = [list(class_mro(base)) for base in bases] + [list(bases)]
+    sequences = [*map(class_mro, bases), bases]
     order: list[type] = []
     while sequences := [sequence for sequence in sequences if sequence]:
         tails = {cls for sequence in sequences for cls in sequence[1:]}
@@ -166,9 +116,7 @@ def linearize(bases: tuple[type, ...]) -> list[type]:
         if head is None:
             break
         order.append(head)
-        for sequence in sequences:
-            if sequence[0] is head:
-                del sequence[0]
+        sequences = [sequence[1:] if sequence[0] is head else sequence for sequence in sequences]
     return order
 
 
@@ -183,20 +131,13 @@ def _refuse_reserved(plan: ClassPlan, namespace: dict[str, Any]) -> None:
 def _frozen(plan: ClassPlan, parents: list[type]) -> bool:
     frozen = plan.options.get("frozen", True)
     for parent in () if plan.filled_later else parents:
-        parent_plan = plan_of(parent)
-        if parent_plan is None:
-            parent_frozen = class_dict(parent)["__dataclass_params__"].frozen
-        else:
-            parent_frozen = parent_plan.frozen
+        parent_frozen = class_dict(parent)["__dataclass_params__"].frozen
         if frozen and not parent_frozen:
-            kind = "is mutable" if parent_plan is not None else "is a mutable dataclass"
-            raise DefinitionError(
-                plan.name,
-                f"a frozen struct cannot inherit from {parent.__name__}, which {kind}",
-                f"write class {plan.name}({parent.__name__}, frozen=False)"
-                if parent_plan is not None
-                else f"make {parent.__name__} a frozen dataclass or a Struct",
-            )
+            kind, cure = "mutable", f"write class {plan.name}({parent.__name__}, frozen=False)"
+            if plan_of(parent) is None:
+                kind, cure = "a mutable dataclass", f"make {parent.__name__} a frozen dataclass or a Struct"
+            what = f"a frozen struct cannot inherit from {parent.__name__}, which is {kind}"
+            raise DefinitionError(plan.name, what, cure)
         if not frozen and parent_frozen and class_dict(parent)["__dataclass_fields__"]:
             raise DefinitionError(
                 plan.name,
@@ -204,13 +145,6 @@ def _frozen(plan: ClassPlan, parents: list[type]) -> bool:
                 f"drop frozen=False, or make {parent.__name__} mutable too",
             )
     return frozen
-
-
-def _inherited(parents: list[type]) -> dict[str, Field]:
-    found: dict[str, Field] = {}
-    for parent in reversed(parents):
-        found.update(_arguments_of(parent))
-    return found
 
 
 def _arguments_of(base: type) -> dict[str, Field]:
@@ -226,7 +160,7 @@ def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, F
     seen: dict[str, tuple[type, str]] = {}
     for base in bases:
         for name, f in _arguments_of(base).items():
-            kind = _described_kind(f)
+            kind = "an InitVar" if f.is_initvar else "static" if f.static else "a data field"
             other, other_kind = seen.setdefault(name, (base, kind))
             decided = name in own and own[name].explicit_static is not None
             if kind == other_kind or decided or issubclass(other, base):
@@ -237,12 +171,6 @@ def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, F
                 f"field {name!r} is {first[0]} in {first[1].__name__} and {second[0]} in {second[1].__name__}",
                 f"declare it in {plan.name} with field(static=True) or field(static=False)",
             )
-
-
-def _described_kind(f: Field) -> str:
-    if f.is_initvar:
-        return "an InitVar"
-    return "static" if f.static else "a data field"
 
 
 def _refuse_shadowed(plan: ClassPlan, namespace: dict[str, Any], own: Iterable[str]) -> None:
@@ -272,7 +200,13 @@ def _lay_out(plan: ClassPlan) -> None:
 def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]) -> None:
     bodies = [namespace, *map(class_dict, plan.mro)]
     plan.callable = any(["__call__" in body for body in bodies])
-    plan.post_init = _post_init(bodies)
+    # A struct has a wrapper around what was written, or one around nothing.
+    written = [
+        body["__post_init__"] if "__struct__" not in body else body["__struct__"].post_init
+        for body in bodies
+        if "__post_init__" in body
+    ]
+    plan.post_init = next((method for method in written if method is not None), None)
     plan.checks = tuple([body["__check_init__"] for body in bodies if "__check_init__" in body])
     plan.init, plan.given_init = _init_kind(plan, namespace, own)
     if plan.init == GENERATED:
@@ -281,20 +215,7 @@ def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Fi
     plan.simple = not hooks and all([f.init and f.converter is None for f in plan.arguments.values()])
 
 
-def _post_init(bodies: list[Any]) -> Any:
-    for body in bodies:
-        if "__post_init__" in body:
-            base_plan = body.get("__struct__")
-            # A struct has a wrapper around what was written, or one around nothing.
-            written = body["__post_init__"] if base_plan is None else base_plan.post_init
-            if written is not None:
-                return written
-    return None
-
-
-def _init_kind(
-    plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]
-) -> tuple[str, Callable[..., None] | None]:
+def _init_kind(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]) -> tuple[str, Any]:
     """How the class gets its `__init__`, and the function where it is not generated."""
     if "__init__" in namespace:
         return CUSTOM, namespace["__init__"]
@@ -304,7 +225,10 @@ def _init_kind(
     for base in plan.mro:
         init = class_dict(base).get("__init__")
         base_plan = plan_of(base)
-        if init is None or init in PROTOCOL_INITS or (base_plan is not None and _adds_nothing(base_plan)):
+        # What typing puts into protocol classes is no user code, and a struct with nothing to construct, such as
+        # `Struct` itself, must not hide an `__init__`.
+        of_typing = getattr(init, "__module__", "") in ("typing", "typing_extensions")
+        if init is None or of_typing or (base_plan and base_plan.init == GENERATED and not base_plan.arguments):
             continue
         if base_plan is not None:
             return (GENERATED, None) if wanted and base_plan.init == GENERATED else (INHERITED, init)
@@ -312,11 +236,6 @@ def _init_kind(
             return CUSTOM, init
         break
     return (GENERATED, None) if wanted else (CUSTOM, _empty_init)
-
-
-def _adds_nothing(base_plan: ClassPlan) -> bool:
-    """Whether a base is a struct with nothing to construct, such as `Struct` itself: it must not hide an `__init__`."""
-    return base_plan.init == GENERATED and not base_plan.arguments
 
 
 def _empty_init(self: Any) -> None:
@@ -343,11 +262,7 @@ def _check_order(plan: ClassPlan) -> None:
 
 
 def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
-    """The class options among `keywords`, and the others, which are for `__init_subclass__`.
-
-    Raises:
-        DefinitionError: options that exclude each other.
-    """
+    """The class options among `keywords`, and the others, which are for `__init_subclass__`."""
     options = {key: bool(keywords[key]) for key in OPTIONS if key in keywords}
     others = {key: value for key, value in keywords.items() if key not in OPTIONS}
     if options.get("order") and not options.get("eq", True):

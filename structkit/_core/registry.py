@@ -22,46 +22,29 @@ def flatten_mutable(struct: Any) -> Any:
 
 
 def flatten_with_keys(struct: Any) -> tuple[Any, Any]:
-    """The children with their key path entries, and aux.
-
-    Args:
-        struct: any struct. Its class is looked up at each call, since cloudpickle fills classes in after registration.
-    """
+    """The children with their key path entries, and aux."""
     children, aux = struct.__flat__
+    # The plan is looked up at each call, since cloudpickle fills classes in after registration.
     return tuple(zip(struct.__struct__.keys, children)), aux
 
 
-def make_unflatten(cls: type) -> Callable[[Any, Any], Any]:
-    """The function that puts children of any kind into an object of `cls`; no user code runs in it."""
+def make_unflatten(cls: Any, frozen: bool) -> Callable[[Any, Any], Any]:
+    """The function that puts children of any kind into an object of `cls`; no user code runs in it.
+
+    Where the class is not known to be frozen, its plan says at each call what the children are kept in.
+    """
 
     def unflatten(aux: Any, children: Any) -> Any:
         struct = new(cls)
         store(struct, (children, aux))
         return struct
 
-    return unflatten
-
-
-def make_unflatten_mutable(cls: type) -> Callable[[Any, Any], Any]:
-    """The same for a mutable struct, whose children are a list."""
-
-    def unflatten(aux: Any, children: Any) -> Any:
-        struct = new(cls)
-        store(struct, ([*children], aux))
-        return struct
-
-    return unflatten
-
-
-def make_unflatten_later(cls: Any) -> Callable[[Any, Any], Any]:
-    """The same for a class that is told later whether its objects are frozen."""
-
-    def unflatten(aux: Any, children: Any) -> Any:
+    def unflatten_mutable(aux: Any, children: Any) -> Any:
         struct = new(cls)
         store(struct, (tuple(children) if struct.__struct__.frozen else [*children], aux))
         return struct
 
-    return unflatten
+    return unflatten if frozen else unflatten_mutable
 
 
 classes: list[type] = []
@@ -71,38 +54,18 @@ observers: list[Callable[[type], None]] = []
 """Called with each class that is registered: how other registries than JAX's hear of it."""
 
 
-def register(cls: type, frozen: bool | None) -> None:
-    """Make a struct class a pytree node, unless code of a base's `__init_subclass__` has already made it one.
-
-    Args:
-        cls: the class.
-        frozen: whether its objects are; None where that is not known yet.
-    """
-    if frozen is None:
-        register_node(cls, flatten_with_keys, make_unflatten_later(cls), flatten_mutable)
-    elif frozen:
-        register_node(cls, flatten_with_keys, make_unflatten(cls), flatten)
-    else:
-        register_node(cls, flatten_with_keys, make_unflatten_mutable(cls), flatten_mutable)
+def register(cls: type, frozen: bool) -> None:
+    """Make a struct class a pytree node; `frozen` is False, too, where it is not known yet whether its objects are."""
+    register_node(cls, flatten_with_keys, make_unflatten(cls, frozen), flatten if frozen else flatten_mutable)
 
 
 class DataclassNode:
-    """How an ordinary dataclass is a pytree node: what `cls.__dict__["__node__"]` holds, and `node_of` finds.
-
-    Attributes:
-        cls: the class.
-        fields: name -> Field, in the order of the constructor.
-        data_names: the names of the fields that are children.
-        static_names: the names of the fields that are part of the structure.
-        flatten: from an object to its children and aux.
-        flatten_with_keys: the same, with the key path entry of each child.
-        unflatten: from aux and children to an object.
-        remade: what gives the record again, from any process; see `__reduce__`.
-    """
+    """How an ordinary dataclass is a pytree node: what `cls.__dict__["__node__"]` holds, and `node_of` finds."""
 
     __slots__ = ("cls", "data_names", "fields", "flatten", "flatten_with_keys", "remade", "static_names", "unflatten")
 
     def __init__(self, cls: type[Any], fields: dict[str, Field], functions: dict[str, Any], remade: tuple[Any, ...]):
+        # `remade` gives the record again, from any process; see `__reduce__`.
         self.cls, self.fields, self.remade = cls, fields, remade
         self.data_names = tuple([name for name, f in fields.items() if not f.static])
         self.static_names = tuple([name for name, f in fields.items() if f.static])
@@ -138,12 +101,13 @@ def register_dataclass_node(node: DataclassNode, late: bool) -> None:
 
     That is for a class whose body declares nothing, which cloudpickle may be about to fill in.
     """
-    names = ("flatten_with_keys", "unflatten", "flatten")
-    register_node(node.cls, *[_late(node.cls, name) if late else getattr(node, name) for name in names])
 
+    def function(name: str) -> Any:
+        if late:
+            return lambda *arguments: getattr(node_of(node.cls), name)(*arguments)
+        return getattr(node, name)
 
-def _late(cls: type[Any], name: str) -> Callable[..., Any]:
-    return lambda *arguments: getattr(node_of(cls), name)(*arguments)
+    register_node(node.cls, *map(function, ("flatten_with_keys", "unflatten", "flatten")))
 
 
 def register_node(cls: type, flatten_with_keys: Any, unflatten: Any, flatten: Any) -> None:

@@ -33,15 +33,13 @@ def _shield(cls: Any, plan: ClassPlan) -> None:
     for name, value in [*class_dict(cls).items()]:
         if name in plan.fields:
             value = property(functools.partial(value.fget), value.fset, value.fdel, value.__doc__)
-        elif isinstance(value, types.FunctionType) and (name == "__init__" or _is_shared(value)):
+        elif isinstance(value, types.FunctionType) and (
+            name == "__init__" or str(value.__module__).startswith("structkit.")
+        ):
             value = _Kept(value)
         else:
             continue
         type.__setattr__(cls, name, value)
-
-
-def _is_shared(function: types.FunctionType) -> bool:
-    return str(function.__module__).startswith("structkit.")
 
 
 class _Kept:

@@ -24,17 +24,10 @@ def field(*, default_factory: Callable[[], _T], init: bool = True, repr: bool = 
           hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
           doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def field(*, converter: Callable[[Any], _T], default: Any, init: bool = True, repr: bool = ..., compare: bool = ...,
-          hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
-          doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
-@overload
-def field(*, converter: Callable[[Any], _T], default_factory: Callable[[], Any], init: bool = True, repr: bool = ...,
-          compare: bool = ..., hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
-          doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
-@overload
-def field(*, converter: Callable[[Any], _T], init: bool = True, repr: bool = ..., compare: bool = ...,
-          hash: bool | None = ..., kw_only: bool = ..., static: bool | None = ..., spec: Any = ...,
-          doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
+def field(*, converter: Callable[[Any], _T], default: Any = ..., default_factory: Callable[[], Any] = ...,
+          init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ..., kw_only: bool = ...,
+          static: bool | None = ..., spec: Any = ..., doc: str | None = ..., aliases: tuple[str, ...] = ...,
+          metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def field(*, init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ..., kw_only: bool = ...,
           static: bool | None = ..., spec: Any = ..., doc: str | None = ..., aliases: tuple[str, ...] = ...,
@@ -86,17 +79,9 @@ def static(*, default_factory: Callable[[], _T], init: bool = True, repr: bool =
            hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ..., aliases: tuple[str, ...] = ...,
            metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
-def static(*, converter: Callable[[Any], _T], default: Any, init: bool = True, repr: bool = ..., compare: bool = ...,
-           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ..., aliases: tuple[str, ...] = ...,
-           metadata: Mapping[str, Any] | None = ...) -> _T: ...
-@overload
-def static(*, converter: Callable[[Any], _T], default_factory: Callable[[], Any], init: bool = True, repr: bool = ...,
-           compare: bool = ..., hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ...,
-           aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
-@overload
-def static(*, converter: Callable[[Any], _T], init: bool = True, repr: bool = ..., compare: bool = ...,
-           hash: bool | None = ..., kw_only: bool = ..., doc: str | None = ..., aliases: tuple[str, ...] = ...,
-           metadata: Mapping[str, Any] | None = ...) -> _T: ...
+def static(*, converter: Callable[[Any], _T], default: Any = ..., default_factory: Callable[[], Any] = ...,
+           init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ..., kw_only: bool = ...,
+           doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> _T: ...
 @overload
 def static(*, init: bool = True, repr: bool = ..., compare: bool = ..., hash: bool | None = ..., kw_only: bool = ...,
            doc: str | None = ..., aliases: tuple[str, ...] = ..., metadata: Mapping[str, Any] | None = ...) -> Any: ...
@@ -162,14 +147,9 @@ for _specifier, _fixed in _FIXED.items():
 def _made(specifier: Any, options: dict[str, Any], **fixed: Any) -> Field:
     known = specifier.__signature__.parameters
     unknown = [name for name in options if name not in known]
-    if "pytree_node" in unknown:
-        raise DefinitionError(
-            f"{specifier.__name__}(...)", "unknown option 'pytree_node', which is flax's", "use static()"
-        )
     if unknown:
-        raise DefinitionError(
-            f"{specifier.__name__}(...)",
-            f"unknown option {unknown[0]!r}{nearest(unknown[0], known)}",
-            f"the options are {', '.join(known)}",
-        )
+        what, cure = f"unknown option {unknown[0]!r}{nearest(unknown[0], known)}", f"the options are {', '.join(known)}"
+        if "pytree_node" in unknown:
+            what, cure = "unknown option 'pytree_node', which is flax's", "use static()"
+        raise DefinitionError(f"{specifier.__name__}(...)", what, cure)
     return Field(**options, **fixed)

@@ -7,12 +7,12 @@ import dataclasses
 import types
 from abc import ABCMeta
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from typing_extensions import dataclass_transform
 
 from structkit._bridges import ProtocolMeta, serve_pprint, signature
-from structkit._core import attributes, compare, flat, lifecycle, replace
+from structkit._core import attributes, compare, flat, lifecycle, pretty, replace
 from structkit._core.fields import MISSING, Field
 from structkit._core.initgen import generate_init, is_generated, rebind_post_init
 from structkit._core.plan import (
@@ -25,44 +25,29 @@ from structkit._core.plan import (
     split_options,
     unknown_option,
 )
-from structkit._core.pretty import (
-    class_text,
-    ipython_pretty,
-    plain_doc,
-    pprint_struct,
-    rich_repr,
-    struct_doc,
-    struct_repr,
-)
 from structkit._core.registry import node_of, register
 from structkit._core.reload import supersede
 from structkit._core.specifiers import derived, field, static
 from structkit._core.statics import SCALARS
 from structkit.errors import BaseInstantiationError, DefinitionError, FrozenInstanceError
 
-# Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace.
-_OURS = ("__delattr__", "__eq__", "__hash__", "__ne__", "__repr__", "__replace__", "__setattr__")
+# Methods of `Struct` that a standard dataclass or an `__init_subclass__` hook among the bases must not replace, with
+# the class option that asks for them.
+_OURS = {
+    **dict.fromkeys(("__eq__", "__hash__", "__ne__"), "eq"),
+    "__repr__": "repr",
+    **dict.fromkeys(("__delattr__", "__replace__", "__setattr__", "replace"), ""),
+}
 
 
-_GUARDS = ("__delattr__", "__setattr__")
-
-# A class body may repeat them in `__slots__`: every struct has the one and needs not the other.
-_HARMLESS_SLOTS = ("__weakref__", "__dict__")
-
-
-class _Params(NamedTuple):
+class _Params(types.SimpleNamespace):
     """What `__dataclass_params__` says; the standard library looks at it when a dataclass inherits from a struct."""
 
-    init: bool = True
-    repr: bool = True
-    eq: bool = True
-    order: bool = False
-    unsafe_hash: bool = False
-    frozen: bool = True
-    match_args: bool = True
-    kw_only: bool = False
-    slots: bool = False
-    weakref_slot: bool = False
+
+_PARAMS = {
+    **dict.fromkeys(("init", "repr", "eq", "frozen", "match_args"), True),
+    **dict.fromkeys(("order", "unsafe_hash", "kw_only", "slots", "weakref_slot"), False),
+}
 
 
 class _Doc:
@@ -73,7 +58,7 @@ class _Doc:
             call = signature(owner)
         except (TypeError, ValueError):
             call = None
-        return class_text(owner, call)
+        return pretty.class_text(owner, call)
 
 
 class _DocOfClasses:
@@ -121,8 +106,9 @@ else:
                 raise clearer from error
             _restore_members(cls, plan, body, members)
             attributes.correct_getters(plan)
-            publish(cls)
-            register(cls, None if plan.filled_later else plan.frozen)
+            if publish is not None:
+                publish(cls)
+            register(cls, plan.frozen and not plan.filled_later)
             plan.finished = True
             return cls
 
@@ -177,42 +163,36 @@ else:
             super().__delattr__(name)
 
         def __instancecheck__(cls, instance: Any) -> bool:
-            # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no.
+            # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no; so below.
             return type.__instancecheck__(cls, instance) or ABCMeta.__instancecheck__(cls, instance)
 
         def __subclasscheck__(cls, subclass: Any) -> bool:
             return type.__subclasscheck__(cls, subclass) or ABCMeta.__subclasscheck__(cls, subclass)
 
 
-def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any], Callable[[type], None]]:
+def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any], Callable[[type], None] | None]:
     """What the class gets besides what its body says: the constructor, the fields and the data of dataclasses.
 
-    With it, what is to be called with the finished class.
+    With it, what is to be called with the finished class, if anything.
     """
     members: dict[str, Any] = {"__struct__": plan, "__dataclass_fields__": {**plan.arguments}}
     qualname = namespace.get("__qualname__", plan.name)
     members.update(attributes.field_properties(plan, qualname))
     members.update(attributes.own_cached_properties(plan, namespace))
-    members.update(_comparison(plan, namespace))
-    publish: Callable[[type], None] = _nothing
+    publish: Callable[[type], None] | None = None
     if plan.init == GENERATED:
         module = namespace.get("__module__", "builtins")
         members["__init__"], publish = generate_init(plan, module, qualname)
     elif plan.given_init is not None:
         # An inherited one begins a draft already.
         members["__init__"] = plan.given_init if plan.init == INHERITED else lifecycle.wrap_init(plan.given_init)
+    members.update(_special_methods(plan, namespace))
     members.update(_wrapped_hooks(plan, namespace))
     options = plan.options
     if options.get("match_args", True) and "__match_args__" not in namespace:
         members["__match_args__"] = tuple([key for key, f in plan.arguments.items() if f.init and not f.kw_only])
-    members["__dataclass_params__"] = _Params(
-        **{name: options.get(name, default) for name, default in _Params._field_defaults.items()}
-    )._replace(frozen=plan.frozen)
+    members["__dataclass_params__"] = _Params(**{**_PARAMS, **options, "frozen": plan.frozen})
     return members, publish
-
-
-def _nothing(cls: type) -> None:
-    """What there is to publish of a class whose `__init__` is not generated."""
 
 
 # What is called around a method that user code wrote: in the body, or in a base that no struct parent has dealt with.
@@ -236,60 +216,37 @@ def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]
     return found
 
 
-def _comparison(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
-    """The special methods that this class needs in its own body: the others come from `Struct` by inheritance."""
+def _special_methods(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
+    """The methods of ours that this class needs in its own body: the others come from `Struct` by inheritance."""
     members: dict[str, Any] = {}
     bodies = [namespace, members, *map(class_dict, plan.mro)]
-    if plan.new_bases:
-        members.update(_kept_from_strangers(plan, namespace))
-    if plan.callable and _found(bodies, "__eq__") is compare.equal:
-        # JAX is given such an object as a function, and keeps programs by it.
-        unwritten = [name for name in _CALLABLE if _written(plan, name) is class_dict(object)[name]]
-        members.update({name: _CALLABLE[name] for name in unwritten if name not in namespace})
-    if "__eq__" in namespace and "__hash__" not in namespace:
-        # Python would set it to None; a frozen dataclass hashes all the same.
-        members["__hash__"] = _ours(plan, "__hash__")
-    for option, names in _BY_OPTION.items():
+    strangers = [class_dict(base) for base in plan.new_bases]
+    for name, option in _OURS.items():
         wanted = plan.options.get(option)
+        if name in namespace:
+            continue
         if wanted is not None:
-            kept = [name for name in names if name not in namespace]
-            members.update({name: _ours(plan, name) if wanted else _written(plan, name) for name in kept})
-    if plan.options.get("eq") is False and members.get("__hash__") is object.__hash__:
-        if _found(bodies, "__eq__") is not object.__eq__:
-            # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
-            members["__hash__"] = None
-    if not plan.frozen and _found(bodies, "__hash__") in _HASHES:
+            members[name] = class_dict(Struct)[name] if wanted else _written(plan, name)
+        elif strangers and _is_of_dataclass(name, next((body for body in strangers if name in body), {})):
+            members[name] = _nearest_struct_member(plan, name)
+    if any(["__dict__" in body and "__struct__" not in body for body in strangers]) and "__dict__" not in namespace:
+        # A mixin without slots brings a real one, which holds no field.
+        members["__dict__"] = _nearest_struct_member(plan, "__dict__")
+    if "__eq__" in namespace and "__hash__" not in namespace and plan.options.get("eq") is None:
+        # Python would set it to None; a frozen dataclass hashes all the same.
+        members["__hash__"] = class_dict(Struct)["__hash__"]
+    # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
+    unlike = members.get("__hash__") is object.__hash__ and _found(bodies, "__eq__") is not object.__eq__
+    if unlike or (not plan.frozen and _found(bodies, "__hash__") is compare.hash_struct):
         members["__hash__"] = None
     if plan.options.get("order"):
         members.update(compare.orderings(plan, namespace))
     return members
 
 
-def _kept_from_strangers(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
-    """What a standard dataclass, a class of `structkit.struct` or a mixin with a `__dict__` would replace."""
-    members: dict[str, Any] = {}
-    bodies = [class_dict(base) for base in plan.new_bases]
-    for name in _OURS:
-        first: Any = next((body for body in bodies if name in body), {})
-        if "__struct__" not in first and "__dataclass_fields__" in first and name not in namespace:
-            members[name] = _nearest_struct_member(plan, name)
-    replaces: Any = next((body for body in bodies if "replace" in body), {})
-    if "__node__" in replaces and "replace" not in namespace:
-        # It was made for the fields of that class.
-        members["replace"] = _ours(plan, "replace")
-    if any(["__dict__" in body and "__struct__" not in body for body in bodies]) and "__dict__" not in namespace:
-        # A mixin without slots brings a real one, which holds no field.
-        members["__dict__"] = _nearest_struct_member(plan, "__dict__")
-    return members
-
-
-def _ours(plan: ClassPlan, name: str) -> Any:
-    return _CALLABLE[name] if plan.callable and name in _CALLABLE else class_dict(Struct)[name]
-
-
-_BY_OPTION = {"eq": ("__eq__", "__ne__", "__hash__"), "repr": ("__repr__",)}
-_HASHES = (compare.hash_struct, compare.hash_callable)
-_CALLABLE = {"__eq__": compare.equal_callables, "__hash__": compare.hash_callable}
+def _is_of_dataclass(name: str, body: Any) -> bool:
+    """Whether a standard dataclass, or a class of `structkit.struct`, has a method in its body that was made for it."""
+    return "__struct__" not in body and ("__node__" if name == "replace" else "__dataclass_fields__") in body
 
 
 def _found(bodies: list[Any], name: str) -> Any:
@@ -298,13 +255,13 @@ def _found(bodies: list[Any], name: str) -> Any:
 
 def _written(plan: ClassPlan, name: str) -> Any:
     """What user code among the bases wrote under a method's name; `object`'s where none did."""
+    standard = class_dict(object)[name]
     for base in plan.mro:
         body = class_dict(base)
-        standard = "__dataclass_fields__" in body and "__struct__" not in body
-        generated = (class_dict(Struct).get(name), class_dict(object)[name], _CALLABLE.get(name))
-        if name in body and not standard and not any([body[name] is method for method in generated]):
-            return body[name]
-    return class_dict(object)[name]
+        found = body.get(name, standard)
+        if found is not standard and found is not class_dict(Struct).get(name) and not _is_of_dataclass(name, body):
+            return found
+    return standard
 
 
 def _nearest_struct_member(plan: ClassPlan, name: str) -> Any:
@@ -315,7 +272,8 @@ def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -
     """The namespace for `type.__new__`: the class body with the members in place of the defaults."""
     # A dataclass decorator in an `__init_subclass__` refuses to overwrite these: `_restore_members` puts them in.
     # The plan comes first: a reload that copies the members of a class sees it before it touches the others.
-    body = {"__struct__": plan, **namespace, **{name: value for name, value in members.items() if name not in _GUARDS}}
+    later = ("__delattr__", "__setattr__")
+    body = {"__struct__": plan, **namespace, **{name: value for name, value in members.items() if name not in later}}
     for name, value in namespace.items():
         if isinstance(value, dataclasses.Field) and name not in members:
             # As in dataclasses, only the default of an `InitVar` or a `ClassVar` stays readable.
@@ -325,7 +283,9 @@ def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -
     # Annotations are evaluated lazily on 3.14; they must not see the property of a field named like its type.
     body.pop("__classdictcell__", None)
     slots = namespace.get("__slots__", ())
-    extra = [s for s in ((slots,) if isinstance(slots, str) else slots) if s not in (*plan.fields, *_HARMLESS_SLOTS)]
+    # Every struct has a `__weakref__` and needs no `__dict__`.
+    known = (*plan.fields, "__weakref__", "__dict__")
+    extra = [slot for slot in ((slots,) if isinstance(slots, str) else slots) if slot not in known]
     if extra:
         raise DefinitionError(
             plan.name, f"__slots__ names {extra[0]!r}, which is no field", f"annotate it: {extra[0]}: ..."
@@ -351,19 +311,14 @@ def _restore_members(cls: Any, plan: ClassPlan, body: dict[str, Any], members: d
 
 
 def _clearer_error(name: str, bases: tuple[type, ...], others: dict[str, Any], error: TypeError) -> Exception | None:
-    if others and "__init_subclass__() takes no keyword arguments" in str(error):
+    text = str(error).replace("lay-out", "layout")
+    if others and "__init_subclass__() takes no keyword arguments" in text:
         return unknown_option(name, others)
-    if _is_layout_conflict(error):
-        strangers = ", ".join(base.__name__ for base in bases if plan_of(base) is None)
-        return DefinitionError(
-            name, f"cannot inherit from {strangers}, whose instances have a layout of their own", "hold it in a field"
-        )
-    return None
-
-
-def _is_layout_conflict(error: BaseException | None) -> bool:
-    """Whether Python said that the objects of two bases cannot be laid out in one."""
-    return isinstance(error, TypeError) and ("lay-out conflict" in str(error) or "layout conflict" in str(error))
+    if "layout conflict" not in text:
+        return None
+    strangers = ", ".join(base.__name__ for base in bases if plan_of(base) is None)
+    what = f"cannot inherit from {strangers}, whose instances have a layout of their own"
+    return DefinitionError(name, what, "hold it in a field")
 
 
 @dataclass_transform(eq_default=True, frozen_default=True, field_specifiers=(field, static, derived))
@@ -426,7 +381,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
         __ne__ = compare.not_equal
         __hash__ = compare.hash_struct
         __name__ = property(attributes.function_name, doc="What JAX calls a struct with `__call__` in its programs.")
-        _repr_pretty_ = ipython_pretty
+        _repr_pretty_ = pretty.ipython_pretty
         __dict__ = property(attributes.Vars, attributes.set_vars, doc="A new dict of the fields: `vars(struct)`.")
 
     def __dir__(self) -> list[str]:
@@ -437,15 +392,15 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     def __repr__(self) -> str:
         """The class's name with its fields, arrays as dtype and shape; never fails."""
-        return struct_repr(self)
+        return pretty.struct_repr(self)
 
     def __pdoc__(self, **options: Any) -> Any:
         """The document of `wadler_lindig` for this object; a class's own `__repr__` is heeded."""
-        return struct_doc(self, **options) if _prints_as_ours(self) else plain_doc(self)
+        return pretty.struct_doc(self, **options) if type(self).__repr__ is Struct.__repr__ else pretty.plain_doc(self)
 
     def __rich_repr__(self) -> Any:
         """The fields that rich shows; None leaves it to a class's own `__repr__`."""
-        return rich_repr(self) if _prints_as_ours(self) else None
+        return pretty.rich_repr(self) if type(self).__repr__ is Struct.__repr__ else None
 
     def __treescope_repr__(self, path: Any, subtree_renderer: Any) -> Any:
         """Nothing of our own: treescope knows dataclasses. Without it `_repr_pretty_` would keep its view away."""
@@ -494,16 +449,16 @@ class Struct(flat.Flat, metaclass=StructMeta):
                 children = children if held is lifecycle.Open else held(flat.items(children))
             elif compare.equal(flat.with_flat(self, children, aux), self) is not True:
                 # The same values are what a `__new__` of the user's has filled in already.
-                raise FrozenInstanceError(type(self).__name__, "__setstate__", known=False)
+                raise FrozenInstanceError(type(self).__name__, "__setstate__", "assign to", False)
         flat.store(self, (children, aux))
 
 
 if not TYPE_CHECKING:
     type.__setattr__(Struct, "__struct__", make_plan("Struct", (object,), {}, {}))
     type.__setattr__(Struct, "__dataclass_fields__", {})
-    type.__setattr__(Struct, "__dataclass_params__", _Params())
+    type.__setattr__(Struct, "__dataclass_params__", _Params(**_PARAMS))
     Struct.__struct__.finished = True
-    # Empty, and found by whoever lists the names of a class whose own annotations do not resolve.
+    # Empty, and found by `help`, from Python 3.14 on, of a class whose own annotations do not resolve.
     for _class in (Struct, flat.Flat):
         if "__annotations__" in class_dict(_class):
             type.__delattr__(_class, "__annotations__")
@@ -511,12 +466,7 @@ if not TYPE_CHECKING:
         if isinstance(_method, types.FunctionType) and _name != "__replace__":
             # Written in other modules, under names that say what they do; from here, what pickles by name finds them.
             _method.__module__, _method.__name__, _method.__qualname__ = __name__, _name, f"Struct.{_name}"
-    serve_pprint(class_dict(Struct)["__repr__"], pprint_struct)
-
-
-def _prints_as_ours(struct: Any) -> bool:
-    own: Any = type(struct).__repr__
-    return own is Struct.__repr__
+    serve_pprint(class_dict(Struct)["__repr__"], pretty.pprint_struct)
 
 
 def is_struct(value: Any) -> bool:

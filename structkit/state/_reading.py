@@ -89,7 +89,7 @@ def misfit(where: Any, differences: list[Difference], lacking: bool = False) -> 
     """The error for differences."""
     cure = "change the target" if lacking else "change the target, or take what fits with strict=False"
     count = "" if len(differences) == 1 else f" in {len(differences)} places"
-    return StateError(str(where), f"does not fit the target{count}", cure, differences)
+    return StateError(str(where), f"does not fit the target{count}", cure, tuple(differences))
 
 
 @contextmanager
