@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
+import itertools
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -18,7 +20,13 @@ from structkit._core.flat import Flat, Unset, field_values
 from structkit._core.plan import GENERATED, ClassPlan
 from structkit._core.statics import SCALARS
 
-# wadler_lindig is imported where it is used: printing must not cost anything at `import structkit`.
+
+def _wl() -> Any:
+    """The printer: imported where it is used, since printing must not cost anything at `import structkit`."""
+    import wadler_lindig
+
+    return wadler_lindig
+
 
 WIDTH, INDENT = 88, 2
 
@@ -54,44 +62,35 @@ def pformat(
         >>> print(pformat(Options(0.2), hide_defaults=True))
         Options(rate=0.2)
     """
-    import wadler_lindig
-
-    options: dict[str, Any] = {"indent": indent, "short_arrays": short_arrays, "hide_defaults": False}
-    options["seen_ids"] = set()
-    _Custom(options, hide_defaults)
-    return wadler_lindig.pformat(tree, width=width, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs
+    options = {"indent": indent, "short_arrays": short_arrays, "seen_ids": set()}
+    return _wl().pformat(tree, width=width, **_Printer(options, hide_defaults).options)  # type: ignore[no-any-return]
 
 
 def struct_repr(struct: Any) -> str:
     """`Linear(weight=f32[784,128], activation=relu)`, on several lines when long; never fails."""
-    import wadler_lindig
-
     try:
         line = _one_line(struct)
     except Exception:
         # A field that cannot be printed, which the layout shows as such.
         line = None
-    if line is not None:
-        return line
-    doc = struct_doc(struct, seen_ids={id(struct)})
-    return wadler_lindig.pformat(doc, width=WIDTH)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
+    if line is None:
+        line = _wl().pformat(struct_doc(struct, seen_ids={id(struct)}), width=WIDTH)
+    return line
 
 
 def _one_line(struct: Any) -> str | None:
     """The `repr` of a struct of few numbers and arrays, without a layout: most objects of long lists are such."""
-    import wadler_lindig
-
     plan: ClassPlan = struct.__struct__
+    values = field_values(struct)
     parts: list[str] = []
-    for name, value in field_values(struct).items():
+    for name, value in values.items():
         doc = None if type(value) in SCALARS else _leaf_doc(value)
-        if type(value) not in SCALARS and type(doc) is not wadler_lindig.TextDoc:
+        if type(value) not in SCALARS and type(doc) is not _wl().TextDoc:
             return None
         if plan.fields[name].repr:
             parts.append(f"{name}={value!r}" if doc is None else f"{name}={doc.text}")
     line = f"{type(struct).__name__}({', '.join(parts)})"
-    whole = len(field_values(struct)) == len(plan.fields)
-    return line if whole and len(line) <= WIDTH and "\n" not in line else None
+    return line if len(values) == len(plan.fields) and len(line) <= WIDTH and "\n" not in line else None
 
 
 def class_text(cls: Any, call: inspect.Signature | None) -> str:
@@ -109,13 +108,13 @@ def class_text(cls: Any, call: inspect.Signature | None) -> str:
 
 def _call_text(call: inspect.Signature) -> str:
     parameters = [
-        p if p.default is p.empty else p.replace(default=_Default(p.default)) for p in call.parameters.values()
+        p if p.default is p.empty else p.replace(default=_Printed(p.default)) for p in call.parameters.values()
     ]
     return signature_text(call.replace(parameters=parameters, return_annotation=call.empty))
 
 
-class _Default:
-    """Shows the default of a parameter as `pformat` does: an array by dtype and shape, a function by name."""
+class _Printed:
+    """Prints a value as `pformat` does."""
 
     def __init__(self, value: Any):
         self.value = value
@@ -124,7 +123,7 @@ class _Default:
         try:
             return pformat(self.value)
         except Exception:
-            return f"<{type(self.value).__name__}>"
+            return f"<{_name_of_type(self.value)}>"
 
 
 def plain_doc(value: Any) -> Any:
@@ -134,52 +133,15 @@ def plain_doc(value: Any) -> Any:
 
 def struct_doc(struct: Any, **options: Any) -> Any:
     """The document of a struct: its name and the fields that are shown."""
-    options.setdefault("indent", INDENT)
-    options.setdefault("hide_defaults", False)
-    custom: Any = options.get("custom")
-    if type(custom) is not _Custom:
-        custom = _Custom(options)
-    shown = _shown_fields(struct)
-    if custom.hide_defaults:
-        shown = _without_defaults(struct.__struct__.fields, shown)
-    return _fields_doc(struct, shown, options, custom.plain)
-
-
-def _fields_doc(value: Any, shown: list[tuple[str, Any]], options: dict[str, Any], plain: bool) -> Any:
-    import wadler_lindig
-
-    return wadler_lindig.bracketed(
-        begin=_text(f"{type(value).__name__}("),
-        docs=[_field_doc(name, item, options, plain) for name, item in shown],
-        sep=wadler_lindig.comma,
-        end=_text(")"),
-        indent=options["indent"],
-    )
-
-
-def _without_defaults(fields: dict[str, Any], shown: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in shown if not is_default(fields[name], value)]
+    custom = options.get("custom")
+    printer = custom if type(custom) is _Printer else _Printer(options)
+    return printer.fields_doc(struct, struct.__struct__.fields, _shown_fields(struct))
 
 
 def _shown_fields(struct: Any) -> list[tuple[str, Any]]:
     plan: ClassPlan = struct.__struct__
     values = field_values(struct)
     return [(name, values.get(name, Unset(plan.name, name))) for name, f in plan.fields.items() if f.repr]
-
-
-def _field_doc(name: str, value: Any, options: dict[str, Any], plain: bool) -> Any:
-    import wadler_lindig
-
-    try:
-        if plain and type(value) in SCALARS:
-            # What `pdoc` comes to in the end, as one piece of text.
-            return _text(f"{name}={value!r}")
-        doc = wadler_lindig.pdoc(value, **options)  # pyright: ignore[reportUnknownMemberType]  # **kwargs again
-    except RecursionError:
-        doc = _text(f"<{_name_of_type(value)} nested too deeply to show>")
-    except Exception as error:
-        doc = _text(f"<{_name_of_type(value)} whose repr raises {type(error).__name__}>")
-    return _text(f"{name}=") + doc
 
 
 # Past a metaclass, whose code may fail.
@@ -191,49 +153,66 @@ def _name_of_type(value: Any) -> str:
 
 
 def _text(text: str) -> Any:
-    import wadler_lindig
-
-    return wadler_lindig.TextDoc(text)
+    return _wl().TextDoc(text)
 
 
-class _Custom:
+class _Printer:
     """What `wadler_lindig` asks first about each value: the caller's own `custom`, then ours, with its options.
 
     Arrays are short, functions and classes go by name, and long containers are cut.
     """
 
     def __init__(self, options: dict[str, Any], hide_defaults: bool = False):
-        # Not the option of `wadler_lindig`, which is True unless somebody says otherwise, and compares by identity.
-        self.hide_defaults = hide_defaults
         self.callers: Callable[[Any], Any] | None = options.get("custom")
-        self.short_arrays = options.get("short_arrays", True)
-        self.plain = self.callers is None
-        self.options = options
-        options["custom"] = self
+        self.hide_defaults = hide_defaults
+        # Not with the `hide_defaults` of `wadler_lindig`, which is True unless somebody says otherwise, and compares
+        # by identity.
+        self.options = {"indent": INDENT, "short_arrays": True, **options, "hide_defaults": False, "custom": self}
 
     def __call__(self, value: Any) -> Any:
         doc = None if self.callers is None else self.callers(value)
-        if doc is not None or (not self.short_arrays and isinstance(value, _ARRAYS) and not _is_deleted(value)):
+        if doc is not None:
             return doc
+        if not self.options["short_arrays"] and isinstance(value, _ARRAYS) and not _is_deleted(value):
+            return None
         if isinstance(value, _CONTAINERS) and len(value) > _MOST_ITEMS and not hasattr(value, "_fields"):
             return self._cut(value)
         if self.hide_defaults and _is_plain_dataclass(value):
             fields = {f.name: f for f in dataclasses.fields(value) if f.repr}
-            shown = [(name, getattr(value, name, Unset(type(value).__name__, name))) for name in fields]
-            return _fields_doc(value, _without_defaults(fields, shown), self.options, self.plain)
+            unset = {name: Unset(type(value).__name__, name) for name in fields}
+            return self.fields_doc(value, fields, [(name, getattr(value, name, unset[name])) for name in fields])
         return _leaf_doc(value)
+
+    def fields_doc(self, value: Any, fields: Mapping[str, Any], shown: list[tuple[str, Any]]) -> Any:
+        """The document of an object of a struct or dataclass with these fields."""
+        if self.hide_defaults:
+            shown = [(name, item) for name, item in shown if not is_default(fields[name], item)]
+        return _wl().bracketed(
+            begin=_text(f"{type(value).__name__}("),
+            docs=[self._field_doc(name, item) for name, item in shown],
+            sep=_wl().comma,
+            end=_text(")"),
+            indent=self.options["indent"],
+        )
+
+    def _field_doc(self, name: str, value: Any) -> Any:
+        try:
+            if self.callers is None and type(value) in SCALARS:
+                # What `pdoc` comes to in the end, as one piece of text.
+                return _text(f"{name}={value!r}")
+            doc = _wl().pdoc(value, **self.options)
+        except RecursionError:
+            doc = _text(f"<{_name_of_type(value)} nested too deeply to show>")
+        except Exception as error:
+            doc = _text(f"<{_name_of_type(value)} whose repr raises {type(error).__name__}>")
+        return _text(f"{name}=") + doc
 
     def _cut(self, value: Any) -> Any:
         """The first items of a long container, and how many more there are."""
-        import itertools
-
-        import wadler_lindig
-
         kind = next(kind for kind in _CONTAINERS if isinstance(value, kind))
         first = kind(itertools.islice(value.items() if kind is dict else value, _MOST_ITEMS))
         opening, closing = _BRACKETS[kind]
-        doc: Any = wadler_lindig.pdoc(first, **self.options)  # pyright: ignore[reportUnknownMemberType]
-        return doc + _text(f" + {opening}{len(value) - _MOST_ITEMS:,} more{closing}")
+        return _wl().pdoc(first, **self.options) + _text(f" + {opening}{len(value) - _MOST_ITEMS:,} more{closing}")
 
 
 # Typed so that the items of a numpy array need no type of their own.
@@ -251,9 +230,7 @@ _CONTAINERS: tuple[type[Any], ...] = tuple(_BRACKETS)
 
 def _is_plain_dataclass(value: Any) -> bool:
     cls = type(value)
-    if not hasattr(cls, "__dataclass_fields__") or isinstance(value, (type, *_CONTAINERS)):
-        return False
-    return not hasattr(cls, "__pdoc__")
+    return dataclasses.is_dataclass(cls) and not hasattr(cls, "__pdoc__") and not isinstance(value, _CONTAINERS)
 
 
 def _leaf_doc(value: Any) -> Any:
@@ -264,45 +241,9 @@ def _leaf_doc(value: Any) -> Any:
         return _text(short_form(value, "abstract"))
     if isinstance(value, type):
         return _text(_type_name(value))
-    if callable(value) and _is_function(value):
+    if callable(value) and isinstance(value, _FUNCTIONS):
         return _text(getattr(value, "__name__", repr(value)))
     return None
-
-
-def _array_doc(value: Any) -> Any:
-    note = _array_note(value)
-    doc = _text(short_form(value, note))
-    if value.ndim or note == "deleted" or isinstance(value, jax.core.Tracer) or not _is_number(value.dtype):
-        return doc
-    try:
-        # People print states to read them: a loss, a step.
-        text = str(np.asarray(value)[()])
-    except Exception:
-        # Not all of it is on this process.
-        return doc
-    return _text(doc.text.replace("[]", f"({text})", 1))
-
-
-def _is_number(dtype: Any) -> bool:
-    # Of the others some are records, such as the tangents of integers, and some are no dtypes of numpy's.
-    return isinstance(dtype, np.dtype) and (jax.numpy.issubdtype(dtype, np.number) or dtype == np.bool_)
-
-
-def short_form(value: Any, note: str | None) -> str:
-    """The dtype and shape of an array, `f32[3]`, with a note in brackets."""
-    import wadler_lindig
-
-    return wadler_lindig.array_summary(value.shape, str(value.dtype), note).text
-
-
-def _array_note(value: Any) -> str | None:
-    if isinstance(value, np.ndarray):
-        return "numpy"
-    return "deleted" if _is_deleted(value) else None
-
-
-def _is_deleted(value: Any) -> bool:
-    return not isinstance(value, np.ndarray | jax.core.Tracer) and bool(value.is_deleted())
 
 
 _FUNCTIONS: tuple[type, ...] = (
@@ -315,8 +256,27 @@ _FUNCTIONS: tuple[type, ...] = (
 )
 
 
-def _is_function(value: Any) -> bool:
-    return isinstance(value, _FUNCTIONS)
+def _array_doc(value: Any) -> Any:
+    deleted = _is_deleted(value)
+    text = short_form(value, "numpy" if isinstance(value, np.ndarray) else "deleted" if deleted else None)
+    # Of the others some are records, such as the tangents of integers, and some are no dtypes of numpy's.
+    is_number = isinstance(value.dtype, np.dtype) and (
+        jax.numpy.issubdtype(value.dtype, np.number) or value.dtype == np.bool_
+    )
+    if value.ndim == 0 and is_number and not deleted and not isinstance(value, jax.core.Tracer):
+        # People print states to read them: a loss, a step. Not all of an array may be on this process.
+        with contextlib.suppress(Exception):
+            text = text.replace("[]", f"({np.asarray(value)[()]})", 1)
+    return _text(text)
+
+
+def short_form(value: Any, note: str | None) -> str:
+    """The dtype and shape of an array, `f32[3]`, with a note in brackets."""
+    return _wl().array_summary(value.shape, str(value.dtype), note).text  # type: ignore[no-any-return]
+
+
+def _is_deleted(value: Any) -> bool:
+    return not isinstance(value, np.ndarray | jax.core.Tracer) and bool(value.is_deleted())
 
 
 def ipython_pretty(self: Any, printer: Any, cycle: bool) -> None:
@@ -347,14 +307,4 @@ def rich_repr(self: Any) -> Any:
 
 def _shown(value: Any) -> Any:
     # A struct says by itself what rich shows of it.
-    return value if isinstance(value, Flat) else _Shown(value)
-
-
-class _Shown:
-    """Prints a value as `pformat` does."""
-
-    def __init__(self, value: Any):
-        self.value = value
-
-    def __repr__(self) -> str:
-        return pformat(self.value)
+    return value if isinstance(value, Flat) else _Printed(value)
