@@ -32,7 +32,7 @@ import numpy as np
 from jax.tree_util import GetAttrKey
 from typing_extensions import dataclass_transform
 
-from structkit._core.annotations import STATIC, annotation_kinds
+from structkit._core.annotations import FIELD, STATIC, annotation_kinds
 from structkit._core.compare import equal_values, not_equal
 from structkit._core.fields import MISSING, Field, adopt, check_aliases
 from structkit._core.plan import class_dict, class_mro
@@ -136,17 +136,16 @@ def dataclass(clz: Any = None, /, **options: Any) -> Any:
     _refuse_unfit(clz)
     kinds = annotation_kinds(dict(class_dict(clz)))
     statics = [name for name, (_, kind) in kinds.items() if kind == STATIC]
-    own = {name for name in ("__eq__", "__ne__", "__setstate__") if name in class_dict(clz)}
-    cls = _standard_dataclass(clz, kinds, {"frozen": True, **options})
+    written = [name for name in ("__eq__", "__ne__") if name in class_dict(clz)]
+    declared = [name for name, (_, kind) in kinds.items() if kind in (FIELD, STATIC)]
+    cls = _standard_dataclass(clz, declared, {"frozen": True, **options})
     fields = {f.name: _adopted(cls, f, f.name in statics) for f in dataclasses.fields(cls)}
     check_aliases(cls.__name__, fields)
     members, node = _generate(cls, fields, _descriptors(cls, fields))
-    if options.get("eq", True) and "__eq__" not in own:
+    if options.get("eq", True) and "__eq__" not in written:
         cls.__eq__ = members["__eq__"]
-        if "__ne__" not in own:
+        if "__ne__" not in written:
             cls.__ne__ = not_equal
-    if "__setstate__" in class_dict(cls) and "__setstate__" not in own:
-        cls.__setstate__ = _takes_dicts(cls.__setstate__)
     if _wants_replace(cls):
         simple = all(f.init and f.name in fields for f in cls.__dataclass_fields__.values())
         cls.replace = members["replace"] if simple else _replace
@@ -228,53 +227,32 @@ def _refuse_unfit(cls: type[Any]) -> None:
 
 
 def _standard_dataclass(cls: type[Any], names: Iterable[str], options: dict[str, Any]) -> Any:
-    """The class as a dataclass of the standard library, arrays among its defaults included.
+    """The class as a dataclass of the standard library, arrays among the defaults of these names included.
 
-    The standard library takes what has no hash for mutable. So it is shown a stand-in for each array, and what it has
-    made is given the array afterwards.
-
-    Args:
-        cls: the class, still plain.
-        names: the names that its body annotates.
-        options: those of `dataclasses.dataclass`.
+    The standard library takes what has no hash for mutable. So it is shown a factory for each array, and what it has
+    made says afterwards that the array is the default.
     """
-    stand_ins: list[_StandIn] = []
+    arrays: dict[str, Any] = {}
     for name in names:
         value = getattr(cls, name, MISSING)
-        declared = isinstance(value, dataclasses.Field)
-        default: Any = value.default if declared else value
-        if isinstance(default, jax.Array | np.ndarray) and type(default).__hash__ is None:
-            stand_ins.append(_StandIn(default))
-            if declared:
-                value.default = stand_ins[-1]
-            else:
-                setattr(cls, name, stand_ins[-1])
+        f = value if isinstance(value, dataclasses.Field) else dataclasses.field(default=value)
+        if isinstance(f.default, jax.Array | np.ndarray):
+            arrays[name] = f.default
+            f.default, f.default_factory = MISSING, functools.partial(arrays.get, name)
+            setattr(cls, name, f)
     written = class_dict(cls).get("__init__")
     made: Any = dataclasses.dataclass(**options)(cls)
-    if not stand_ins:
-        return made
-    for f in made.__dataclass_fields__.values():
-        f.default = _real(f.default)
-    for name, value in [*class_dict(made).items()]:
-        if isinstance(value, _StandIn):
-            setattr(made, name, value.array)
+    for name, array in arrays.items():
+        made.__dataclass_fields__[name].default, made.__dataclass_fields__[name].default_factory = array, MISSING
+        if name not in class_dict(made):
+            setattr(made, name, array)
     init: Any = class_dict(made).get("__init__")
-    if init is not written:
-        init.__defaults__ = init.__defaults__ and tuple(map(_real, init.__defaults__))
-        init.__kwdefaults__ = {name: _real(value) for name, value in (init.__kwdefaults__ or {}).items()}
-        for cell in init.__closure__ or ():
-            # Defaults of fields that `__init__` does not take.
-            cell.cell_contents = _real(cell.cell_contents)
+    if arrays and init is not written:
+        defaults, keywords = init.__defaults__ or (), init.__kwdefaults__ or {}
+        positional = init.__code__.co_varnames[init.__code__.co_argcount - len(defaults) :]
+        init.__defaults__ = tuple([arrays.get(name, default) for name, default in zip(positional, defaults)])
+        init.__kwdefaults__ = {name: arrays.get(name, default) for name, default in keywords.items()}
     return made
-
-
-class _StandIn:
-    def __init__(self, array: Any):
-        self.array = array
-
-
-def _real(value: Any) -> Any:
-    return value.array if isinstance(value, _StandIn) else value
 
 
 def _adopted(cls: type[Any], f: Any, annotated: bool) -> Field:
@@ -435,16 +413,3 @@ def _wants_replace(cls: type[Any]) -> bool:
 
 def _is_foreign_dataclass(cls: type[Any]) -> bool:
     return "__dataclass_fields__" in class_dict(cls) and _MARKER not in class_dict(cls)
-
-
-def _takes_dicts(standard: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-    """The `__setstate__` of a frozen dataclass with slots, for pickles with the fields by name, too (up to 0.1.0)."""
-
-    @functools.wraps(standard)
-    def __setstate__(self: Any, state: Any) -> None:
-        if not isinstance(state, dict):
-            return standard(self, state)
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
-
-    return __setstate__

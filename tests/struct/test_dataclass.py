@@ -7,7 +7,7 @@ import inspect
 import sys
 import types
 import typing
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -325,9 +325,14 @@ def test_an_array_is_welcome_as_a_default(options):
         x: Any = zeros
         y: Any = ours.field(pytree_node=False, default=ones)
         z: Any = ours.field(init=False, default=ones)
+        c: ClassVar[Any] = zeros
+        i: dataclasses.InitVar[Any] = dataclasses.field(default=ones, kw_only=True)
+
+        def __post_init__(self, i):
+            assert i is ones
 
     a = A()
-    assert a.x is zeros and a.y is a.z is ones and A(x=1).x == 1
+    assert A.c is zeros and a.x is zeros and a.y is a.z is ones and A(x=1).x == 1
     assert [f.default is value for f, value in zip(dataclasses.fields(A), (zeros, ones, ones))] == [True] * 3
     assert inspect.signature(A).parameters["y"].default is ones
     if "slots" not in options:
