@@ -110,11 +110,14 @@ def _delete(name: str, self: Any) -> None:
 # The place is a constant of the getter, so it holds for objects of its own class. A subclass has getters of its own;
 # for `super().x`, which reads through the one of the base, see `correct_getters`.
 def _getter(qualname: str, name: str, static: bool, i: int) -> Callable[[Any], Any]:
-    template = _getters.get((static, i)) or _getter_code(static, i)
     # A code object of its own gives the getters of each class inline caches of their own.
-    return types.FunctionType(template.replace(co_name=name, co_qualname=qualname), _GETTER_GLOBALS, name)
+    return types.FunctionType(
+        _getter_code(static, i).replace(co_name=name, co_qualname=qualname), _GETTER_GLOBALS, name
+    )
 
 
+# Compiled once for all classes, since only the place tells one getter from another.
+@functools.cache
 def _getter_code(static: bool, i: int) -> types.CodeType:
     half = int(static)
     source = (
@@ -128,12 +131,7 @@ def _getter_code(static: bool, i: int) -> types.CodeType:
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     scope: dict[str, Any] = {}
     exec(compile(source, filename, "exec"), scope)
-    code: types.CodeType = scope["getter"].__code__
-    return _getters.setdefault((static, i), code)
-
-
-# (static, index) -> code. Compiled once for all classes, since only the place tells one getter from another.
-_getters: dict[tuple[bool, int], types.CodeType] = {}
+    return scope["getter"].__code__  # type: ignore[no-any-return]
 
 
 def _unset(self: Any, half: int, i: int, error: AttributeError) -> AttributeError:
@@ -196,6 +194,10 @@ _CACHE_LOCK = threading.Lock()
 class CachedProperty(functools.cached_property[Any]):
     """A `functools.cached_property` that keeps its value beside the tree, one for all threads."""
 
+    def __init__(self, standard: functools.cached_property[Any], name: str):
+        # All but the lock that it has before 3.12, which does not pickle by value.
+        vars(self).update({key: value for key, value in vars(standard).items() if key != "lock"}, attrname=name)
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
@@ -212,25 +214,14 @@ class CachedProperty(functools.cached_property[Any]):
             cache.setdefault(self, self.func(instance))
         return cache[self]
 
-    def __reduce__(self) -> Any:
-        # Before 3.12 there is a lock in it, which does not pickle by value.
-        return _named_cached_property, (self.func, self.attrname)
-
 
 def _new_cache(instance: Any) -> dict[Any, Any]:
     with _CACHE_LOCK:
         try:
             return _cached(instance)
         except AttributeError:
-            cache: dict[Any, Any] = {}
-            _store_cached(instance, cache)
-            return cache
-
-
-def _named_cached_property(function: Callable[[Any], Any], name: str) -> CachedProperty:
-    restored = CachedProperty(function)
-    restored.__set_name__(object, name)
-    return restored
+            _store_cached(instance, {})
+            return _cached(instance)
 
 
 def own_cached_properties(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, CachedProperty]:
@@ -240,7 +231,7 @@ def own_cached_properties(plan: ClassPlan, namespace: dict[str, Any]) -> dict[st
     for body in (namespace, *map(class_dict, plan.new_bases)):
         for name, value in body.items():
             if type(value) is functools.cached_property and name not in seen:
-                found[name] = _named_cached_property(value.func, name)
+                found[name] = CachedProperty(value, name)
             seen.add(name)
     return found
 
@@ -283,10 +274,10 @@ class Vars(dict[str, Any]):
         guarded_delattr(self._struct, name)
 
     def pop(self, name: Any, default: Any = None, /) -> Any:
-        guarded_delattr(self._struct, name)
+        del self[name]
 
     def popitem(self) -> Any:
-        guarded_delattr(self._struct, next(iter(self), "__dict__"))
+        del self[next(iter(self), "__dict__")]
 
     def clear(self) -> None:
         self.popitem()
