@@ -305,13 +305,7 @@ def replace(self, /, **changes):
 
 
 def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) -> tuple[dict[str, Any], DataclassNode]:
-    """The functions that are written for a class, in one piece of source, and its record.
-
-    Args:
-        cls: a dataclass.
-        fields: its fields by name.
-        descriptors: the names of those that are kept in slots or by descriptors.
-    """
+    """The functions that are written for a class, in one piece of source, and its record."""
     data = [name for name, f in fields.items() if not f.static]
     statics = [name for name, f in fields.items() if f.static]
     compared = [name for name, f in fields.items() if f.compare]

@@ -6,7 +6,7 @@ import functools
 import linecache
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from structkit._core.flat import Draft, Flat, field_values, frozen_error
@@ -16,12 +16,7 @@ from structkit.errors import UnknownAttributeError, UnsetFieldError
 
 
 def guarded_setattr(self: Any, name: str, value: Any) -> None:
-    """Assign a field under construction or in a mutable struct; refuse everything else, with the cure.
-
-    Raises:
-        FrozenInstanceError: the object is finished.
-        UnknownAttributeError: the name is no field.
-    """
+    """Assign a field under construction or in a mutable struct; refuse everything else, with the cure."""
     plan: ClassPlan = self.__struct__
     try:
         children = self.__flat__[0]
@@ -38,23 +33,17 @@ def _assign_with_care(self: Any, plan: ClassPlan, name: str, value: Any) -> None
     children = getattr(self, "__flat__", (None,))[0]
     # Not into an object that is filled from outside, for which only `object.__setattr__` will do.
     writable = not plan.frozen or (isinstance(children, list) and type(children) is not Open)
-    if name in plan.fields:
-        if not writable:
-            raise frozen_error(plan, name)
-        return assign(self, name, value)
     if not writable:
         raise frozen_error(plan, name)
+    if name in plan.fields:
+        return assign(self, name, value)
     if not hasattr(_class_attribute(type(self), name), "__set__") or name in Flat.__slots__:
         raise UnknownAttributeError(plan.name, name, plan.fields)
     object.__setattr__(self, name, value)
 
 
 def guarded_delattr(self: Any, name: str) -> None:
-    """Refuse to delete an attribute.
-
-    Raises:
-        FrozenInstanceError: always.
-    """
+    """Refuse to delete an attribute."""
     plan: ClassPlan = self.__struct__
     raise frozen_error(plan, name, "delete")
 
@@ -72,11 +61,7 @@ def guard_getattr(getattr_: Callable[[Any, str], Any]) -> Callable[[Any, str], A
 
 
 def function_name(self: Any) -> str:
-    """The `__name__` of a struct that can be called: that of its class.
-
-    Raises:
-        AttributeError: it cannot be called.
-    """
+    """The `__name__` of a struct that can be called: that of its class."""
     if not self.__struct__.callable:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute '__name__'")
     return type(self).__name__
@@ -257,42 +242,26 @@ class Vars(dict[str, Any]):
             setattr(self._struct, name, value)
         # Else a property that caches, of a kind that we do not know: it computes its value again.
 
-    def update(self, *others: Any, **values: Any) -> None:
-        for name, value in dict(*others, **values).items():
-            self[name] = value
+    def __delitem__(self, name: str) -> None:
+        guarded_delattr(self._struct, name)
+
+    # All that changes a dict, in terms of these two.
+    update: Any = MutableMapping.update
+    setdefault: Any = MutableMapping.setdefault
+    pop: Any = MutableMapping.pop
+    popitem: Any = MutableMapping.popitem
+    clear: Any = MutableMapping.clear
 
     def __ior__(self, other: Any) -> Any:  # type: ignore[misc]  # `|` makes a plain dict, as it should
         self.update(other)
         return self
-
-    def setdefault(self, name: str, default: Any = None) -> Any:
-        if name not in self:
-            self[name] = default
-        return self.get(name, default)
-
-    def __delitem__(self, name: str) -> None:
-        guarded_delattr(self._struct, name)
-
-    def pop(self, name: Any, default: Any = None, /) -> Any:
-        del self[name]
-
-    def popitem(self) -> Any:
-        del self[next(iter(self), "__dict__")]
-
-    def clear(self) -> None:
-        self.popitem()
 
     def __reduce__(self) -> Any:
         return dict, (dict(self),)
 
 
 def set_vars(self: Any, values: dict[str, Any]) -> None:
-    """Fill a bare object, as a package does that sets `__dict__` as a whole (pydantic).
-
-    Raises:
-        FrozenInstanceError: the object is finished.
-        UnknownAttributeError: a name is no field.
-    """
+    """Fill a bare object, as a package does that sets `__dict__` as a whole (pydantic)."""
     plan: ClassPlan = self.__struct__
     if not is_bare(self) and not isinstance(self.__flat__[0], list):
         raise frozen_error(plan, "__dict__")

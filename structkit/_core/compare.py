@@ -19,6 +19,7 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from structkit._core.fields import Field
 from structkit._core.flat import Flat, items
 from structkit._core.plan import ClassPlan, class_dict
 from structkit._core.statics import SCALARS, of_its_own, one_level, pack_statics
@@ -131,23 +132,21 @@ def _data(struct: Any) -> tuple[Any, ...]:
 
 def _compared(self: Any) -> tuple[Any, Any]:
     plan: ClassPlan = self.__struct__
-    return _program(self) if plan.compares_all else _chosen(self, [f.name for f in plan.fields.values() if f.compare])
+    return _program(self) if plan.compares_all else _chosen(self, lambda f: f.compare)
 
 
 def _hashed(self: Any) -> tuple[Any, Any]:
     plan: ClassPlan = self.__struct__
-    fields = plan.fields.values()
-    if plan.hashes_all:
-        return _program(self)
-    return _chosen(self, [f.name for f in fields if (f.compare if f.hash is None else f.hash)])
+    return _program(self) if plan.hashes_all else _chosen(self, lambda f: f.compare if f.hash is None else f.hash)
 
 
-def _chosen(self: Any, chosen: list[str]) -> tuple[Any, Any]:
-    """The flat form of a struct as if it had these fields alone."""
+def _chosen(self: Any, counts: Callable[[Field], Any]) -> tuple[Any, Any]:
+    """The flat form of a struct as if it had no other fields."""
     plan: ClassPlan = self.__struct__
-    names = tuple([name for name in plan.static_names if name in chosen])
-    aux = pack_statics(plan.name, names, tuple([getattr(self, name) for name in names]))
-    return tuple([getattr(self, name) for name in plan.data_names if name in chosen]), aux
+    chosen = {name: getattr(self, name) for name, f in plan.fields.items() if counts(f)}
+    statics = {name: value for name, value in chosen.items() if plan.fields[name].static}
+    data = tuple([value for name, value in chosen.items() if name not in statics])
+    return data, pack_statics(plan.name, tuple(statics), tuple(statics.values()))
 
 
 def _compare_structs(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
@@ -299,11 +298,7 @@ def _placing(array: Any) -> tuple[Any, Any]:
 
 
 def hash_struct(self: Any) -> int:
-    """The hash of the statics and the data.
-
-    Raises:
-        UnhashableFieldError: a field's value is unhashable, such as an array.
-    """
+    """The hash of the statics and the data."""
     plan: ClassPlan = self.__struct__
     if plan.callable:
         # A `__hash__` of the user's came here through `super()`.
@@ -391,11 +386,7 @@ _ORDERINGS = {f"__{name}__": getattr(operator, name) for name in ("lt", "le", "g
 
 
 def orderings(plan: ClassPlan, namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """The methods that `order=True` adds to a class.
-
-    Raises:
-        DefinitionError: the body has one of them.
-    """
+    """The methods that `order=True` adds to a class."""
     for name in _ORDERINGS:
         if name in namespace:
             raise DefinitionError(plan.name, f"order=True would overwrite its {name}", "drop one of the two")

@@ -21,21 +21,17 @@ def _become(self: Any, cls: Any) -> None:
     That is how a reload of a module in a notebook takes old objects along; in the place of a field that moved there
     must not be the value of another.
     """
-    held: ClassPlan = self.__struct__
-    plan: ClassPlan = cls.__struct__
-    if hasattr(self, "__flat__") and (held.data_names, held.static_names) != (plan.data_names, plan.static_names):
-        children, aux = map(items, self.__flat__)
-        values = dict(zip((*held.data_names, *held.static_names), (*children, *aux[1:])))
-        store(self, by_names(plan, {name: values.get(name, _default_or_unset(plan, name)) for name in plan.fields}))
+    if hasattr(self, "__flat__"):
+        plan: ClassPlan = cls.__struct__
+        held = raw_values(self)
+        defaults = {
+            name: Unset(plan.name, name) if f.default is MISSING else f.default for name, f in plan.fields.items()
+        }
+        store(self, by_names(plan, {name: held.get(name, default) for name, default in defaults.items()}))
     _set_class(self, cls)
 
 
 _set_class: Callable[[Any, Any], None] = vars(object)["__class__"].__set__
-
-
-def _default_or_unset(plan: ClassPlan, name: str) -> Any:
-    default = plan.fields[name].default
-    return Unset(plan.name, name) if default is MISSING else default
 
 
 class Flat:
@@ -122,25 +118,12 @@ def sealed(half: Any) -> tuple[Any, ...]:
 
 
 def packed(plan: ClassPlan, statics: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Aux, checked once all statics are set.
-
-    Args:
-        plan: the plan of the class.
-        statics: the values of the static fields; some may be `Unset`.
-
-    Raises:
-        StaticValueError: a value cannot be static.
-    """
+    """Aux, checked once all statics are set; until then some of them are `Unset`."""
     return Incomplete((plan.static_names, *statics)) if any_unset(statics) else plan.pack(statics)
 
 
 def by_names(plan: ClassPlan, values: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
-    """The flat form of a finished object with these field values; of an abandoned one where some are `Unset`.
-
-    Raises:
-        KeyError: a field has no value.
-        StaticValueError: a static value cannot be one.
-    """
+    """The flat form of a finished object with these field values; of an abandoned one where some are `Unset`."""
     children = [values[name] for name in plan.data_names]
     aux = packed(plan, tuple([values[name] for name in plan.static_names]))
     if plan.frozen:

@@ -30,10 +30,8 @@ from structkit._core.flat import (
     Incomplete,
     Unset,
     any_unset,
-    by_names,
     frozen_error,
     items,
-    new,
     packed,
     raw_values,
     snapshot,
@@ -71,15 +69,14 @@ _NO_LOCK = contextlib.nullcontext()
 def start(plan: ClassPlan) -> tuple[list[Any], tuple[Any, ...]]:
     """What construction starts with: the children and aux, with defaults, and `Unset` where there is none."""
     if plan.start is None:
-        children = [_first_value(plan, name) for name in plan.data_names]
-        plan.start = children, packed(plan, tuple([_first_value(plan, name) for name in plan.static_names]))
+        # A default that must be made anew or converted waits for the end of construction.
+        values = {
+            name: Unset(plan.name, name) if f.default is MISSING or f.converter is not None else f.default
+            for name, f in plan.fields.items()
+        }
+        aux = packed(plan, tuple([values[name] for name in plan.static_names]))
+        plan.start = [values[name] for name in plan.data_names], aux
     return plan.start
-
-
-def _first_value(plan: ClassPlan, name: str) -> Any:
-    # A default that must be made anew or converted waits for the end of construction.
-    f = plan.fields[name]
-    return Unset(plan.name, name) if f.default is MISSING or f.converter is not None else f.default
 
 
 def is_bare(self: Any) -> bool:
@@ -95,11 +92,7 @@ def begin(self: Any, kind: type[Draft] = Draft) -> None:
 
 
 def finish(self: Any) -> None:
-    """Close a draft: fill in what has a default, refuse what is unset, freeze, run the checks.
-
-    Raises:
-        MissingFieldError: fields are unset.
-    """
+    """Close a draft: fill in what has a default, refuse what is unset, freeze, run the checks."""
     plan: ClassPlan = self.__struct__
     children, aux = self.__flat__
     # Spelt out, since calls of `items` and `any_unset` would take a tenth of a constructor's time.
@@ -147,12 +140,7 @@ def abandon(self: Any) -> None:
 
 
 def assign(self: Any, name: str, value: Any) -> None:
-    """Set a field of an object that may be written to. The converter runs, unless the object is filled from outside.
-
-    Raises:
-        FrozenInstanceError: the object is finished.
-        StaticValueError: the field is static and the value cannot be.
-    """
+    """Set a field of an object that may be written to. The converter runs, unless the object is filled from outside."""
     plan: ClassPlan = self.__struct__
     if is_bare(self):
         children, aux = start(plan)
@@ -173,14 +161,8 @@ def assign(self: Any, name: str, value: Any) -> None:
     _put(self, plan, name, value)
     children.missing.discard(name)
     if not children.missing:
-        kept = items(children)
-        store(self, (_kind_when_filled(plan)(kept), self.__flat__[1]))
-
-
-def _kind_when_filled(plan: ClassPlan) -> type[Any]:
-    if not plan.frozen:
-        return list
-    return Filled if plan.post_init is not None or plan.checks else tuple
+        kind: type[Any] = Filled if plan.post_init is not None or plan.checks else tuple
+        store(self, ((kind if plan.frozen else list)(items(children)), self.__flat__[1]))
 
 
 def _put(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
@@ -195,12 +177,15 @@ def _put(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
         store(self, (children, packed(plan, tuple(kept[1:]))))
 
 
-def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
-    """Write what a generated `__init__` was given into the draft that is open.
+def init_part(
+    self: Any, names: tuple[str, ...], values: tuple[Any, ...], initvars: tuple[Any, ...] | None = None
+) -> None:
+    """Do the work of a generated `__init__` that an `__init__` of a subclass calls through `super()`.
 
-    Raises:
-        FrozenInstanceError: the object is finished.
+    The values are converted. `initvars` are the arguments of `__post_init__`; None when the `__init__` runs none.
     """
+    if is_bare(self):
+        return _as_draft(self, lambda: init_part(self, names, values, initvars))  # type: ignore[no-any-return]
     plan: ClassPlan = self.__struct__
     children, aux = self.__flat__
     if not isinstance(children, list):
@@ -215,26 +200,8 @@ def assign_fields(self: Any, names: tuple[str, ...], values: tuple[Any, ...]) ->
         # All at once: each change of aux checks the statics and makes it anew.
         merged = [statics.get(name, value) for name, value in zip(plan.static_names, items(aux)[1:])]
         store(self, (children, packed(plan, tuple(merged))))
-
-
-def init_part(
-    self: Any, names: tuple[str, ...], values: tuple[Any, ...], initvars: tuple[Any, ...] | None = None
-) -> None:
-    """Do the work of a generated `__init__` that was called for an object of a subclass.
-
-    Args:
-        self: an object whose own `__init__` calls this one through `super()`; or, rarely, one that is bare.
-        names: the fields to set.
-        values: their values, converted.
-        initvars: the arguments of `__post_init__`; None when the `__init__` runs none.
-    """
-
-    def work() -> None:
-        assign_fields(self, names, values)
-        if initvars is not None:
-            self.__post_init__(*initvars)
-
-    _as_draft(self, work) if is_bare(self) else work()
+    if initvars is not None:
+        self.__post_init__(*initvars)
 
 
 def _as_draft(self: Any, work: Callable[[], Any], kind: type[Draft] = Draft) -> Any:
@@ -280,16 +247,9 @@ def wrap_init(init: Callable[..., Any]) -> Callable[..., None]:
     return __init__
 
 
-def wrap_setstate(setstate: Callable[[Any, Any], Any]) -> Callable[[Any, Any], None]:
+def wrap_setstate(setstate: Callable[..., Any]) -> Callable[..., Any]:
     """A user's `__setstate__`, with a draft around it: it may assign in any way, and finishes the object."""
-
-    @functools.wraps(setstate)
-    def __setstate__(self: Any, state: Any) -> Any:
-        if is_bare(self):
-            return _as_draft(self, functools.partial(setstate, self, state), Restored)
-        return setstate(self, state)
-
-    return __setstate__
+    return _within_draft(setstate, Restored, ())
 
 
 def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
@@ -297,14 +257,19 @@ def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
 
     The generated `__init__` calls the function itself, and pays nothing for this.
     """
+    return _within_draft(post_init, Draft, (Filled, Open))
 
-    @functools.wraps(post_init)
-    def __post_init__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if is_bare(self) or type(self.__flat__[0]) in (Filled, Open):
-            return _as_draft(self, functools.partial(post_init, self, *args, **kwargs))
-        return post_init(self, *args, **kwargs)
 
-    return __post_init__
+def _within_draft(method: Callable[..., Any], kind: type[Draft], filled: tuple[type, ...]) -> Callable[..., Any]:
+    """A method with a draft around it for an object that is bare, or whose children are of a kind in `filled`."""
+
+    @functools.wraps(method)
+    def within_draft(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_bare(self) or type(self.__flat__[0]) in filled:
+            return _as_draft(self, functools.partial(method, self, *args, **kwargs), kind)
+        return method(self, *args, **kwargs)
+
+    return within_draft
 
 
 def no_post_init(plan: ClassPlan, qualname: str) -> Callable[..., None]:
@@ -325,14 +290,3 @@ def as_function(method: Any) -> Callable[..., Any]:
     if isinstance(method, types.FunctionType):
         return method
     return lambda self, *args: method.__get__(self, type(self))(*args)
-
-
-def build(cls: Any, values: dict[str, Any]) -> Any:
-    """A finished object of `cls` with a value for each field, made without running any user code.
-
-    Raises:
-        StaticValueError: a static value cannot be one.
-    """
-    made = new(cls)
-    store(made, by_names(type.__getattribute__(cls, "__struct__"), values))
-    return made

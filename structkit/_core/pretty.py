@@ -81,11 +81,11 @@ def struct_repr(struct: Any) -> str:
 def _one_line(struct: Any) -> str | None:
     """The `repr` of a struct of few numbers and arrays, without a layout: most objects of long lists are such."""
     plan: ClassPlan = struct.__struct__
-    values = field_values(struct)
+    values, one_piece = field_values(struct), _wl().TextDoc
     parts: list[str] = []
     for name, value in values.items():
         doc = None if type(value) in SCALARS else _leaf_doc(value)
-        if type(value) not in SCALARS and type(doc) is not _wl().TextDoc:
+        if type(value) not in SCALARS and type(doc) is not one_piece:
             return None
         if plan.fields[name].repr:
             parts.append(f"{name}={value!r}" if doc is None else f"{name}={doc.text}")

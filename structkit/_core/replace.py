@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from structkit._core.fields import MISSING, Field
-from structkit._core.flat import Flat, new, store, with_flat
-from structkit._core.lifecycle import build, default_value
+from structkit._core.flat import Flat, by_names, new, store, with_flat
+from structkit._core.lifecycle import default_value
 from structkit._core.plan import GENERATED, ClassPlan, plan_of
 from structkit._core.registry import node_of
 from structkit.errors import (
@@ -16,7 +16,6 @@ from structkit.errors import (
     MissingFieldError,
     NotAStructError,
     NotReplaceableError,
-    StaticValueError,
     UnknownFieldError,
 )
 
@@ -24,11 +23,7 @@ _S = TypeVar("_S")
 
 
 def known_plan(call: str, cls: Any) -> ClassPlan:
-    """The plan of a struct class.
-
-    Raises:
-        NotAStructError: it is no struct class.
-    """
+    """The plan of a struct class."""
     plan = plan_of(cls) if isinstance(cls, type) else None
     if plan is None:
         raise NotAStructError(call, f"the class {cls.__name__}" if isinstance(cls, type) else type(cls).__name__)
@@ -65,16 +60,9 @@ def construct(cls: type[_S], /, **values: Any) -> _S:
     plan = known_plan("construct", cls)
     if plan.is_root:
         raise BaseInstantiationError
-    completed_values = completed(plan.name, plan.fields, values, f"construct({plan.name}, ...)")
-    try:
-        return build(cls, completed_values)  # type: ignore[no-any-return]
-    except StaticValueError as error:
-        convert = plan.fields[error.field].converter if error.field in plan.fields else None
-        if convert is None:
-            raise
-        # A cure that says to use a converter would be no help.
-        cure = f"construct runs no converter: pass what {getattr(convert, '__name__', convert)} gives"
-        raise StaticValueError(error.struct, error.field, error.what, cure) from None
+    made: _S = new(cls)
+    store(made, by_names(plan, completed(plan.name, plan.fields, values, f"construct({plan.name}, ...)")))
+    return made
 
 
 def replace(struct: _S, /, **changes: Any) -> _S:
@@ -125,12 +113,7 @@ def replace_method(self: Any, /, **changes: Any) -> Any:
 
 
 def put_fields(self: Any, changes: Mapping[str, Any]) -> Any:
-    """A copy with changes put straight into the flat form; no user code runs.
-
-    Raises:
-        UnknownFieldError: a name is no field.
-        StaticValueError: a value cannot be static.
-    """
+    """A copy with changes put straight into the flat form; no user code runs."""
     plan: ClassPlan = self.__struct__
     _refuse_unknown(plan, changes)
     children, aux = self.__flat__
@@ -167,12 +150,7 @@ def _reconstructed(self: Any, plan: ClassPlan, changes: dict[str, Any]) -> Any:
 
 
 def completed(struct: str, fields: dict[str, Field], values: dict[str, Any], call: str) -> dict[str, Any]:
-    """The field values with the defaults of those that are left out.
-
-    Raises:
-        UnknownFieldError: a name is no field.
-        MissingFieldError: a field without a default is left out.
-    """
+    """The field values with the defaults of those that are left out."""
     for name in values:
         if name not in fields:
             raise UnknownFieldError(struct, name, fields, call.partition("(")[0])

@@ -34,11 +34,7 @@ SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
 
 
 def pack_statics(struct: str, names: tuple[str, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The aux half of a flat form: names (and tags), then the values; `()` for a class without static fields.
-
-    Raises:
-        StaticValueError: a value is unhashable, an array, or not equal to itself.
-    """
+    """The aux half of a flat form: names (and tags), then the values; `()` for a class without static fields."""
     if not values:
         return ()
     if PLAIN.issuperset(map(type, values)):
@@ -131,34 +127,29 @@ def _refuse_hidden_data(value: Any) -> None:
     waiting = [value]
     # An object may answer any name, `__wrapped__` too, without end.
     for _ in range(20):
+        if not waiting:
+            return
         function = waiting.pop()
-        held: tuple[Any, ...] = ()
         if isinstance(function, types.MethodType):
-            held = (function.__self__,)
+            held = [function.__self__]
         elif isinstance(function, functools.partial):
-            held = (function.func, *function.args, *function.keywords.values())
-        elif (wrapped := _wrapped(function)) is not None:
-            held = (wrapped,)
+            held = [function.func, *function.args, *function.keywords.values()]
+        else:
+            held = [inner for inner in (_wrapped(function),) if inner is not None]
         for item in held:
             if type(item) not in _HARMLESS and _holds_data(item):
-                raise _unfit_function(value, function, item)
+                what = f"a function around data, a {type(item).__name__}"
+                if isinstance(function, types.MethodType):
+                    what = f"{type(item).__name__}.{function.__name__}, a method of an object that holds data"
+                cure = (
+                    "JAX would not see the data in it; keep the function alone, or call the method where it is needed"
+                )
+                raise _Unfit(value, what, cure)
         waiting.extend(held)
-        if not waiting:
-            break
 
 
 # Numbers and texts, and functions that say themselves what they are made of.
 _HARMLESS = SCALARS | {types.FunctionType, type(jax.jit(len)), jax.custom_jvp, jax.custom_vjp}
-
-
-def _unfit_function(value: Any, function: Any, owner: Any) -> _Unfit:
-    kind = type(owner).__name__
-    if isinstance(function, types.MethodType):
-        what = f"{kind}.{function.__name__}, a method of an object that holds data"
-    else:
-        what = f"a function around data, a {kind}"
-    cure = "JAX would not see the data in it; keep the function alone, or call the method where it is needed"
-    return _Unfit(value, what, cure)
 
 
 def _wrapped(function: Any) -> Any:
@@ -215,15 +206,12 @@ def _check_hashable(value: Any) -> None:
     try:
         hash(value)
     except TypeError as error:
+        name = type(value).__name__
+        what, cure = f"an unhashable {name}", "use a data field, or give its class __hash__ and __eq__"
         if isinstance(error, UnhashableFieldError):
-            what = f"a {type(value).__name__}, whose field {error.field!r} has no hash"
-            raise _Unfit(value, what, _FREEZE.format("")) from None
-        for kind, what, cure in _KNOWN_UNFIT:
-            if isinstance(value, kind):
-                raise _Unfit(value, what, cure) from None
-        raise _Unfit(
-            value, f"an unhashable {type(value).__name__}", "use a data field, or give its class __hash__ and __eq__"
-        ) from None
+            what, cure = f"a {name}, whose field {error.field!r} has no hash", _FREEZE.format("")
+        known = next(((what, cure) for kind, what, cure in _KNOWN_UNFIT if isinstance(value, kind)), (what, cure))
+        raise _Unfit(value, *known) from None
 
 
 _FREEZE = "use a data field, {}or static(converter=freeze)"
@@ -239,22 +227,17 @@ _KNOWN_UNFIT: tuple[tuple[type, str, str], ...] = (
 
 
 def _check_equality(value: Any) -> None:
+    cure = "use a data field"
     try:
         same = value == value
+        what = f"whose == gives a {type(same).__name__}, not a bool"
+        if isinstance(same, bool | np.bool_):
+            what, cure = "that is not equal to itself", "every call would be traced anew; use a data field"
+            if same:
+                return
     except Exception as error:
-        raise _Unfit(
-            value, f"a {type(value).__name__} whose == raises {type(error).__name__}", "use a data field"
-        ) from error
-    if not isinstance(same, bool | np.bool_):
-        raise _Unfit(
-            value, f"a {type(value).__name__} whose == gives a {type(same).__name__}, not a bool", "use a data field"
-        )
-    if not same:
-        raise _Unfit(
-            value,
-            f"a {type(value).__name__} that is not equal to itself",
-            "every call would be traced anew; use a data field",
-        )
+        what = f"whose == raises {type(error).__name__}"
+    raise _Unfit(value, f"a {type(value).__name__} {what}", cure)
 
 
 class FrozenDict(Mapping[Any, Any]):

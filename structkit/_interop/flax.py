@@ -30,11 +30,7 @@ def to_state_dict(struct: Any) -> dict[str, Any]:
 
 
 def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
-    """A struct like `target` with the data of `state`; like unflattening, it runs no user code.
-
-    Raises:
-        ValueError: a data field is missing in the state, or a name in it is no data field; in flax's words.
-    """
+    """A struct like `target` with the data of `state`; like unflattening, it runs no user code."""
     flax: Any = sys.modules[MODULE]
     name_of_class, data = type(target).__name__, _data(target)
     restored: dict[str, Any] = {}
