@@ -86,9 +86,9 @@ def _equal_as_python(a: Any, b: Any) -> Any:
     if a is b and not _is_node(a):
         return True
     arrays = isinstance(a, _ARRAYS) or isinstance(b, _ARRAYS)
-    if arrays and not np.ndim(a) == np.ndim(b) == 0:
-        return _equal_arrays(a, b, _compared)
     try:
+        if arrays and not np.ndim(a) == np.ndim(b) == 0:
+            return _equal_arrays(a, b, _compared)
         same = a == b
         return same if isinstance(same, jax.core.Tracer) else bool(same)
     except RecursionError:
@@ -184,7 +184,7 @@ def _compare(waiting: list[tuple[Any, Any]], rule: _Rule) -> Any:
         elif kind in SCALARS:
             # By program, by what they print: 0.0 and -0.0 are equal, and a NaN is not equal to itself.
             verdict = a == b if rule is _compared else repr(a) == repr(b)
-        elif rule is _compared and isinstance(a, Flat) and not _decides(a):
+        elif rule is _compared and isinstance(a, Flat) and not _decides(a, rule):
             verdict = (not a.__struct__.frozen and _met(a, b, entered)) or _compare_structs(a, b, waiting)
         elif isinstance(a, _ARRAYS):
             verdict = _equal_arrays(a, b, rule)
@@ -219,7 +219,7 @@ def _level(value: Any, rule: _Rule, like: Any = None) -> tuple[Any, Iterable[Any
     if type(value) in SCALARS:
         return None
     if isinstance(value, Flat):
-        if _decides(value):
+        if _decides(value, rule):
             return None
         children, aux = rule(value)
         return aux, items(children)
@@ -242,10 +242,9 @@ def _level(value: Any, rule: _Rule, like: Any = None) -> tuple[Any, Iterable[Any
 _class_attribute: Callable[[Any, str], Any] = type.__getattribute__
 
 
-def _decides(struct: Any) -> bool:
-    """Whether its class says what is equal, or has a hash of its own."""
-    cls = type(struct)
-    return _class_attribute(cls, "__eq__") not in _OURS or _class_attribute(cls, "__hash__") not in _OURS
+def _decides(struct: Any, rule: _Rule) -> bool:
+    """Whether its class has an `__eq__` of its own, or a `__hash__` where that is what is asked for."""
+    return _class_attribute(type(struct), "__hash__" if rule is _hashed else "__eq__") not in _OURS
 
 
 def _is_node(value: Any) -> bool:
@@ -258,7 +257,7 @@ def _equal_opaque(a: Any, b: Any, rule: _Rule) -> Any:
     if rule is _program and not isinstance(a, Flat):
         a, b = of_its_own(a), of_its_own(b)
     try:
-        same = a == b
+        same = (a is b and not isinstance(a, Flat) and not _is_node(a)) or a == b
         return same if isinstance(same, jax.core.Tracer) and rule is not _program else bool(same)
     except RecursionError:
         raise
@@ -316,8 +315,7 @@ def hash_callable(self: Any) -> int:
     return _hash(self, _program)
 
 
-# None: mutable structs have no hash.
-_OURS = (equal, equal_callables, hash_struct, hash_callable, None)
+_OURS = (equal, equal_callables, hash_struct, hash_callable)
 # The beginning of a program is enough to tell most apart, and what holds itself has no end.
 _ENOUGH = 1000
 

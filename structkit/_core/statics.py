@@ -127,26 +127,26 @@ def _refuse_hidden_data(value: Any) -> None:
     waiting = [value]
     # An object may answer any name, `__wrapped__` too, without end.
     for _ in range(20):
-        if not waiting:
-            return
         function = waiting.pop()
+        held: tuple[Any, ...] = ()
         if isinstance(function, types.MethodType):
-            held = [function.__self__]
+            held = (function.__self__,)
         elif isinstance(function, functools.partial):
-            held = [function.func, *function.args, *function.keywords.values()]
-        else:
-            held = [inner for inner in (_wrapped(function),) if inner is not None]
+            held = (function.func, *function.args, *function.keywords.values())
+        elif (wrapped := _wrapped(function)) is not None:
+            held = (wrapped,)
         for item in held:
             if type(item) not in _HARMLESS and _holds_data(item):
                 what = f"a function around data, a {type(item).__name__}"
                 if isinstance(function, types.MethodType):
                     what = f"{type(item).__name__}.{function.__name__}, a method of an object that holds data"
-                cure = (
-                    "JAX would not see the data in it; keep the function alone, or call the method where it is needed"
-                )
-                raise _Unfit(value, what, cure)
+                raise _Unfit(value, what, _HIDDEN)
         waiting.extend(held)
+        if not waiting:
+            break
 
+
+_HIDDEN = "JAX would not see the data in it; keep the function alone, or call the method where it is needed"
 
 # Numbers and texts, and functions that say themselves what they are made of.
 _HARMLESS = SCALARS | {types.FunctionType, type(jax.jit(len)), jax.custom_jvp, jax.custom_vjp}

@@ -263,6 +263,7 @@ def test_an_equality_of_the_users_decides_and_a_hash_of_the_users_is_kept():
     assert Rounded(1.1) == Rounded(0.9) and Function(Rounded(1.1)) == Function(Rounded(0.9))
     assert hash(Function(Rounded(1.1))) == hash(Function(Rounded(0.9)))
     assert isinstance(hash(Rounded(jnp.ones(3))), int)
+    assert Function(OwnHash(1.0)) == Function(OwnHash(1.0)) and Function(OwnHash(0.0)) != Function(OwnHash(-0.0))
     for cls in (Hashed, HashedChild):
         assert hash(cls(zeros)) == 42
         assert cls(0.0) != cls(-0.0)

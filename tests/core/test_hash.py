@@ -128,7 +128,5 @@ def test_no_depth_is_a_recursion():
     assert hash(deep(lambda x: Pair(1, x, name=Point(1)), 2000)) != hash(deep(Point, 2000))
     for nest in (lambda x: (x,), lambda x: (Point(x),), lambda x: Ring(x, 1)):
         assert hash(Point(deep(nest, 5000))) == hash(Point(deep(nest, 5000)))
-    with pytest.raises(
-        errors.UnhashableFieldError, match="^unhashable field 'x' of Point: Opaque is nested too deeply"
-    ):
+    with pytest.raises(errors.UnhashableFieldError, match="field 'x' of Point: Opaque is nested too deeply to hash"):
         hash(Point(deep(Opaque, 5000)))

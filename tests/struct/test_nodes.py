@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from structkit import Struct, struct as ours
-from tests.models import run_python
+from tests.models import Coordinates, run_python
 
 T = TypeVar("T")
 
@@ -244,6 +244,7 @@ class TestComparing:
             (jnp.ones(3, jnp.float32), np.ones(3, np.float32), True),
             (jnp.ones(3), 1.0, False),
             (jnp.ones(3), None, False),
+            (np.ones(2), Coordinates(jnp.ones(2), 1), False),
             ([np.ones(3)], [np.ones(3)], True),
             ([np.ones(3)], [np.zeros(3)], False),
             ({"a": Point(jnp.ones(2))}, {"a": Point(jnp.ones(2))}, True),
