@@ -136,7 +136,7 @@ def dataclass(clz: Any = None, /, **options: Any) -> Any:
     _refuse_unfit(clz)
     kinds = annotation_kinds(dict(class_dict(clz)))
     statics = [name for name, (_, kind) in kinds.items() if kind == STATIC]
-    written = [name for name in ("__eq__", "__ne__") if name in class_dict(clz)]
+    written = [name for name in ("__eq__", "__ne__", "__setstate__") if name in class_dict(clz)]
     declared = [name for name, (_, kind) in kinds.items() if kind in (FIELD, STATIC)]
     cls = _standard_dataclass(clz, declared, {"frozen": True, **options})
     fields = {f.name: _adopted(cls, f, f.name in statics) for f in dataclasses.fields(cls)}
@@ -146,6 +146,8 @@ def dataclass(clz: Any = None, /, **options: Any) -> Any:
         cls.__eq__ = members["__eq__"]
         if "__ne__" not in written:
             cls.__ne__ = not_equal
+    if "__setstate__" in class_dict(cls) and "__setstate__" not in written:
+        cls.__setstate__ = _takes_dicts(cls.__setstate__)
     if _wants_replace(cls):
         simple = all(f.init and f.name in fields for f in cls.__dataclass_fields__.values())
         cls.replace = members["replace"] if simple else _replace
@@ -407,3 +409,19 @@ def _wants_replace(cls: type[Any]) -> bool:
 
 def _is_foreign_dataclass(cls: type[Any]) -> bool:
     return "__dataclass_fields__" in class_dict(cls) and _MARKER not in class_dict(cls)
+
+
+def _takes_dicts(standard: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """The `__setstate__` of a frozen dataclass with slots, for pickles with the fields by name, too (up to 0.1.0).
+
+    The standard library's would take the names for the values.
+    """
+
+    @functools.wraps(standard)
+    def __setstate__(self: Any, state: Any) -> None:
+        if not isinstance(state, dict):
+            return standard(self, state)
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    return __setstate__

@@ -330,7 +330,7 @@ class TestTravelling:
         with pytest.raises(ValueError, match="too many values to unpack"):
             vars(Point)["__node__"].unflatten((None, "p"), (1, 2))
 
-    @pytest.mark.parametrize("cls", [Point, Node])
+    @pytest.mark.parametrize("cls", [Point, Node, Slotted])
     def test_pickles_of_the_earlier_form_load(self, cls):
         class Reduced:
             def __reduce__(self):
