@@ -32,7 +32,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionS
 from structkit._bridges import spec_axes
 from structkit._trees.nodes import leaf_path
 from structkit._trees.processes import assert_same_static
-from structkit._trees.specs import Rules, fitted_specs, with_axes
+from structkit._trees.specs import Rules, fitted_specs, shape_of, with_axes
 from structkit.errors import NoMeshError, SpecError
 
 __all__ = ["assert_same_static", "constrain", "shard", "shardings", "specs"]
@@ -126,7 +126,8 @@ def shard(tree: _T, mesh: Mesh, *, rules: Rules | None = None, params: Any = Non
         params: the parameters, where the tree is the state of an optimizer: see `specs`.
 
     Raises:
-        SpecError: as in `shardings`; also inside `jit`, where `constrain` is the function.
+        SpecError: as in `shardings`; also for a leaf that is no array, and inside `jit`, where `constrain` is the
+            function.
 
     Example:
         >>> import jax
@@ -142,6 +143,7 @@ def shard(tree: _T, mesh: Mesh, *, rules: Rules | None = None, params: Any = Non
     for i, leaf in enumerate(leaves):
         if isinstance(leaf, jax.core.Tracer):
             raise SpecError(leaf_path(tree, i), "it is traced, and has no devices", "use sharding.constrain inside jit")
+    _refuse_no_arrays(tree, leaves)
     shapes = {i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)}
     moved = iter(jax.device_put(*[[each for i, each in enumerate(one) if i not in shapes] for one in (leaves, found)]))
     made: _T = treedef.unflatten(
@@ -166,7 +168,7 @@ def constrain(
 
     Raises:
         NoMeshError: there is no mesh.
-        SpecError: as in `shardings`.
+        SpecError: as in `shardings`; also for a leaf that is no array.
 
     Example:
         >>> import jax
@@ -193,9 +195,17 @@ def constrain(
     # There a leaf is a part, which Manual axes do not divide any more.
     sizes = {name: 1 if types[name] == AxisType.Manual else size for name, size in here.shape.items()}
     leaves, found, treedef = fitted_specs(tree, rules, params, sizes)
+    _refuse_no_arrays(tree, leaves)
     known = {spec: _targets(spec, types, None if inside else here) for spec in {*found}}
     made: _T = treedef.unflatten([_laid_out(leaf, *known[spec]) for leaf, spec in zip(leaves, found)])
     return made
+
+
+def _refuse_no_arrays(tree: Any, leaves: list[Any]) -> None:
+    for i, leaf in enumerate(leaves):
+        if shape_of(leaf) is None:
+            what = f"it is a leaf of type {type(leaf).__name__}, which has no shape"
+            raise SpecError(leaf_path(tree, i), what, "make it a static field, or leave it out")
 
 
 def _targets(spec: PartitionSpec, types: Mapping[str, AxisType], mesh: Any) -> tuple[Any, Any]:

@@ -438,10 +438,26 @@ def test_a_misuse_is_refused_with_a_text_that_names_the_cure(misuse, text):
         ("Mutable()", "Mutable", "default_factory=lambda: ..."),
     ],
 )
-@pytest.mark.parametrize("default", ["{}", "field(default={})", "static(default={})"])
+@pytest.mark.parametrize("default", ["{}", "field(default={})", "static(default={}, converter=tuple)"])
 def test_a_mutable_default_is_refused_with_a_cure_that_keeps_its_contents(value, type_name, cure, default):
     error = raised(f"class A(Struct): x: Any = {default.format(value)}")
     assert type(error) is errors.MutableDefaultError
+    assert str(error) == f"mutable default {type_name} for field 'x' of A is not allowed: use {cure}"
+
+
+@pytest.mark.parametrize(
+    ("value", "type_name", "cure"),
+    [
+        ("[1, 2]", "list", "default=freeze([1, 2])"),
+        ("{}", "dict", "default=freeze({})"),
+        ("set()", "set", "default=freeze(set())"),
+        ("np.zeros(3)", "ndarray", "default=freeze(np.array(...))"),
+        ("bytearray()", "bytearray", "a value that has a hash"),
+        ("WithoutHash()", "WithoutHash", "a value that has a hash"),
+    ],
+)
+def test_a_mutable_default_of_a_static_field_is_refused_with_a_cure_that_the_field_takes(value, type_name, cure):
+    error = raised(f"class A(Struct): x: Any = static(default={value})")
     assert str(error) == f"mutable default {type_name} for field 'x' of A is not allowed: use {cure}"
 
 

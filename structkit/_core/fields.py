@@ -323,11 +323,23 @@ def _refuse_mutable(struct: str, declared: Field) -> None:
         return
     if part is None:
         return
+    frozen = declared.static and declared.converter is None
+    cure = (_frozen_cure if frozen else _factory_cure)(default, part)
+    raise MutableDefaultError(struct, declared.name, type(part).__name__, cure)
+
+
+def _factory_cure(default: Any, part: Any) -> str:
     if part is default and type(part) in _BUILTIN_MUTABLES:
-        cure = f"lambda: {default!r}" if default else type(part).__name__
-    else:
-        cure = "lambda: np.array(...), or a jax.Array" if isinstance(part, np.ndarray) else "lambda: ..."
-    raise MutableDefaultError(struct, declared.name, type(part).__name__, f"default_factory={cure}")
+        return f"default_factory=lambda: {default!r}" if default else f"default_factory={type(part).__name__}"
+    array = isinstance(part, np.ndarray)
+    return "default_factory=lambda: np.array(...), or a jax.Array" if array else "default_factory=lambda: ..."
+
+
+def _frozen_cure(default: Any, part: Any) -> str:
+    """A static field could not hold what a factory makes either."""
+    if part is default and type(part) in (list, dict, set):
+        return f"default=freeze({default!r})"
+    return "default=freeze(np.array(...))" if isinstance(part, np.ndarray) else "a value that has a hash"
 
 
 def _mutable_part(value: Any) -> Any:

@@ -325,7 +325,8 @@ def _ref(tree: Any, start: Place, where: Any) -> Any:
 def _one(start: Place, where: Any) -> Place:
     places = _places(start, where)
     if len(places) != 1:
-        raise PlaceError("where", f"is one of several and gives {len(places)} places", "let each of them give one")
+        name = f"path {where!r}" if isinstance(where, str) else "where"
+        raise PlaceError(name, f"is one of several and gives {len(places)} places", "let each of them give one")
     return places[0]
 
 

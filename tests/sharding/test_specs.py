@@ -333,6 +333,15 @@ def test_an_error_says_which_leaf_what_is_wrong_and_the_cure(tree, rules, messag
         assert isinstance(caught.value, ValueError)
 
 
+def test_what_is_no_array_is_laid_out_nowhere():
+    for call in (sharding.shard, sharding.constrain):
+        with pytest.raises(errors.SpecError) as caught:
+            call({"a": ones((8,)), "b": "text"}, MESH)
+        assert str(caught.value) == (
+            "sharding of ['b']: it is a leaf of type str, which has no shape; make it a static field, or leave it out"
+        )
+
+
 def test_too_many_axes_are_told_without_a_mesh_and_sizes_of_none_divide():
     with pytest.raises(errors.SpecError, match=r"^sharding of \[1\].bias: P\('mlp',\) is for an axis"):
         sharding.specs([None, Dense(ones((8, 4)), ones(()))])

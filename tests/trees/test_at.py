@@ -481,6 +481,8 @@ def test_one_of_several_functions_gives_one_place():
         at(Pair(1), lambda p: p.x, lambda p: (p.x, p.y))
     text = "where is one of several and gives 2 places; let each of them give one"
     assert str(caught.value) == f"at(tree, where): {text}"
+    with pytest.raises(errors.PlaceError, match=r"path '\*' is one of several and gives 2 places; let each"):
+        at([1, 2], "0", "*")
     with pytest.raises(errors.PlaceError, match="where is missing"):
         at(Pair(1))
 
