@@ -1,11 +1,13 @@
 """The classes and helpers that the tests share. A test imports from here what more than one file uses."""
 
 import contextlib
+import copy
 import dataclasses
 import enum
 import functools
 import gc
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import InitVar
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
+import cloudpickle
 import jax
 import jax.numpy as jnp
 import pytest
@@ -141,6 +144,19 @@ def assert_frozen(struct: Any, name: str = "x") -> None:
     after = vars(struct)
     assert list(before) == list(after)
     assert all(before[key] is after[key] for key in before)
+
+
+# What gives another object of the same class and content, pickles of each protocol among them.
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "cloudpickle": lambda made: pickle.loads(cloudpickle.dumps(made)),
+    **{
+        f"pickle {protocol}": lambda made, protocol=protocol: pickle.loads(pickle.dumps(made, protocol))
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    },
+}
+copies = pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
 
 
 def collected(references: list[Any]) -> bool:

@@ -60,11 +60,14 @@ def test_the_names_that_structs_live_on_are_refused_in_a_body_and_in_a_mixin(nam
 
 
 @pytest.mark.parametrize(
-    "array", [jnp.ones(3), np.ones(3), jnp.float32(1), np.zeros(())], ids=["jnp", "np", "0", "np0"]
+    "array",
+    [jnp.ones(3), np.ones(3), jnp.float32(1), np.zeros(()), np.ma.ones(2), jax.random.key(0)],
+    ids=["jnp", "np", "0", "np0", "masked", "key"],
 )
 def test_an_array_without_an_annotation_is_refused_and_one_of_the_class_is_allowed(array):
-    with pytest.raises(errors.DefinitionError, match=r"^A: 'table' is an array without a type annotation, so it would"):
-        define("table", array)
+    for define_one in (lambda: define("table", array), lambda: jax.jit(lambda x: define("table", x))(1.0)):
+        with pytest.raises(errors.DefinitionError, match=r"^A: 'table' is an array without a type annotation, so it"):
+            define_one()
 
     class Parent(Struct):
         x: Any
@@ -75,7 +78,7 @@ def test_an_array_without_an_annotation_is_refused_and_one_of_the_class_is_allow
             return self.table
 
     class Child(Parent):
-        table: ClassVar[Any] = 2 * array
+        table: ClassVar[Any] = 2 * jnp.ones(2)
 
     assert Parent.table is Parent(1).table is Parent(1).first is array
     assert jax.tree.leaves(Child(1)) == [1] and Child(1).first is Child.table

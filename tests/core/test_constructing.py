@@ -1,13 +1,11 @@
 """The generated constructor, its converters, and `construct`."""
 
-import copy
 from dataclasses import InitVar
 from typing import Any
 
 import pytest
 
 from structkit import Static, Struct, construct, derived, errors, field, static
-from tests.models import Loud
 
 
 class Recorder:
@@ -79,14 +77,6 @@ def test_converters_run_once_on_assignments_in_hooks_and_on_the_defaults_that_th
 
     assert vars((A if kind in ("post_init", "custom") else B)(1)) == {"a": 2, "b": 4, "c": 4}
     assert sorted(log) == [("a", 1), ("b", 2), ("c", 2)]
-
-
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
-def test_copies_run_no_hook(duplicate):
-    made = Loud(1)
-    Loud.marks.clear()
-    assert vars(duplicate(made)) == {"x": 1, "y": 0, "twice": 2, "label": "a"}
-    assert Loud.marks == []
 
 
 def test_construct_fills_defaults_takes_anything_as_data_and_checks_names_and_statics():

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
-from structkit import Field, Static, Struct, derived, errors, field, fields, freeze, static
-from tests.models import Empty, Linear, Point, Squared, names, static_names
+from structkit import Field, Static, Struct, derived, field, fields, freeze, static
+from tests.models import Empty, Linear, Point, names, static_names
 
 # Declaring
 
@@ -67,42 +67,18 @@ def test_a_field_and_the_metadata_of_other_libraries_say_what_is_static(declared
 
 
 def test_fields_are_dataclass_fields_with_all_that_field_was_given():
-    def double(value):
-        return 2 * value
+    given = {"default": 1, "converter": lambda value: 2 * value, "init": True, "repr": False, "compare": False}
+    given |= {"hash": False, "kw_only": True, "static": False, "spec": PartitionSpec("batch"), "doc": "the x"}
 
     class A(Struct):
-        x: int = field(
-            default=1,
-            converter=double,
-            init=True,
-            repr=False,
-            compare=False,
-            hash=False,
-            kw_only=True,
-            static=False,
-            spec=PartitionSpec("batch"),
-            doc="the x",
-            metadata={"unit": "m"},
-        )
+        x: int = field(**given, metadata={"unit": "m"})
 
     (f,) = fields(A)
-    assert isinstance(f, Field)
-    assert isinstance(f, dataclasses.Field)
-    assert (f.name, f.type, f.default, f.converter, f.spec, f.doc) == (
-        "x",
-        int,
-        1,
-        double,
-        PartitionSpec("batch"),
-        "the x",
-    )
-    assert (f.init, f.repr, f.compare, f.hash, f.kw_only, f.static) == (True, False, False, False, True, False)
-    assert dict(f.metadata) == {"unit": "m"}
+    assert isinstance(f, Field) and isinstance(f, dataclasses.Field)
+    assert (f.name, f.type, dict(f.metadata)) == ("x", int, {"unit": "m"})
+    assert {name: getattr(f, name) for name in given} == given
     assert dataclasses.fields(A) == fields(A)
-    assert dataclasses.is_dataclass(A)
-    assert repr(A()) == "A()"
-    assert A(x=5).x == 10
-    assert A.__dict__["x"].__doc__ == "the x"
+    assert (repr(A()), A(x=5).x, A.__dict__["x"].__doc__) == ("A()", 10, "the x")
 
 
 def test_a_field_without_options_has_in_every_slot_what_field_puts_there():
@@ -118,19 +94,6 @@ def test_a_field_without_options_has_in_every_slot_what_field_puts_there():
             assert getattr(first, slot) == getattr(second, slot), slot
 
 
-def test_dataclasses_field_works_with_all_of_its_options():
-    class A(Struct):
-        x: int = dataclasses.field(default=1, repr=False)
-        y: list = dataclasses.field(default_factory=list, compare=False)
-        z: int = dataclasses.field(default=3, kw_only=True)
-        w: int = dataclasses.field(default=4, init=False)
-
-    assert vars(A()) == {"x": 1, "y": [], "z": 3, "w": 4}
-    assert repr(A()) == "A(y=[], z=3, w=4)"
-    assert A(1, [1]) == A(1, [2])
-    assert str(inspect.signature(A)) == "(x: int = 1, y: list = <factory>, *, z: int = 3) -> None"
-
-
 def test_a_field_object_that_two_classes_share_keeps_no_name():
     common = field(default=1, doc="shared")
 
@@ -144,18 +107,6 @@ def test_a_field_object_that_two_classes_share_keeps_no_name():
     assert names(A) == ["a"]
     assert [(f.name, f.type) for f in fields(B)] == [("b", str), ("c", Static[int])]
     assert (static_names(A), static_names(B)) == ([], ["c"])
-
-
-def test_derived_is_no_parameter_of_init():
-    assert list(inspect.signature(Squared).parameters) == ["side"]
-    assert Squared.__match_args__ == ("side",)
-    assert vars(Squared(3)) == {"side": 3, "area": 9}
-
-
-def test_derived_refuses_to_be_a_parameter():
-    with pytest.raises(ValueError) as error:
-        derived(init=True)
-    assert str(error.value) == "derived() is a field that __init__ does not take; use field() for one that it takes"
 
 
 def test_kw_only_splits_the_parameters_of_one_class():
@@ -225,25 +176,6 @@ def test_a_class_var_is_no_field_and_reads_as_its_default(declared, expected):
         assert (found.tolist() if isinstance(found, jax.Array) else found) == expected
 
 
-@pytest.mark.parametrize(
-    "array", [jnp.ones(2), np.ones(2), jnp.float32(1), np.zeros(()), np.ma.ones(2), jax.random.key(0)], ids=type
-)
-def test_an_array_without_an_annotation_is_refused_also_while_tracing(array):
-    def define(value):
-        class A(Struct):
-            weight = value
-
-    for attempt in (lambda: define(array), lambda: jax.jit(define)(1.0)):
-        with pytest.raises(errors.DefinitionError, match="'weight' is an array without a type annotation") as error:
-            attempt()
-        assert "weight: jax.Array = ..." in str(error.value) and "weight: ClassVar" in str(error.value)
-
-    class Child(Point):
-        y: Any = array if isinstance(array, jax.Array) else None
-
-    assert len(jax.tree.leaves(Child(1))) == 1 + isinstance(array, jax.Array)
-
-
 # Defaults
 
 
@@ -277,37 +209,28 @@ def test_a_default_is_read_from_the_class():
 @pytest.mark.parametrize(
     "value",
     [
-        jnp.zeros(3),
-        np.float32(1.0),
-        Point(1.0),
-        Linear(jnp.ones(3), jnp.zeros(3)),
-        (),
-        (1, (2,)),
-        frozenset({1}),
-        None,
-        "text",
-        jax.nn.relu,
-        Point,
-        freeze({"a": [1]}),
+        *(jnp.zeros(3), np.float32(1.0), Point(1.0), Linear(jnp.ones(3), jnp.zeros(3)), (), (1, (2,)), frozenset({1})),
+        *(None, "text", jax.nn.relu, Point, freeze({"a": [1]})),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_any_immutable_value_is_a_default(value):
     class A(Struct):
         x: Any = value
+        y: Any = field(default=value)
 
-    assert A().x is value
-    assert A.x is value
+    assert A().x is A.x is A().y is A.y is value
+    assert A(5).x == dataclasses.replace(A(), x=5).x == 5 and A(5).y is value
+    assert jax.tree.structure(jax.tree.map(lambda leaf: leaf, A())) == jax.tree.structure(A())
 
 
-def test_a_field_stays_on_its_class():
-    class A(Struct):
-        x: int = 1
+def test_an_array_is_the_default_of_a_keyword_only_a_converted_and_an_init_var_argument():
+    class Shifted(Struct, kw_only=True):
+        x: jax.Array = jnp.zeros(3)
+        y: jax.Array = field(default=jnp.ones(2), converter=lambda value: value * 2)
+        shift: InitVar[jax.Array] = jnp.ones(3)
 
-    A.helper = lambda self: self.x + 1
-    assert A().helper() == 2
-    with pytest.raises(errors.DefinitionError):
-        A.x = 5
-    with pytest.raises((errors.StructError, AttributeError)):
-        del A.x
-    assert A().x == A.x == 1
+        def __post_init__(self, shift):
+            self.x = self.x + shift
+
+    assert (Shifted().x.tolist(), Shifted().y.tolist()) == ([1.0, 1.0, 1.0], [2.0, 2.0])

@@ -1,6 +1,5 @@
 """What a class tells about itself: its signature, documentation, source, tracebacks and qualified names."""
 
-import dataclasses
 import functools
 import inspect
 import linecache
@@ -8,7 +7,6 @@ import pydoc
 import re
 import types
 import typing
-from dataclasses import KW_ONLY
 from typing import Any, Optional
 
 import jax
@@ -18,17 +16,6 @@ import pytest
 import structkit
 from structkit import Static, Struct, StructMeta, derived, field, static
 from tests.models import Box, Checked, Drafted, Empty, Lazy, Linear, Mutable, Point
-
-
-def test_the_signature_is_the_one_of_a_frozen_dataclass():
-    def body(namespace):
-        namespace["__annotations__"] = {"a": int, "b": float, "c": list, "_": KW_ONLY, "d": str, "e": int}
-        namespace.update(b=1.5, c=dataclasses.field(default_factory=list), e=dataclasses.field(default=4, init=False))
-
-    A = types.new_class("A", (Struct,), {}, body)
-    B = dataclasses.dataclass(frozen=True)(types.new_class("A", (), {}, body))
-    assert str(inspect.signature(A)) == str(inspect.signature(B))
-    assert A.__match_args__ == B.__match_args__
 
 
 def test_the_signature_of_a_custom_init_is_the_users():
@@ -85,7 +72,7 @@ def test_tracebacks_show_lines_of_generated_code():
 # Documentation
 
 
-def test_the_doc_of_a_class_is_its_signature_and_the_docs_of_its_fields():
+def test_the_doc_of_a_class_is_its_signature_and_where_that_tells_not_all_its_fields():
     class A(Struct):
         x: int = field(doc="metres east")
         y: int = 1
@@ -93,45 +80,30 @@ def test_the_doc_of_a_class_is_its_signature_and_the_docs_of_its_fields():
     class B(A):
         z: int = 2
 
-    assert A.__doc__ == "A(x: int, y: int = 1)\n\nFields:\n    x (int): metres east\n    y (int)"
-    assert B.__doc__ == (
-        "B(x: int, y: int = 1, z: int = 2)\n\nFields:\n    x (int): metres east\n    y (int)\n    z (int)"
-    )
-    assert A(1).__doc__ == inspect.getdoc(A) == A.__doc__
-
-
-def test_the_doc_of_a_class_whose_signature_tells_all_is_its_signature():
-    class A(Struct):
+    class Plain(Struct):
         x: int
         scale: Any = jnp.ones(3, jnp.float32)
         activation: Any = static(default=jax.nn.relu)
 
-    assert A.__doc__ == "A(x: int, scale: Any = f32[3], activation: Any = relu)"
-    assert list(inspect.signature(A).parameters) == ["x", "scale", "activation"]
-
-
-def test_the_doc_of_a_class_lists_fields_that_its_signature_does_not_have():
-    class A(Struct):
+    class Deriving(Struct):
         x: int
         unit: str = derived(static=True, default="m")
 
-    class B(Struct):
+    class Custom(Struct):
         x: int
 
         def __init__(self, text: str):
             self.x = len(text)
 
-    assert A.__doc__ == "A(x: int)\n\nFields:\n    x (int)\n    unit (str, static)"
-    assert B.__doc__ == "B(text: str)\n\nFields:\n    x (int)"
-
-
-def test_the_doc_of_the_user_stays():
-    class A(Struct):
-        """Mine."""
-
-        x: int
-
-    assert A.__doc__ == A(1).__doc__ == "Mine."
+    for cls, doc in (
+        (A, "A(x: int, y: int = 1)\n\nFields:\n    x (int): metres east\n    y (int)"),
+        (B, "B(x: int, y: int = 1, z: int = 2)\n\nFields:\n    x (int): metres east\n    y (int)\n    z (int)"),
+        (Plain, "Plain(x: int, scale: Any = f32[3], activation: Any = relu)"),
+        (Deriving, "Deriving(x: int)\n\nFields:\n    x (int)\n    unit (str, static)"),
+        (Custom, "Custom(text: str)\n\nFields:\n    x (int)"),
+    ):
+        assert cls.__doc__ == doc
+    assert A(1).__doc__ == inspect.getdoc(A) == A.__doc__
 
 
 @pytest.mark.parametrize("cls", [Point, Linear, Struct])
@@ -140,16 +112,6 @@ def test_help_and_introspection_of_a_class_never_fail(cls):
     assert dict(inspect.getmembers(cls))["__class__"] is StructMeta
     assert inspect.classify_class_attrs(cls)
     assert "replace" in dir(cls)
-
-
-def test_a_class_in_a_function_has_its_qualified_names():
-    class A(Struct):
-        x: int
-
-    here = "test_a_class_in_a_function_has_its_qualified_names.<locals>.A"
-    assert A.__qualname__ == here
-    assert A.__init__.__qualname__ == f"{here}.__init__"
-    assert A.__module__ == A.__init__.__module__ == __name__
 
 
 def test_all_methods_that_a_class_gets_have_its_qualified_names():
@@ -161,6 +123,8 @@ def test_all_methods_that_a_class_gets_have_its_qualified_names():
     class B(Struct):
         pass
 
+    assert A.__qualname__ == "test_all_methods_that_a_class_gets_have_its_qualified_names.<locals>.A"
+    assert A.__module__ == A.__init__.__module__ == __name__
     for cls in (A, B):
         for name, value in vars(cls).items():
             function = getattr(value, "fget", value)
@@ -169,17 +133,6 @@ def test_all_methods_that_a_class_gets_have_its_qualified_names():
     for name, value in vars(Struct).items():
         if isinstance(value, types.FunctionType) and name != "__replace__":
             assert (value.__qualname__, value.__module__) == (f"Struct.{name}", Struct.__module__)
-
-
-def test_a_callable_struct_has_the_name_of_its_class_in_programs():
-    class Scale(Struct):
-        x: Any
-
-        def __call__(self, y):
-            return self.x * y
-
-    assert jax.jit(Scale(2.0)).lower(1.0).as_text().startswith("module @jit_Scale ")
-    assert Scale(2.0).__name__ == "Scale" and not hasattr(Point(1), "__name__")
 
 
 # Trap 24: notebooks, dill and documentation tools read whatever is listed.

@@ -1,9 +1,11 @@
-"""The exact texts of `pformat`, which are those of `repr`."""
+"""The exact texts of `repr` and `pformat`, which are one: short values behind the names, and no failure, ever."""
 
 import collections
 import dataclasses
+import enum
+import functools
 import pprint
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,17 +14,16 @@ import pytest
 import wadler_lindig
 
 from structkit import Struct, field, pformat, static, struct, summary
-from tests.models import Linear, Model, Pair, Point
-
-
-class Corner(NamedTuple):
-    x: Any
-    y: Any
+from tests.models import Box, Coordinates, Empty, Linear, Model, Mutable, Pair, Point, Skipping
 
 
 @dataclasses.dataclass
 class Plain:
     a: Any = 1
+
+
+class Colour(enum.Enum):
+    RED = 1
 
 
 class Shout(Struct):
@@ -32,24 +33,37 @@ class Shout(Struct):
         return f"SHOUT {self.x}"
 
 
+class Lines(Struct):
+    x: Any
+
+    def __repr__(self):
+        return f"first\nsecond {self.x}"
+
+
+class Failing(Struct):
+    x: Any
+
+    def __repr__(self):
+        raise ValueError("no")
+
+
+class Silent(Struct, repr=False):
+    x: Any
+
+
 class Broken:
     def __repr__(self):
         raise RuntimeError("no text")
 
 
-class Huge(Struct):
+class Secret(Struct):
     x: Any
     hidden: Any = field(default=0, repr=False)
+    tag: Any = static(default=0, repr=False)
 
 
 def ones(*shape, dtype=jnp.float32):
     return jnp.ones(shape, dtype)
-
-
-def cyclic():
-    tree: list[Any] = [1]
-    tree.append(Model(tree))
-    return tree
 
 
 SHARED = Point(1)
@@ -83,52 +97,91 @@ class NoText:
         return 3
 
 
-def cyclic_and_long():
-    tree: list[Any] = []
-    tree.extend([Point(tree), *[0] * 1500])
-    return tree
+def closed(items, *more):
+    """A struct around a list or dict that holds it, too."""
+    made = Pair(items, items) if isinstance(items, dict) else Point(items)
+    items.update(up=made) if isinstance(items, dict) else items.extend([made, *more])
+    return made
+
+
+def holding_itself():
+    made = Mutable(None)
+    made.x = made
+    return made
 
 
 TEXTS = [
-    (jnp.float32(0.25), "f32(0.25)"),
-    (jnp.asarray(0.5, jnp.bfloat16), "bf16(0.5)"),
-    (jnp.uint8(3), "u8(3)"),
-    (jnp.asarray(True), "bool(True)"),
-    (jnp.asarray(1 + 2j, jnp.complex64), "c64((1+2j))"),
-    (jax.device_put(np.float32("nan")), "f32(nan)"),
-    (np.asarray(0.1), "f64(0.1)(numpy)"),
-    (np.asarray("text"), "<U4[](numpy)"),
-    (np.zeros((), jax.dtypes.float0), "[('f0', 'V')][](numpy)"),
-    (jax.ShapeDtypeStruct((), jnp.float32), "f32[](abstract)"),
-    (Point({"loss": jnp.float32(0.25)}), "Point(x={'loss': f32(0.25)})"),
-    (Point(RaisingClass()), "Point(x=<RaisingClass whose repr raises RuntimeError>)"),
-    (Point(RaisingClass), "Point(x=<RaisingMeta whose repr raises RuntimeError>)"),
-    (Point(RaisingInstanceCheck("A", (), {})), "Point(x=A)"),
-    (Point(WithoutClass()), "Point(x=<WithoutClass whose repr raises RuntimeError>)"),
-    (Point(NoText()), "Point(x=<NoText whose repr raises TypeError>)"),
+    # What stands alone.
     (1, "1"),
     ("a", "'a'"),
     (None, "None"),
     ([], "[]"),
-    ((1,), "(1,)"),
     ({"a": [1, 2]}, "{'a': [1, 2]}"),
-    (ones(2, 3), "f32[2,3]"),
-    (np.ones((2, 3), np.int8), "i8[2,3](numpy)"),
-    ([ones(), jax.random.key(0)], "[f32(1.0), key<fry>[]]"),
-    (jax.nn.relu, "relu"),
-    (jnp.float32, "float32"),
     (Linear, "Linear"),
-    (Corner(ones(1), None), "Corner(x=f32[1], y=None)"),
     (Plain(), "Plain(a=1)"),
+    ([1, Shout(1)], "[1, SHOUT 1]"),
+    (jax.ShapeDtypeStruct((), jnp.float32), "f32[](abstract)"),
+    # What a struct holds.
+    *(
+        (Point(value), f"Point(x={text})")
+        for value, text in [
+            ("a'b\n", '"a\'b\\n"'),
+            (1.5, "1.5"),
+            ((1,), "(1,)"),
+            ([1, (2, 3), {"a": {4}}], "[1, (2, 3), {'a': {4}}]"),
+            (..., "..."),
+            (ones(2, 3), "f32[2,3]"),
+            (ones(2, dtype=jnp.bfloat16), "bf16[2]"),
+            (ones(2, dtype=bool), "bool[2]"),
+            (np.ones((2, 3), np.int8), "i8[2,3](numpy)"),
+            (jax.random.key(0), "key<fry>[]"),
+            (jnp.float32(0.25), "f32(0.25)"),
+            (jnp.asarray(0.5, jnp.bfloat16), "bf16(0.5)"),
+            (jnp.uint8(3), "u8(3)"),
+            (jnp.asarray(True), "bool(True)"),
+            (jnp.asarray(1 + 2j, jnp.complex64), "c64((1+2j))"),
+            (jax.device_put(np.float32("nan")), "f32(nan)"),
+            (np.asarray(0.1), "f64(0.1)(numpy)"),
+            (np.asarray("text"), "<U4[](numpy)"),
+            (np.zeros((), jax.dtypes.float0), "[('f0', 'V')][](numpy)"),
+            (jax.ShapeDtypeStruct((3,), jnp.float32), "f32[3](abstract)"),
+            (jax.sharding.PartitionSpec("x"), repr(jax.sharding.PartitionSpec("x"))),
+            (jax.nn.relu, "relu"),
+            (jnp.sin, "sin"),
+            (np.sin, "sin"),
+            (len, "len"),
+            (jnp.float32, "float32"),
+            (int, "int"),
+            (functools.partial(max, 1), "partial(max, 1)"),
+            (Colour.RED, "<Colour.RED: 1>"),
+            (Coordinates(ones(1), None), "Coordinates(x=f32[1], y=None)"),
+            (Plain(3), "Plain(a=3)"),
+            (Pair(1, 2, 3), "Pair(x=1, y=2, name=3)"),
+            ([Shout(1), {"a": Shout(2)}], "[SHOUT 1, {'a': SHOUT 2}]"),
+            (Lines(1), "first\n        second 1"),
+            # Python refuses to write more than some thousands of digits.
+            (10**5000, "<int whose repr raises ValueError>"),
+            (Broken(), "<Broken whose repr raises RuntimeError>"),
+            (RaisingClass(), "<RaisingClass whose repr raises RuntimeError>"),
+            (RaisingClass, "<RaisingMeta whose repr raises RuntimeError>"),
+            (RaisingInstanceCheck("A", (), {}), "A"),
+            (WithoutClass(), "<WithoutClass whose repr raises RuntimeError>"),
+            (NoText(), "<NoText whose repr raises TypeError>"),
+        ]
+    ),
+    (Pair(Failing(1), 2), "Pair(x=<Failing whose repr raises ValueError>, y=2, name='pair')"),
+    (Pair([1, Failing(1)], 2), "Pair(x=<list whose repr raises ValueError>, y=2, name='pair')"),
     (Linear(ones(784, 128)), "Linear(weight=f32[784,128], bias=None, activation=relu)"),
-    ({"model": Model([Shout(1)])}, "{'model': Model(layers=[SHOUT 1], name='model')}"),
-    (Huge(1, 2), "Huge(x=1)"),
-    (cyclic(), "[1, Model(layers=<recursive>, name='model')]"),
-    ((SHARED, SHARED), "(Point(x=1), Point(x=1))"),
-    (Point(Broken()), "Point(x=<Broken whose repr raises RuntimeError>)"),
-    # Python refuses to write more than some thousands of digits.
-    (Point(10**5000), "Point(x=<int whose repr raises ValueError>)"),
+    (Skipping(1), "Skipping(x=1, note='', tag='')"),
+    (Secret(1, 2), "Secret(x=1)"),
+    (Empty(), "Empty()"),
+    (Box[int](1), "Box(item=1)"),
     (Point.__new__(Point), "Point(x=<unset>)"),
+    # Cycles end, and what is held twice is shown twice.
+    (closed([]), "Point(x=[<recursive>])"),
+    (closed({}), "Pair(x={'up': <recursive>}, y={'up': <recursive>}, name='pair')"),
+    (holding_itself(), "Mutable(x=<recursive>, n=0)"),
+    (Pair(SHARED, [SHARED]), "Pair(x=Point(x=1), y=[Point(x=1)], name='pair')"),
 ]
 
 
@@ -136,7 +189,19 @@ TEXTS = [
 def test_pformat_gives_short_text_and_repr_of_a_struct_is_the_same(tree, expected):
     assert pformat(tree) == expected
     if isinstance(tree, Struct):
-        assert repr(tree) == expected
+        assert repr(tree) == str(tree) == f"{tree}" == expected
+
+
+def test_the_repr_of_the_user_raises_what_it_raises_and_without_one_it_is_that_of_object():
+    with pytest.raises(ValueError, match="no"):
+        repr(Failing(1))
+    assert "Silent object at" in repr(Silent(1)) and "Silent object at" in repr(Point(Silent(1)))
+
+
+def test_a_repr_of_exactly_the_line_length_stays_on_one_line():
+    assert repr(Point("a" * 77)) == f"Point(x='{'a' * 77}')"
+    assert len(repr(Point("a" * 77))) == 88
+    assert repr(Point("a" * 78)) == f"Point(\n  x='{'a' * 78}'\n)"
 
 
 @pytest.mark.parametrize(
@@ -195,7 +260,7 @@ def test_a_container_of_more_than_a_thousand_items_is_cut_with_a_count(make, cou
 
 
 def test_a_cut_container_ends_a_cycle_and_keeps_the_options_of_the_caller():
-    text = repr(cyclic_and_long()[0])
+    text = repr(closed([], *[0] * 1500))
     assert text.startswith("Point(\n  x=[\n    <recursive>,\n    0,") and text.endswith("0\n  ] + [501 more]\n)")
     shown = wadler_lindig.pformat(Point([ones(2)] * 1001), short_arrays=False)
     assert shown.count("Array([1., 1.], dtype=float32)") == 1000
@@ -238,8 +303,19 @@ def test_a_custom_document_of_the_callers_is_asked_for_numbers_too():
 
 def test_tracers_are_shown_as_arrays():
     seen = []
-    jax.jit(lambda pair: seen.append(pformat({"pair": pair})))(Pair(ones(3)))
-    assert seen == ["{'pair': Pair(x=f32[3], y=None, name='pair')}"]
+
+    def show(pair):
+        seen.append(pformat({"pair": pair}))
+        return pair.x
+
+    jax.jit(show)(Pair(ones(3), [ones(2, 2, dtype=jnp.int32)]))
+    jax.vmap(show)(Pair(ones(5, 3)))
+    jax.grad(show)(Pair(ones()))
+    assert seen == [
+        "{'pair': Pair(x=f32[3], y=[i32[2,2]], name='pair')}",
+        "{'pair': Pair(x=f32[3], y=None, name='pair')}",
+        "{'pair': Pair(x=f32[], y=None, name='pair')}",
+    ]
 
 
 class Options(Struct):

@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax.numpy as jnp
-import pytest
 
 from tests.models import Pair, Point
 
@@ -12,15 +11,11 @@ class Sub(Point):
     pass
 
 
-def test_the_functions_of_dataclasses_take_structs():
+def test_the_functions_of_dataclasses_reach_structs_inside_structs():
     made = Pair(Point(1), [Point(2)], name="a")
     assert dataclasses.is_dataclass(made) and dataclasses.is_dataclass(Pair)
-    assert [f.name for f in dataclasses.fields(made)] == ["x", "y", "name"]
     assert dataclasses.asdict(made) == {"x": {"x": 1}, "y": [{"x": 2}], "name": "a"}
     assert dataclasses.astuple(made) == ((1,), [(2,)], "a")
-    assert dataclasses.replace(made, name="b") == Pair(Point(1), [Point(2)], name="b")
-    with pytest.raises(TypeError):
-        dataclasses.replace(made, unknown=1)
     assert dataclasses.asdict(Point(jnp.ones(3)))["x"].shape == (3,)
 
 
