@@ -248,6 +248,8 @@ NotReplaceableError: replace: field 'doubled' of Everything is not an __init__ p
 NotReplaceableError: replace: field 'factor' of Everything is an InitVar, which is not kept; pass it again
 >>> replace(3)
 NotAStructError: replace takes a Struct, not int; inherit from structkit.Struct to make one
+>>> replace(Linear)
+NotAStructError: replace takes a Struct, not StructMeta; inherit from structkit.Struct to make one
 >>> fields(3)
 NotAStructError: fields takes a Struct, not int; inherit from structkit.Struct to make one
 >>> fields(int)
@@ -325,6 +327,9 @@ DefinitionError: A: 'y' is a field but has no type annotation; write y: <type> =
 DefinitionError: A: 'y' is a field but has no type annotation; write y: <type> = field(...)
 >>> class A(Struct): x: ClassVar[list] = field(default_factory=list)
 DefinitionError: A: ClassVar 'x' has a default_factory; give it a plain value
+>>> class A(Linear): bias = lambda self: 1
+DefinitionError: A: 'bias' is a field of a parent class and is overridden without an annotation; write bias: <type> = ...
+    to change its default, or choose another name
 >>> class A(Struct): x = jnp.ones(3)
 DefinitionError: A: 'x' is an array without a type annotation, so it would be no leaf; write x: jax.Array = ... for a
     field, x: ClassVar[jax.Array] = ... for a constant of the class

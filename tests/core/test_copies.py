@@ -156,17 +156,6 @@ def test_a_struct_with_a_cycle_through_a_list_prints_copies_pickles_and_is_colle
     assert collected(references)
 
 
-def test_a_finished_struct_is_not_kept_alive():
-    references = []
-    for make in (Point, Checked, Squared, Scaled, Custom, Lazy, Mutable, Box[float]):
-        struct = make(1.0)
-        references.append(weakref.ref(struct))
-        references.append(weakref.ref(jax.tree.map(lambda x: x, struct)))
-        references.append(weakref.ref(copy.copy(struct)))
-    del struct
-    assert collected(references)
-
-
 def test_a_struct_pickles_by_field_name():
     for made in MADE:
         assert made.__getstate__() == vars(made)

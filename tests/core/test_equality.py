@@ -177,13 +177,6 @@ def test_structs_differ_from_everything_else():
         assert (stranger == Point(1)) is False, stranger
 
 
-def test_statics_are_compared_with_their_types():
-    assert Pair(1, name=1) == Pair(1, name=1)
-    for a, b in ((1, 2), (1, True), (1, 1.0), (0, False), (0.0, -0.0), ((1,), (True,)), ((1, (2,)), (1, (2.0,)))):
-        assert (Pair(1, name=a) == Pair(1, name=b)) is False
-        assert (Pair(1, name=a) != Pair(1, name=b)) is True
-
-
 class Wide(Struct):
     a: Any = 0
     b: Any = 0.5

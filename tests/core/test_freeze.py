@@ -6,7 +6,6 @@ import math
 import pickle
 from typing import Any
 
-import cloudpickle
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from structkit import FrozenArray, FrozenDict, Struct, errors, freeze, static, struct
-from tests.models import Coordinates, Lazy, Level, Pair, Point
+from tests.models import COPIES, Coordinates, Lazy, Level, Pair, Point
 
 
 class Holder(Struct):
@@ -113,18 +112,10 @@ def test_a_struct_is_frozen_without_its_constructor_and_keeps_its_class_and_stat
 
 
 def test_everything_else_is_left_as_it_is():
-    for value in (
-        1,
-        "text",
-        None,
-        len,
-        Level.ONE,
-        jnp.float32,
-        PartitionSpec("x"),
-        np.float32(1),
-    ):
+    for value in (1, "text", None, len, Level.ONE, jnp.float32, PartitionSpec("x"), np.float32(1)):
         assert freeze(value) is value
     assert freeze(Point(1)) == Point(1)
+    assert freeze({"a": 1}) != {"a": 1} and freeze(np.ones(2)) != (1.0, 1.0)
 
 
 def test_the_argument_and_what_it_holds_may_change_later():
@@ -169,27 +160,6 @@ def test_dicts_of_every_kind_and_order_are_compared_by_content():
         assert jax.tree.structure(Holder(freeze(a))) == jax.tree.structure(Holder(freeze(b)))
 
 
-def test_types_shapes_dtypes_and_signs_are_told_apart():
-    for a, b in [
-        ({"a": 1}, {"a": True}),
-        ({"a": 1}, {"a": 1.0}),
-        ({1: 1}, {1.0: 1}),
-        ({"a": (1,)}, {"a": (True,)}),
-        ({"a": 0.0}, {"a": -0.0}),
-        (np.ones(2), np.ones(2, np.float32)),
-        # The contents are the same bytes.
-        (np.zeros(1, np.int32), np.zeros(1, np.float32)),
-        (np.zeros(2, "<i4"), np.zeros(2, ">i4")),
-        (np.ones(2), np.ones((2, 1))),
-        (np.zeros(1), -np.zeros(1)),
-    ]:
-        assert (freeze(a) == freeze(b)) is False
-        assert (freeze(a) != freeze(b)) is True
-        assert freeze(a) == freeze(copy.deepcopy(a))
-    assert freeze({"a": 1}) != {"a": 1}
-    assert freeze(np.ones(2)) != (1.0, 1.0)
-
-
 def test_a_frozen_array_is_read_only_and_works_in_jax():
     source = np.arange(6, dtype=np.float32).reshape(2, 3)
     frozen = freeze(source.T)
@@ -212,12 +182,7 @@ def test_a_frozen_array_is_read_only_and_works_in_jax():
 @pytest.mark.parametrize("value", [{"a": [1], 2: {"b": -0.0}}, np.array([math.nan, 1]), [np.ones(2), {"a": {1}}]])
 def test_frozen_values_copy_and_pickle(value):
     frozen = freeze(value)
-    for made in (
-        copy.copy(frozen),
-        copy.deepcopy(frozen),
-        pickle.loads(pickle.dumps(frozen)),
-        pickle.loads(cloudpickle.dumps(frozen)),
-    ):
+    for made in (duplicate(frozen) for duplicate in COPIES.values()):
         assert made == frozen
         assert hash(made) == hash(frozen)
         assert repr(made) == repr(frozen)
@@ -249,18 +214,6 @@ def test_a_tracer_is_refused_at_every_depth():
         return x + jnp.asarray(freeze([np.ones(())])[0])
 
     assert jax.jit(run)(1.0) == jax.grad(lambda x: 2 * run(x) - x)(1.0) + 1 == 2
-
-
-def test_a_frozen_dict_with_keys_in_another_order_traces_the_same_program():
-    def total(holder):
-        result = jnp.float32(0)
-        for i, key in enumerate(holder.n):
-            result = result * 10 + holder.n[key] * (i + 1)
-        return result
-
-    a = jax.jit(total).lower(Holder(freeze({"a": 1, "b": 2}))).as_text()
-    b = jax.jit(total).lower(Holder(freeze({"b": 2, "a": 1}))).as_text()
-    assert a == b
 
 
 def test_as_a_converter_it_runs_before_the_check_and_accepts_what_json_gives():

@@ -30,19 +30,6 @@ either_side = pytest.mark.parametrize("struct_first", [False, True])
 # One parent
 
 
-def test_an_undecorated_subclass_is_a_pytree_with_the_fields_of_the_parent_in_front():
-    class Child(Point):
-        z: float = 3.0
-
-    class Grandchild(Child):
-        pass
-
-    for cls in (Child, Grandchild):
-        made = jax.jit(lambda struct: jax.tree.map(lambda leaf: -leaf, struct))(cls(1.0))
-        assert is_struct(cls) and type(made) is cls
-        assert vars(made) == {"x": -1.0, "z": -3.0}
-
-
 class ParentStatic(Struct):
     x: Any = 0.0
     n: int = static(default=1)
@@ -107,19 +94,6 @@ def test_a_field_hides_a_method_or_value_of_a_base():
 
     assert (B(2.0, 5).area, B(2.0, 5).size) == (2.0, 5)
     assert inspect.signature(B).parameters["area"].default is inspect.Parameter.empty
-
-
-def test_a_subclass_that_overrides_a_field_with_a_method_is_refused():
-    with pytest.raises(errors.DefinitionError) as error:
-
-        class A(Point):
-            def x(self):
-                return 1
-
-    assert str(error.value) == (
-        "A: 'x' is a field of a parent class and is overridden without an annotation; "
-        "write x: <type> = ... to change its default, or choose another name"
-    )
 
 
 def test_methods_of_all_kinds_work_and_zero_argument_super_in_them():

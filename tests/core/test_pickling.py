@@ -1,7 +1,6 @@
 """Pickles are by field name and run no constructor; weak references follow the life of a struct."""
 
 import collections
-import copy
 import dataclasses
 import pickle
 import sys
@@ -10,11 +9,25 @@ import weakref
 from typing import Any
 
 import jax
-import numpy as np
 import pytest
 
 from structkit import Struct, errors, field, static
-from tests.models import Loud, LoudCustom, Mutable, Pair, Point, assert_frozen, collected
+from tests.models import (
+    COPIES,
+    Box,
+    Checked,
+    Custom,
+    Lazy,
+    Loud,
+    LoudCustom,
+    Mutable,
+    Pair,
+    Point,
+    Scaled,
+    Squared,
+    assert_frozen,
+    collected,
+)
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
@@ -118,10 +131,10 @@ def test_the_state_lists_the_fields_in_order_with_a_mark_for_those_that_are_unse
 # References
 
 
-@pytest.mark.parametrize("make", [lambda: Loud(1), lambda: LoudCustom(1), lambda: Pair(np.ones(3)), lambda: Mutable(1)])
+@pytest.mark.parametrize("make", [Loud, LoudCustom, Point, Mutable, Checked, Squared, Scaled, Custom, Lazy, Box[float]])
 def test_weak_references_follow_the_life_of_a_struct_and_of_its_copies(make):
     seen: list[Any] = []
-    alive = [make(), copy.copy(make()), jax.tree.map(lambda leaf: leaf, make()), pickle.loads(pickle.dumps(make()))]
+    alive = [make(1.0), jax.tree.map(lambda leaf: leaf, make(1.0)), *(copy(make(1.0)) for copy in COPIES.values())]
     references = [weakref.ref(struct, seen.append) for struct in alive]
     weak = weakref.WeakValueDictionary(enumerate(alive))
     assert all(reference() is struct for reference, struct in zip(references, alive, strict=True))

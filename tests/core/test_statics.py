@@ -212,15 +212,9 @@ LOOKALIKES = [
     (freeze({1: "a"}), freeze({True: "a"}), freeze({1.0: "a"})),
     (freeze({"a": [1]}), freeze({"a": [True]}), freeze({"a": {1}})),
     (freeze({"a": 0.0}), freeze({"a": -0.0})),
-    (
-        freeze(np.array([1])),
-        freeze(np.array([1.0])),
-        freeze(np.array([True])),
-        freeze(np.array(1)),
-        freeze(np.array([[1]])),
-    ),
-    (freeze(np.array([0.0])), freeze(np.array([-0.0]))),
-    (freeze(np.array([1], "<i4")), freeze(np.array([1], ">i4"))),
+    tuple(freeze(np.array(value)) for value in ([1], [1.0], [True], 1, [[1]], [0.0], [-0.0])),
+    # The contents are the same bytes, but for the order.
+    tuple(freeze(np.zeros(1, dtype)) for dtype in ("<i4", ">i4", "<f4", "<u4", "<M8[s]")),
     (Inner(1), Inner(True), Inner(1.0), Inner(1, n=True), Inner(1, n=1.0)),
     (Inner((1,)), Inner((True,))),
     (Inner(1, n=(0.0,)), Inner(1, n=(-0.0,))),
@@ -268,31 +262,11 @@ def test_values_that_only_look_alike_never_share_a_trace(values):
     assert traces(*holders, *holders) == len(values)
 
 
-def test_look_alikes_in_different_fields_are_told_apart():
-    class A(Struct):
-        a: Static[Any]
-        x: Any
-        b: Static[Any]
-        c: Static[Any] = None
-
-    holders = [A(a, 1.0, b, c) for a in (1, True) for b in (1, 1.0) for c in (0, False, None)]
-    assert len({jax.tree.structure(holder) for holder in holders}) == 12
-    assert traces(*holders) == 12
-
-
 def test_a_static_decides_the_dtype_of_what_is_traced():
     for order in itertools.permutations([(1, "i"), (True, "b"), (1.0, "f"), (1j, "c")]):
         full = jax.jit(lambda holder: jnp.full((), holder.n))
         for n, kind in order:
             assert full(Holder(n)).dtype.kind == kind
-
-
-def test_the_sign_of_a_static_zero_reaches_the_program():
-    divide = jax.jit(lambda holder: holder.x / jnp.float32(holder.n))
-    assert divide(Holder(0.0)) == math.inf
-    assert divide(Holder(-0.0)) == -math.inf
-    assert divide(Holder(np.float64(0.0))) == math.inf
-    assert divide(Holder(np.float64(-0.0))) == -math.inf
 
 
 def test_statics_in_dicts_of_structs_do_not_retrace():
