@@ -1,18 +1,15 @@
 """The whole text of every error, its data, and that a refused call leaves nothing behind."""
 
-import copy
 import dataclasses
 import gc
 import inspect
 import linecache
-import pickle
 import sys
 import weakref
 from abc import abstractmethod
 from dataclasses import InitVar
 from typing import Any, ClassVar
 
-import cloudpickle
 import jax
 import numpy as np
 import pytest
@@ -20,7 +17,7 @@ import pytest
 import structkit
 from structkit import Static, Struct, batch, construct, derived, errors, field, fields
 from tests import models
-from tests.models import Linear
+from tests.models import COPIES, Linear
 
 
 class Forgetful(Struct):
@@ -38,15 +35,6 @@ class ForgetfulHook(Struct):
 
     def __post_init__(self):
         pass
-
-
-class ForgetfulChild(Forgetful):
-    pass
-
-
-class Nameless(Struct):
-    weight: Any
-    norm: Any = derived()
 
 
 class Hasty(Struct):
@@ -68,33 +56,12 @@ class Mutable(Struct, frozen=False):
     weight: Any = field(default=1, converter=lambda value: value)
 
 
-class WithLambda(Struct):
-    weight: Any = field(default_factory=lambda: 1)
-
-
 class WithoutHash:
     __hash__ = None
 
 
 class Holder(Struct):
     n: Static[Any]
-
-
-class Converting(Struct):
-    n: Static[Any] = field(converter=tuple)
-
-
-class HoldingItself(Struct):
-    n: Any = derived(static=True)
-
-    def __post_init__(self):
-        self.n = self
-
-
-def deep(value):
-    for _ in range(5000):
-        value = type(value)([value])
-    return value
 
 
 class DataSide(Struct):
@@ -180,9 +147,6 @@ TypeError: Empty.__init__() takes 1 positional argument but 2 were given
 >>> Struct()
 BaseInstantiationError: Struct is a base class and has no instances; inherit from it: class Model(Struct): x:
     jax.Array
->>> Struct(x=1)
-BaseInstantiationError: Struct is a base class and has no instances; inherit from it: class Model(Struct): x:
-    jax.Array
 >>> construct(Struct)
 BaseInstantiationError: Struct is a base class and has no instances; inherit from it: class Model(Struct): x:
     jax.Array
@@ -191,14 +155,9 @@ MissingFieldError: Forgetful.__init__ left field 'bias' of Forgetful unset; set 
 >>> Forgetful()
 MissingFieldError: Forgetful.__init__ left fields 'weight', 'bias' of Forgetful unset; set each one or declare a
     default
->>> ForgetfulChild(["weight"])
-MissingFieldError: ForgetfulChild.__init__ left field 'bias' of ForgetfulChild unset; set each one or declare a
-    default
 >>> ForgetfulHook(1)
 MissingFieldError: ForgetfulHook.__post_init__ left field 'norm' of ForgetfulHook unset; set each one or declare a
     default
->>> Nameless(1)
-MissingFieldError: Nameless.__init__ left field 'norm' of Nameless unset; set each one or declare a default
 >>> construct(Linear)
 MissingFieldError: construct(Linear, ...) left field 'weight' of Linear unset; set each one or declare a default
 >>> Hasty()
@@ -226,8 +185,6 @@ AttributeError: 'Linear' object has no attribute 'zzz'
 DefinitionError: Linear: 'bias' is a field and cannot be set on the class; change the default in the body
 >>> Linear(1).replace(weigth=2)
 UnknownFieldError: replace: Linear has no field 'weigth' (did you mean 'weight'?) (fields: weight, bias, activation)
->>> Linear(1).__replace__(weigth=2)
-UnknownFieldError: replace: Linear has no field 'weigth' (did you mean 'weight'?) (fields: weight, bias, activation)
 >>> replace(Linear(1), weigth=2)
 UnknownFieldError: replace: Linear has no field 'weigth' (did you mean 'weight'?) (fields: weight, bias, activation)
 >>> construct(Linear, weigth=2)
@@ -235,10 +192,6 @@ UnknownFieldError: construct: Linear has no field 'weigth' (did you mean 'weight
     activation)
 >>> Everything(1, 2).replace(qqq=2)
 UnknownFieldError: replace: Everything has no field 'qqq' (fields: value, doubled, label)
->>> Custom(1).replace(qqq=2)
-UnknownFieldError: replace: Custom has no field 'qqq' (fields: total, count)
->>> WithLambda().replace(qqq=2)
-UnknownFieldError: replace: WithLambda has no field 'qqq' (fields: weight)
 >>> Empty().replace(x=1)
 UnknownFieldError: replace: Empty has no field 'x' (fields: none)
 >>> Everything(1, 2).replace(doubled=3, factor=1)
@@ -275,10 +228,6 @@ TreeError: cast: <class 'int'> is no floating dtype; give one, such as jnp.float
 StateError: /: is a folder; name a file in it
 >>> field(default=1, default_factory=int)
 ValueError: cannot specify both default and default_factory; keep the one that is meant
->>> field(defualt=1)
-DefinitionError: field(...): unknown option 'defualt' (did you mean 'default'?); the options are default,
-    default_factory, converter, init, repr, compare, hash, kw_only, static, spec, doc, aliases,
-    metadata
 >>> static(spec=1)
 DefinitionError: static(...): unknown option 'spec'; the options are default, default_factory, converter, init, repr,
     compare, hash, kw_only, doc, aliases, metadata
@@ -287,8 +236,6 @@ DefinitionError: derived(...): unknown option 'kw_onyl'; the options are default
     compare, hash, static, spec, doc, aliases, metadata
 >>> derived(init=True)
 ValueError: derived() is a field that __init__ does not take; use field() for one that it takes
->>> construct(WithLambda, zzz=2)
-UnknownFieldError: construct: WithLambda has no field 'zzz' (fields: weight)
 >>> class A(Struct): x: int = []
 MutableDefaultError: mutable default list for field 'x' of A is not allowed: use default_factory=list
 >>> class A(Struct): x: int = 1; y: int = 2; z: int
@@ -323,8 +270,6 @@ DefinitionError: A: a frozen struct cannot inherit from MutableStandard, which i
 DefinitionError: Linear: is a dataclass already, made by Struct; drop the dataclass decorator
 >>> class A(Struct): x: int; y = field(default=1)
 DefinitionError: A: 'y' is a field but has no type annotation; write y: <type> = field(...)
->>> class A(Struct): x: int; y = dataclasses.field(default=1)
-DefinitionError: A: 'y' is a field but has no type annotation; write y: <type> = field(...)
 >>> class A(Struct): x: ClassVar[list] = field(default_factory=list)
 DefinitionError: A: ClassVar 'x' has a default_factory; give it a plain value
 >>> class A(Linear): bias = lambda self: 1
@@ -352,30 +297,17 @@ DefinitionError: static(...): unknown option 'pytree_node', which is flax's; use
 DefinitionError: A: '__' is a second KW_ONLY; keep the first one
 >>> class A(Struct): x: InitVar[int] = field(default_factory=list)
 DefinitionError: A: InitVar 'x' cannot be static or have a default_factory; use a default
->>> class A(Struct): x: InitVar[int] = static(default=1)
-DefinitionError: A: InitVar 'x' cannot be static or have a default_factory; use a default
 >>> class A(Struct): __dict__: int
 DefinitionError: A: '__dict__' cannot be a field's name; choose another name
->>> type(Struct)("A", (Struct,), {"__annotations__": {"class": int}})
-DefinitionError: A: 'class' cannot be a field's name; choose another name
 >>> class A(Struct): x: int; __slots__ = ("x", "y")
 DefinitionError: A: __slots__ names 'y', which is no field; annotate it: y: ...
 >>> class A(DataSide, StaticSide): pass
 DefinitionError: A: field 'x' is a data field in DataSide and static in StaticSide; declare it in A with
     field(static=True) or field(static=False)
->>> class A(StaticSide, DataSide): pass
-DefinitionError: A: field 'x' is a data field in DataSide and static in StaticSide; declare it in A with
-    field(static=True) or field(static=False)
->>> class A(DataChild, StaticChild): pass
-DefinitionError: A: field 'x' is a data field in DataChild and static in StaticChild; declare it in A with
-    field(static=True) or field(static=False)
 >>> class A(StandardStaticSide, DataSide): pass
 DefinitionError: A: field 'x' is a data field in DataSide and static in StandardStaticSide; declare it in A with
     field(static=True) or field(static=False)
 >>> class A(DataSide, InitVarSide): pass
-DefinitionError: A: field 'x' is a data field in DataSide and an InitVar in InitVarSide; declare it in A with
-    field(static=True) or field(static=False)
->>> class A(InitVarSide, DataSide): pass
 DefinitionError: A: field 'x' is a data field in DataSide and an InitVar in InitVarSide; declare it in A with
     field(static=True) or field(static=False)
 >>> class A(DataSide): x: InitVar[int]
@@ -466,30 +398,22 @@ def test_a_mutable_default_of_a_static_field_is_refused_with_a_cure_that_the_fie
     assert str(error) == f"mutable default {type_name} for field 'x' of A is not allowed: use {cure}"
 
 
-def test_an_unknown_argument_is_refused_with_the_name_of_the_class():
+def test_the_texts_of_python_for_an_unknown_argument_and_an_abstract_class_name_the_class():
     # Python itself adds the nearest one.
     nearest = ". Did you mean 'weight'?" if sys.version_info >= (3, 13) else ""
     for misuse in ("Linear(1, weigth=2)", "dataclasses.replace(Linear(1), weigth=2)"):
         assert str(raised(misuse)) == f"Linear.__init__() got an unexpected keyword argument 'weigth'{nearest}"
+    newer = sys.version_info >= (3, 12)
+    area = "without an implementation for abstract method 'area'" if newer else "with abstract method area"
+    assert str(raised("Shape(1)")) == f"Can't instantiate abstract class Shape {area}"
 
 
-def test_an_abstract_struct_has_no_objects():
-    # The text is Python's own, and it changed once.
-    if sys.version_info >= (3, 12):
-        expected = "Can't instantiate abstract class Shape without an implementation for abstract method 'area'"
-    else:
-        expected = "Can't instantiate abstract class Shape with abstract method area"
-    assert str(raised("Shape(1)")) == expected
-
-
-def test_a_field_of_different_kinds_in_two_bases_is_accepted_once_the_class_decides():
+@pytest.mark.parametrize("bases", ["StaticSide, DataSide", "DataChild, StaticChild", "InitVarSide, DataSide"])
+def test_a_field_of_different_kinds_in_two_bases_is_refused_in_every_order_until_the_class_decides(bases):
+    assert "; declare it in A with field(static=True) or field(static=False)" in str(raised(f"class A({bases}): pass"))
     for decided in (True, False):
-
-        class A(DataSide, StaticSide):
-            x: int = field(static=decided)
-
-        assert [f.static for f in fields(A)] == [decided]
-        assert A(1).x == 1
+        A = run(f"class A({bases}): x: int = field(static={decided})")["A"]
+        assert [f.static for f in fields(A) if f.name == "x"] == [decided]
 
 
 # The errors themselves
@@ -507,27 +431,15 @@ def test_every_error_is_raised_here_and_is_of_the_kind_of_the_standard_library()
 
 
 @pytest.mark.parametrize("misuse", OURS)
-def test_every_error_carries_plain_data_and_copies_and_pickles_with_it(misuse):
+def test_every_error_fits_on_a_line_travels_with_its_data_and_is_not_chained_to_machinery(misuse):
     error = raised(misuse)
     plain = (str, bool, int, type(None))
     for value in (*vars(error).values(), *error.args):
         assert isinstance(value, plain) or (type(value) in (tuple, list) and all(isinstance(v, plain) for v in value))
-    for made in (
-        copy.copy(error),
-        copy.deepcopy(error),
-        *(pickle.loads(pickle.dumps(error, protocol)) for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)),
-        pickle.loads(cloudpickle.dumps(error)),
-    ):
-        assert type(made) is type(error)
-        assert str(made) == str(error)
-        assert vars(made) == vars(error)
-
-
-@pytest.mark.parametrize("misuse", OURS)
-def test_every_error_fits_on_one_line_and_is_not_chained_to_machinery(misuse):
-    error = raised(misuse)
-    assert "\n" not in str(error)
-    assert len(str(error)) < 250
+    for duplicate in COPIES.values():
+        assert type(made := duplicate(error)) is type(error)
+        assert (str(made), vars(made)) == (str(error), vars(error))
+    assert "\n" not in str(error) and len(str(error)) < 250
     # The hook that refused the keyword is the user's, and may say more.
     assert error.__cause__ is None or "unknown class option" in str(error)
     assert error.__context__ is None or error.__suppress_context__
@@ -580,10 +492,6 @@ def test_a_refused_class_leaves_its_name_and_its_parent_alone():
         ("Custom(1)", "obj.replace(total=5, count=[1])"),
         ("Custom(1)", "obj.replace(total=5, zzz=1)"),
         ("Mutable(1)", "obj.replace(x=5, zzz=1)"),
-        ("Linear(1, 2)", "obj.weight = 5"),
-        ("Linear(1, 2)", "obj.zzz = 5"),
-        ("Linear(1, 2)", "del obj.weight"),
-        ("Linear(1, 2)", "del obj.zzz"),
     ],
 )
 def test_a_refused_change_leaves_the_original_alone(made, misuse):

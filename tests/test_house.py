@@ -124,13 +124,9 @@ def test_only_the_bridge_looks_at_the_version_of_python_and_only_one_module_at_t
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_no_module_uses_assert_for_mistakes_of_users(module):
-    assert not any(isinstance(node, ast.Assert) for node in ast.walk(parsed(module)))
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_function_and_class_has_a_docstring(module):
+def test_every_module_function_and_class_has_a_docstring_and_no_assert_is_for_mistakes_of_users(module):
     tree = parsed(module)
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree))
     assert ast.get_docstring(tree)
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):

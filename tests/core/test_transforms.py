@@ -12,7 +12,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from structkit import Struct, construct, static
+from structkit import Struct, construct, static, struct
 from tests.models import (
     Custom,
     Everything,
@@ -107,6 +107,18 @@ def assert_same(tree: Any, other: Any) -> None:
         else:
             assert jnp.shape(leaf) == jnp.shape(wanted)
             assert np.allclose(leaf, wanted, rtol=1e-5)
+
+
+@struct.dataclass
+class Decorated:
+    """A class of the drop-in, whose hook must not run either."""
+
+    x: Any
+    y: Any
+    activation: Any = struct.field(pytree_node=False, default=jnp.tanh)
+
+    def __post_init__(self):
+        Loud.mark("post_init")
 
 
 # Every transformation does with a struct what it does with a named tuple, and runs no hook (traps 2 and 3)
@@ -231,15 +243,15 @@ def expected(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
-@pytest.mark.parametrize("cls", [Pair, Loud, LoudCustom], ids=["no hooks", "hooks", "custom constructor"])
+@pytest.mark.parametrize("cls", [Pair, Loud, LoudCustom, Decorated])
 def test_a_transformation_does_with_a_struct_what_it_does_with_a_named_tuple_and_runs_no_hook(cls, name):
     derived = {"twice": None} if cls is Loud else {}
-    struct = construct(cls, x=f32([1, 2]), y=f32([3, 4]), **derived)
+    made = construct(cls, x=f32([1, 2]), y=f32([3, 4]), **derived)
     Loud.marks.clear()
     LoudCustom.marks.clear()
-    result = TRANSFORMATIONS[name](struct)
+    result = TRANSFORMATIONS[name](made)
     assert Loud.marks == LoudCustom.marks == []
-    assert_same(result, as_struct(expected(name), struct))
+    assert_same(result, as_struct(expected(name), made))
 
 
 def test_a_constructor_runs_once_inside_a_trace_and_never_afterwards():
