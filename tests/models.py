@@ -133,6 +133,36 @@ class Node(Struct):
     inner: Any
 
 
+class Mixin:
+    tag = "mixin"
+
+
+class Mixed(Mixin, Struct):
+    x: Any
+    n: int = static(default=1)
+
+
+class Delegating(Struct):
+    """Every unknown attribute is looked up in `inner`, the usual wrapper."""
+
+    inner: Any
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+class DelegatingCustom(Delegating):
+    label: str = static(default="a")
+
+    def __init__(self, inner):
+        self.inner = inner
+
+
+class DelegatingWithHooks(Delegating):
+    def __post_init__(self):
+        self.inner = Point(self.inner.x)
+
+
 def assert_frozen(struct: Any, name: str = "x") -> None:
     before = dict(vars(struct))
     for write in (setattr, object.__setattr__):
@@ -226,6 +256,14 @@ def static_names(cls: Any) -> list[str]:
 
 
 # C: trees, transformations and changed copies
+
+REPLACERS = {
+    "method": lambda made, **changes: made.replace(**changes),
+    "function": structkit.replace,
+    "dataclasses": dataclasses.replace,
+    "__replace__": lambda made, **changes: made.__replace__(**changes),
+    **({"copy": copy.replace} if hasattr(copy, "replace") else {}),
+}
 
 
 class Loud(Struct):

@@ -172,6 +172,13 @@ def test_callables_of_equal_content_are_equal_and_those_without_arrays_share_a_p
     assert Point(a) == Point(b)
 
 
+def test_a_program_has_the_name_of_the_class_and_a_method_is_a_function_too():
+    assert jax.jit(Function(1.0)).lower(1.0).as_text().startswith("module @jit_Function ")
+    assert Function(1).__name__ == "Function" and not hasattr(Point(1), "__name__")
+    assert jax.jit(Function(3 * one).__call__)(one) == 3
+    assert jax.grad(lambda x: jax.jit(Function(x).__call__)(one))(2.0) == 1
+
+
 def test_the_hash_looks_at_no_array():
     class Unlooked(np.ndarray):
         def tobytes(self, *args):
@@ -202,11 +209,6 @@ def test_a_stack_of_callables_runs_inside_one_trace():
     assert jax.vmap(lambda x: jax.jit(Function(x))(one))(jnp.arange(3.0)).tolist() == [0, 1, 2]
 
 
-def test_a_method_of_a_struct_is_a_function_too():
-    assert jax.jit(Function(3 * one).__call__)(one) == 3
-    assert jax.grad(lambda x: jax.jit(Function(x).__call__)(one))(2.0) == 1
-
-
 def test_a_callable_of_numbers_in_a_static_field_does_not_retrace():
     traced = []
 
@@ -221,12 +223,6 @@ def test_a_callable_of_numbers_in_a_static_field_does_not_retrace():
             run(Holder(Function(x)))
     assert [holder.f.x for holder in traced] == [2.0, 2, 0.0, -0.0]
     assert 1 / run(Holder(Function(-0.0))) == -jnp.inf
-
-
-def test_a_program_has_the_name_of_the_class():
-    assert "module @jit_Function" in jax.jit(Function(1.0)).lower(1.0).as_text()
-    assert Function(1).__name__ == "Function"
-    assert not hasattr(Point(1), "__name__")
 
 
 # What a class says

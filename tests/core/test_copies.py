@@ -19,11 +19,15 @@ from tests.models import (
     Box,
     Checked,
     Custom,
+    Delegating,
+    DelegatingCustom,
+    DelegatingWithHooks,
     Empty,
     Everything,
     Lazy,
     Loud,
     LoudCustom,
+    Mixed,
     Model,
     Mutable,
     Pair,
@@ -35,15 +39,6 @@ from tests.models import (
     copies,
     run_python,
 )
-
-
-class Mixin:
-    tag = "mixin"
-
-
-class Mixed(Mixin, Struct):
-    x: Any
-    n: int = static(default=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,27 +60,6 @@ class Child(Custom):
 
 class Inheriting(Custom):
     pass
-
-
-class Delegating(Struct):
-    """Every unknown attribute is looked up in `inner`, the usual wrapper."""
-
-    inner: Any
-
-    def __getattr__(self, name):
-        return getattr(self.inner, name)
-
-
-class DelegatingCustom(Delegating):
-    label: str = static(default="a")
-
-    def __init__(self, inner):
-        self.inner = inner
-
-
-class DelegatingWithHooks(Delegating):
-    def __post_init__(self):
-        self.inner = Point(self.inner.x)
 
 
 MADE = [

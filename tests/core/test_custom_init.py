@@ -74,21 +74,6 @@ def test_an_unfinished_object_shows_what_is_set_and_names_what_is_not():
     assert vars(A()) == {"x": 1, "y": 2, "n": 3}
 
 
-def test_a_custom_init_may_use_the_unfinished_object_in_jax():
-    made: list[Any] = []
-
-    class A(Pair):
-        def __init__(self, x):
-            self.x, self.y = x, 2 * x
-            made.append(jax.tree.map(lambda leaf: leaf + 1, self))
-            self.y = jax.jit(lambda tree: sum(jax.tree.leaves(tree)))(self)
-
-    assert A(jnp.ones(2)).y.tolist() == [3, 3]
-    assert made[0].y.tolist() == [3, 3]
-    assert made[0].x.tolist() == [2, 2]
-    assert_frozen(made[0])
-
-
 def test_what_a_custom_init_leaves_is_filled_with_defaults_or_named():
     class A(Struct):
         x: int

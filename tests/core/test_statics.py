@@ -198,29 +198,23 @@ LOOKALIKES = [
     (np.float64(0.0), np.float64(-0.0), 0.0, -0.0),
     (np.float32(0.0), np.float32(-0.0)),
     (np.complex64(0.0), np.complex64(complex(0.0, -0.0))),
-    ((1,), (True,), (1.0,)),
     ((1, 2), Coordinates(1, 2), Coordinates(1, 2.0), Coordinates(True, 2)),
-    ((), freeze({}), frozenset()),
-    ((0.0,), (-0.0,), (0,)),
-    (((1,),), ((True,),), ((1.0,),), (((1,),),)),
-    (("one",), (Mode.ONE,), (Named("one"),)),
-    (frozenset({1}), frozenset({True}), frozenset({1.0})),
-    (frozenset({(1,)}), frozenset({(True,)})),
+    ((), freeze({}), frozenset(), (((1,),),), freeze({"a": [1]}), freeze({"b": [1]}), freeze({"a": {1}})),
     (np.dtype("float32"), np.float32, jnp.float32, "float32"),
     (jnp.float32, jnp.int32, jnp.bfloat16, jnp.float16),
-    (freeze({"a": 1}), freeze({"a": True}), freeze({"a": 1.0}), freeze({"b": 1})),
-    (freeze({1: "a"}), freeze({True: "a"}), freeze({1.0: "a"})),
-    (freeze({"a": [1]}), freeze({"a": [True]}), freeze({"a": {1}})),
-    (freeze({"a": 0.0}), freeze({"a": -0.0})),
     tuple(freeze(np.array(value)) for value in ([1], [1.0], [True], 1, [[1]], [0.0], [-0.0])),
     # The contents are the same bytes, but for the order.
     tuple(freeze(np.zeros(1, dtype)) for dtype in ("<i4", ">i4", "<f4", "<u4", "<M8[s]")),
-    (Inner(1), Inner(True), Inner(1.0), Inner(1, n=True), Inner(1, n=1.0)),
-    (Inner((1,)), Inner((True,))),
-    (Inner(1, n=(0.0,)), Inner(1, n=(-0.0,))),
     *(
-        tuple(nest(value) for value in (0.0, -0.0, 1, True, (1,), (True,)))
+        tuple(nest(value) for value in (0.0, -0.0, 0, 1, True, 1.0, (1,), (True,), "one", Mode.ONE, np.float32(0)))
         for nest in [
+            lambda value: (value,),
+            lambda value: ((value,),),
+            lambda value: frozenset({value}),
+            lambda value: freeze({"a": value}),
+            lambda value: freeze({value: "a"}),
+            Inner,
+            lambda value: Inner(1, n=value),
             Config,
             lambda value: Config(0, value),
             lambda value: Config(0, note=value),
@@ -247,7 +241,6 @@ LOOKALIKES = [
     (function, functools.partial(function)),
     (Callable().method, Callable().method),
     (np.int64(0), (0, 1), (1, (2,))),
-    (Inner(0.0), Inner(-0.0), Inner(np.float32(0))),
     (lambda x: x, lambda x: x),
 ]
 

@@ -410,13 +410,6 @@ def test_a_whole_subtree_takes_one_axis_or_one_sharding():
 # Shapes, jaxprs, compilation
 
 
-def test_eval_shape_of_a_constructor_computes_nothing():
-    shapes = jax.eval_shape(lambda key: Linear(jax.random.normal(key, (10**6, 10**6)), f32([0])), jax.random.key(0))
-    assert shapes.bias == jax.ShapeDtypeStruct((1,), jnp.float32) and shapes.activation is jnp.tanh
-    assert shapes.weight.shape == (10**6, 10**6)
-    assert jax.eval_shape(doubled, shapes) == shapes
-
-
 def test_a_lowered_or_exported_function_knows_the_structs_it_takes_and_gives():
     trees = jax.tree.structure(((model(),), {})), jax.tree.structure(model())
     lowered, exported = jax.jit(doubled).lower(model()), jax.export.export(jax.jit(doubled))(model())

@@ -53,7 +53,21 @@ class Params(Struct):
     scale: jax.Array
 
 
+class State(Struct):
+    x: jax.Array
+    y: jax.Array
+    name: str = static(default="state")
+
+
+@struct.dataclass
+class DecoratedState:
+    x: jax.Array
+    y: jax.Array
+    name: str = struct.field(pytree_node=False, default="state")
+
+
 KINDS = (Model, Decorated, Node)
+STATES = (State, DecoratedState)
 
 
 def make(kind=Model):

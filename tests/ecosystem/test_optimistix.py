@@ -4,21 +4,7 @@ import jax
 import jax.numpy as jnp
 import optimistix
 import pytest
-
-from structkit import Struct, static, struct
-
-
-class Pair(Struct):
-    x: jax.Array
-    y: jax.Array
-    name: str = static(default="pair")
-
-
-@struct.dataclass
-class Decorated:
-    x: jax.Array
-    y: jax.Array
-    name: str = struct.field(pytree_node=False, default="pair")
+from _trees import STATES
 
 
 def two(x, y):
@@ -64,12 +50,12 @@ def solver(problem, kind):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("kind", [Pair, Decorated])
+@pytest.mark.parametrize("kind", STATES)
 def test_a_struct_is_the_unknown(problem, kind):
     start, expected = (jnp.array(0.8), jnp.array(0.6)), PROBLEMS[problem][2]
     solve, solve_tuple = solver(problem, kind), solver(problem, two)
     value = solve(kind(*start), 2.0)
-    assert type(value) is kind and value.name == "pair"
+    assert type(value) is kind and value.name == "state"
     assert (value.x, value.y) == solve_tuple(start, 2.0)
     assert expected is None or jnp.allclose(jnp.array([value.x, value.y]), jnp.array(expected), atol=1e-3)
     gradient = jax.grad(lambda a: solve(kind(*start), a).x)(2.0)
