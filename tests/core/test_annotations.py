@@ -394,11 +394,15 @@ def test_postponed_annotations_are_kept_as_written_and_resolve_later(module):
     assert typing.get_type_hints(A) == {"x": float, "n": int, "m": Optional[A], "k": int}
 
 
-def test_a_field_named_as_its_type_is_resolved_to_the_type(module):
+@pytest.mark.parametrize("future", [True, False])
+def test_a_field_named_as_its_type_is_resolved_to_the_type_and_may_have_a_default_where_that_is_no_value(
+    module, future
+):
     made = module(
-        """
-        from datetime import date
-        from structkit import Struct
+        "from __future__ import annotations\n" * future
+        + textwrap.dedent("""
+        from datetime import date, time
+        from structkit import Static, Struct, field
 
         class A(Struct):
             date: date
@@ -407,32 +411,18 @@ def test_a_field_named_as_its_type_is_resolved_to_the_type(module):
         class B(A):
             int: int
             date: date
-        """
-    )
-    assert typing.get_type_hints(made.A) == {"date": made.date, "float": float}
-    assert [f.type for f in fields(made.B)] == [made.date, float, int]
-    assert inspect.get_annotations(made.B) == {"int": int, "date": made.date}
-    assert inspect.signature(made.B).parameters["int"].annotation is int
-    assert made.A(made.date(2020, 1, 2), 1.5).replace(float=2.5) == made.A(made.date(2020, 1, 2), 2.5)
 
-
-@pytest.mark.parametrize("future", [True, False])
-def test_a_field_named_as_its_type_may_have_a_default_where_its_annotation_is_no_value(module, future):
-    quote = "" if future else "'"
-    made = module(
-        "from __future__ import annotations\n" * future
-        + textwrap.dedent("""
-        from datetime import date, time
-        from structkit import Static, Struct, field
-
-        class A(Struct):
+        class C(Struct):
             date: 'date' = date(2020, 1, 1)
             time: 'Static[time] | None' = field(default=None)
-
-        class B(A):
-            int: 'int' = 3
             more: 'list[date]' = ()
-        """).replace("'", quote)
+        """).replace("'", "" if future else "'")
     )
-    assert vars(made.B()) == {"date": made.date(2020, 1, 1), "time": None, "int": 3, "more": ()}
-    assert static_names(made.B) == ["time"]
+    if not future:
+        assert typing.get_type_hints(made.A) == {"date": made.date, "float": float}
+        assert [f.type for f in fields(made.B)] == [made.date, float, int]
+        assert inspect.get_annotations(made.B) == {"int": int, "date": made.date}
+        assert inspect.signature(made.B).parameters["int"].annotation is int
+    day = made.date(2020, 1, 1)
+    assert made.A(day, 1.5).replace(float=2.5) == made.A(day, 2.5)
+    assert vars(made.C()) == {"date": day, "time": None, "more": ()} and static_names(made.C) == ["time"]

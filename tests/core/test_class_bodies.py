@@ -1,8 +1,13 @@
-"""Names of a class body that are the user's, those that are not, and arrays that nobody annotated."""
+"""Names of a class body that are the user's, those that are not, arrays that nobody annotated, and slots."""
 
 import copy
+import dataclasses
+import pickle
+import types
+import weakref
 from typing import Any, ClassVar
 
+import cloudpickle
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -164,3 +169,55 @@ def test_what_the_registry_of_jax_says_is_heard_unless_it_is_of_a_class_that_it_
 
     A = type(Struct)("A", (Known, Struct), {"__annotations__": {"x": Any}})
     assert jax.tree.leaves(A(1)) == [1, 7]
+
+
+# Trap 11: `__slots__`, `__weakref__`, a real `__dict__`: no value is lost in silence
+
+
+SLOTS = ["x", (), ("x", "y"), ("__weakref__",), ["x", "__weakref__"], ("__dict__",), {"x": "the x"}]
+
+
+@pytest.mark.parametrize("slots", SLOTS, ids=str)
+def test_slots_in_the_class_body_that_repeat_the_fields_or_what_every_struct_has_are_harmless(slots):
+    class Slotted(Struct):
+        __slots__ = slots
+        x: Any
+        y: Any = 3
+
+    struct = Slotted(1)
+    assert jax.tree.leaves(struct) == [1, 3] and vars(struct) == {"x": 1, "y": 3}
+    assert Slotted.y == 3
+    assert jax.tree.map(lambda x: x + 1, struct) == Slotted(2, 4)
+    assert weakref.ref(struct)() is struct
+    assert_frozen(struct)
+
+
+class Remembers:
+    def remember(self, value):
+        self.memory = value
+
+
+class Dynamic:
+    __slots__ = ("__dict__",)
+
+    remember = Remembers.remember
+
+
+def custom_init(self, x):
+    self.x = x
+    with pytest.raises(AttributeError, match="memory"):
+        self.remember(1)
+
+
+@pytest.mark.parametrize("bases", [(Remembers, Struct), (Struct, Remembers), (Dynamic, Struct), (Struct, Dynamic)])
+@pytest.mark.parametrize("init", [{}, {"__init__": custom_init}], ids=["generated init", "custom init"])
+def test_a_value_that_a_mixin_keeps_beside_the_fields_is_refused_loudly(bases, init):
+    body = {"__annotations__": {"x": Any}, "__module__": __name__, **init}
+    struct = types.new_class("Mixed", bases, exec_body=lambda namespace: namespace.update(body))(1)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        struct.remember(2)
+    copies = [copy.copy(struct), copy.deepcopy(struct), pickle.loads(cloudpickle.dumps(struct)), struct.replace(x=1)]
+    for made in (struct, *copies, jax.tree.map(lambda leaf: leaf, struct)):
+        assert made == struct and vars(made) == made.__dict__ == {"x": 1}
+        assert jax.tree.leaves(made) == [1]
+        assert_frozen(made)

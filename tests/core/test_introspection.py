@@ -1,5 +1,6 @@
-"""What a class tells about itself: its signature, documentation, source, tracebacks and qualified names."""
+"""What a class tells about itself: signature, documentation, source, tracebacks, qualified names, and its parts."""
 
+import dataclasses
 import functools
 import inspect
 import linecache
@@ -15,7 +16,7 @@ import pytest
 
 import structkit
 from structkit import Static, Struct, StructMeta, derived, field, static
-from tests.models import Box, Checked, Drafted, Empty, Lazy, Linear, Mutable, Point
+from tests.models import Box, Checked, Drafted, Empty, Lazy, Linear, Mutable, Pair, Point
 
 
 def test_the_signature_of_a_custom_init_is_the_users():
@@ -260,3 +261,41 @@ def test_a_written_doc_is_kept_and_can_be_set():
     Layer.__doc__ = "Another."
     assert pydoc.getdoc(Layer) == Layer(1).__doc__ == "Another."
     assert pydoc.getdoc(StructMeta).startswith("The metaclass of `Struct`")
+
+
+# What the standard library takes apart
+
+
+class Sub(Point):
+    pass
+
+
+def test_the_functions_of_dataclasses_reach_structs_inside_structs():
+    made = Pair(Point(1), [Point(2)], name="a")
+    assert dataclasses.is_dataclass(made) and dataclasses.is_dataclass(Pair)
+    assert dataclasses.asdict(made) == {"x": {"x": 1}, "y": [{"x": 2}], "name": "a"}
+    assert dataclasses.astuple(made) == ((1,), [(2,)], "a")
+    assert dataclasses.asdict(Point(jnp.ones(3)))["x"].shape == (3,)
+
+
+def test_match_statements_take_structs_apart():
+    def describe(value):
+        match value:
+            case Pair(Point(x), None):
+                return "nested", x
+            case Pair(x, y, name="named"):
+                return "named", x, y
+            case Pair(x=x, y=y):
+                return x, y
+            case Sub(x):
+                return "sub", x
+            case Point(x):
+                return x
+        return None
+
+    assert describe(Pair(Point(1))) == ("nested", 1)
+    assert describe(Pair(1, 2, "named")) == ("named", 1, 2)
+    assert describe(Pair(1, 2)) == (1, 2)
+    assert describe(Sub(3)) == ("sub", 3)
+    assert describe(Point(4)) == 4
+    assert describe((5,)) is None

@@ -1,4 +1,4 @@
-"""`__post_init__`, which may still assign, `InitVar`s, derived fields; `__check_init__`, which may not."""
+"""The generated constructor: `__post_init__`, which may assign, `__check_init__`, which may not, and converters."""
 
 from dataclasses import InitVar
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import pytest
 
-from structkit import Static, Struct, derived, errors, field
+from structkit import Static, Struct, construct, derived, errors, field, static
 from tests.models import Pair, Point, assert_frozen
 
 
@@ -33,10 +33,6 @@ def test_post_init_may_assign_every_field_and_gets_the_converted_init_vars():
 def test_post_init_calls_the_one_of_a_base_only_when_asked():
     calls = []
 
-    class Mixin:
-        def __post_init__(self):
-            calls.append(f"Mixin {self.x}")
-
     class A(Struct):
         x: int
 
@@ -44,18 +40,15 @@ def test_post_init_calls_the_one_of_a_base_only_when_asked():
             calls.append("A")
 
     class B(A):
-        y: int = 2
-
         def __post_init__(self):
             super().__post_init__()
             calls.append("B")
 
-    class C(A):
-        z: int = 1
-
-    class D(Mixin, A):
-        pass
-
+    Mixin = type("Mixin", (), {"__post_init__": lambda self: calls.append(f"Mixin {self.x}")})
+    C, D = (
+        type(A)(name, bases, {"__annotations__": {"y": int}, "y": 2})
+        for name, bases in (("C", (A,)), ("D", (Mixin, A)))
+    )
     B(1), C(1), D(1)
     assert calls == ["A", "B", "A", "Mixin 1"]
 
@@ -136,35 +129,114 @@ def test_check_init_sees_the_finished_object_and_may_not_assign(kind):
 def test_every_check_init_of_the_method_resolution_order_runs_once_after_the_outermost_init():
     finished = []
 
-    class Mixin:
-        def __check_init__(self):
-            finished.append(("Mixin", vars(self)))
+    def checking(name):
+        return {"__check_init__": lambda self: finished.append((name, vars(self)))}
 
-    class A(Struct):
-        a: Any
+    def b_init(self, a, b):
+        super(B, self).__init__(a)
+        self.b = b
 
-        def __check_init__(self):
-            finished.append(("A", vars(self)))
+    def c_init(self, a):
+        super(C, self).__init__(a, 2 * a)
+        assert not finished
+        self.c = self.a + self.b
 
-    class B(A):
-        b: Any
-
-        def __init__(self, a, b):
-            super().__init__(a)
-            self.b = b
-
-    class C(Mixin, B):
-        c: Any
-
-        def __init__(self, a):
-            super().__init__(a, 2 * a)
-            assert not finished
-            self.c = self.a + self.b
-
-        def __check_init__(self):
-            finished.append(("C", vars(self)))
-
+    A = type(Struct)("A", (Struct,), {"__annotations__": {"a": Any}, **checking("A")})
+    B = type(Struct)("B", (A,), {"__annotations__": {"b": Any}, "__init__": b_init})
+    Mixin = type("Mixin", (), checking("Mixin"))
+    C = type(Struct)("C", (Mixin, B), {"__annotations__": {"c": Any}, "__init__": c_init, **checking("C")})
     C(1)
     assert finished == [(name, {"a": 1, "b": 2, "c": 3}) for name in ("C", "Mixin", "A")]
     B(1, 2)
     assert finished[3:] == [("A", {"a": 1, "b": 2})]
+
+
+# Factories, converters and `construct`
+
+
+class Recorder:
+    """A converter that doubles, and writes down what it was given."""
+
+    def __init__(self, name, log):
+        self.name, self.log = name, log
+
+    def __call__(self, value):
+        self.log.append((self.name, value))
+        return value * 2
+
+
+def test_a_default_factory_makes_a_new_value_for_each_object_and_only_where_none_is_given():
+    made = []
+
+    class A(Struct):
+        x: Any = field(default_factory=lambda: made.append(1) or [])
+        n: Static[tuple] = field(default_factory=tuple)
+
+    assert (A(None).x, A(()).x, A([1], (1,)).n) == (None, (), (1,))
+    assert made == []
+    first, second = A(), A()
+    assert vars(first) == vars(second) == {"x": [], "n": ()}
+    assert first.x is not second.x
+    assert made == [1, 1]
+
+
+# Converters
+
+
+def test_converters_run_once_on_arguments_defaults_and_factories():
+    log = []
+
+    class A(Struct):
+        a: int = field(converter=Recorder("a", log))
+        b: int = field(default=2, converter=Recorder("b", log))
+        c: int = field(default_factory=lambda: 3, converter=Recorder("c", log))
+        d: int = static(default=4, converter=Recorder("d", log))
+        e: int = field(default=5, converter=Recorder("e", log), init=False)
+
+    assert vars(A(1)) == {"a": 2, "b": 4, "c": 6, "d": 8, "e": 10}
+    assert log == [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)]
+
+
+@pytest.mark.parametrize("kind", ["post_init", "custom", "inherited", "child"])
+def test_converters_run_once_on_assignments_in_hooks_and_on_the_defaults_that_they_leave(kind):
+    log = []
+
+    class A(Struct):
+        a: int = field(converter=Recorder("a", log))
+        b: int = field(default=2, converter=Recorder("b", log))
+        c: int = derived(converter=Recorder("c", log))
+
+        def __post_init__(self):
+            self.c = self.a
+
+        if kind in ("custom", "inherited"):
+
+            def __init__(self, a):
+                self.a = a
+                self.c = self.a
+
+    class B(A):
+        if kind == "child":
+
+            def __init__(self, a):
+                super().__init__(a)
+
+    assert vars((A if kind in ("post_init", "custom") else B)(1)) == {"a": 2, "b": 4, "c": 4}
+    assert sorted(log) == [("a", 1), ("b", 2), ("c", 2)]
+
+
+def test_construct_fills_defaults_takes_anything_as_data_and_checks_names_and_statics():
+    class A(Struct):
+        x: Any
+        scale: InitVar[int] = 1
+        y: int = 2
+        z: list = field(default_factory=list)
+        n: Static[Any] = 4
+
+    for value in (1, None, object()):
+        assert vars(construct(A, x=value)) == {"x": value, "y": 2, "z": [], "n": 4}
+    assert construct(A, x=1).z is not construct(A, x=1).z
+    with pytest.raises(errors.StaticValueError):
+        construct(A, x=1, n=[1])
+    with pytest.raises(errors.UnknownFieldError, match="A has no field 'scale'"):
+        construct(A, x=1, scale=2)
