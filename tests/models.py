@@ -354,6 +354,43 @@ class Skipping(Struct):
     tag: Any = static(default="", compare=False)
 
 
+class Holder(Struct):
+    n: Static[Any]
+    x: Any = 1.0
+
+
+class Spoken(Struct):
+    x: Any
+
+    def __repr__(self):
+        return f"SPOKEN {self.x}"
+
+
+class Silent(Struct, repr=False):
+    x: Any
+
+
+@structkit.struct.dataclass
+class Decorated:
+    """A class of the drop-in."""
+
+    x: Any
+    size: Any = structkit.struct.field(pytree_node=False, default=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Standard:
+    x: Any
+
+
+class Tagged:
+    __slots__ = ()
+
+    def __init_subclass__(cls, tag=None, **keywords):
+        super().__init_subclass__(**keywords)
+        cls.tag = tag
+
+
 class Coordinates(NamedTuple):
     x: Any
     y: Any

@@ -17,7 +17,7 @@ import pytest
 import structkit
 from structkit import Static, Struct, batch, construct, derived, errors, field, fields
 from tests import models
-from tests.models import COPIES, Linear
+from tests.models import COPIES, Holder, Linear
 
 
 class Forgetful(Struct):
@@ -60,10 +60,6 @@ class WithoutHash:
     __hash__ = None
 
 
-class Holder(Struct):
-    n: Static[Any]
-
-
 class DataSide(Struct):
     x: int
 
@@ -96,11 +92,6 @@ class StandardStaticSide:
 @dataclasses.dataclass
 class MutableStandard:
     x: int
-
-
-class Tagged:
-    def __init_subclass__(cls, tag=None, **keywords):
-        super().__init_subclass__(**keywords)
 
 
 class Unranked(Struct, batch.Batched):

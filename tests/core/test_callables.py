@@ -1,7 +1,6 @@
 """Structs with `__call__` are functions to JAX: as good as closures, and no two that differ share a program."""
 
 import collections
-import dataclasses
 import functools
 import itertools
 from typing import Any
@@ -11,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structkit import Static, Struct, field, static, struct
-from tests.models import Coordinates, Level, Point, Ring, Skipping
+from structkit import Struct, field, static
+from tests.models import Coordinates, Decorated, Holder, Level, Point, Ring, Skipping, Standard
 
 
 class Function(Struct):
@@ -21,22 +20,6 @@ class Function(Struct):
 
     def __call__(self, y):
         return self.compute(self.x, y)
-
-
-class Holder(Struct):
-    f: Static[Any]
-    x: Any = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    n: Any
-
-
-@struct.dataclass
-class Node:
-    n: Any
-    size: Any = struct.field(pytree_node=False, default=0)
 
 
 def scan(function):
@@ -57,7 +40,7 @@ def divide(x, y):
 
 
 def full(x, y):
-    return jnp.full((), x.n if hasattr(x, "n") else next(iter(x)), None) + 0 * y.astype(bool)
+    return jnp.full((), x.x if hasattr(x, "x") else next(iter(x)), None) + 0 * y.astype(bool)
 
 
 def digits(x, y):
@@ -90,11 +73,11 @@ DIFFERENT = {
     "orders of ordered keys": (digits, collections.OrderedDict(a=1, b=2), collections.OrderedDict(b=2, a=1)),
     "types of keys": (full, {1: 0}, {True: 0}, {1.0: 0}, collections.defaultdict(int, {1: 0})),
     "keys that do not sort": (digits, {1: 1, "a": 2}, {"a": 2, 1: 1}, {1: 1, "a": 3}),
-    "frozen dataclasses": (full, Config(1), Config(True), Config(1.0)),
-    "unhashable ones": (lambda x, y: y * x.n[0], Config([1]), Config([2])),
+    "frozen dataclasses": (full, Standard(1), Standard(True), Standard(1.0)),
+    "unhashable ones": (lambda x, y: y * x.x[0], Standard([1]), Standard([2])),
     "sets": (full, {1}, {True}, {1.0}, frozenset({1}), frozenset({True})),
-    "nodes of the drop-in": (full, Node(1), Node(True), Node(1.0)),
-    "statics of the drop-in": (lambda x, y: full([x.size], y), Node(0, 1), Node(0, True), Node(0, 1.0)),
+    "nodes of the drop-in": (full, Decorated(1), Decorated(True), Decorated(1.0)),
+    "statics of the drop-in": (lambda x, y: full([x.size], y), Decorated(0, 1), Decorated(0, True), Decorated(0, 1.0)),
     "other nodes": (lambda x, y: divide(x.x, y), Ring(0.0, 1), Ring(-0.0, 1)),
     "aux of other nodes": (lambda x, y: full([x.size], y), Ring(0, 1), Ring(0, True)),
     "inner structs": (lambda x, y: divide(x.x, y), Point(0.0), Point(-0.0), Point(zeros), Point(-zeros)),
@@ -141,15 +124,15 @@ NUMBERS = {
     "numbers": lambda: (1, 2.5, -0.0, True, 1j, "text", None),
     "containers": lambda: {"a": [1, (2.0,)], 3: Coordinates(1, {"b": ()})},
     "structs": lambda: Point(Skipping(1.0, 2, "tag")),
-    "nodes": lambda: (Ring([1.0], 3), Node(1.0, "size")),
-    "opaque values": lambda: (Config((1, 2.0)), frozenset({1}), len, Level.ONE, jnp.float32),
+    "nodes": lambda: (Ring([1.0], 3), Decorated(1.0, "size")),
+    "opaque values": lambda: (Standard((1, 2.0)), frozenset({1}), len, Level.ONE, jnp.float32),
     "callables": lambda: Function(Function(2.0)),
 }
 ARRAYS = {
     "arrays": lambda: [jnp.arange(3.0), np.arange(3), jax.random.key(0), np.float32(1)],
     "weak arrays": lambda: jnp.asarray(2.0),
     "arrays in structs": lambda: Point(Skipping(jnp.ones(2), jnp.zeros(1), "tag")),
-    "arrays in nodes": lambda: Ring(Node(jnp.ones(2)), 3),
+    "arrays in nodes": lambda: Ring(Decorated(jnp.ones(2)), 3),
 }
 
 
@@ -215,13 +198,13 @@ def test_a_callable_of_numbers_in_a_static_field_does_not_retrace():
     @jax.jit
     def run(holder):
         traced.append(holder)
-        return holder.f(holder.x)
+        return holder.n(holder.x)
 
     # Where leaks are looked for, JAX traces every call.
     with jax.check_tracer_leaks(False):
         for x in (2.0, 2.0, 2, 2.0, 0.0, -0.0, 0.0):
             run(Holder(Function(x)))
-    assert [holder.f.x for holder in traced] == [2.0, 2, 0.0, -0.0]
+    assert [holder.n.x for holder in traced] == [2.0, 2, 0.0, -0.0]
     assert 1 / run(Holder(Function(-0.0))) == -jnp.inf
 
 

@@ -34,16 +34,12 @@ from tests.models import (
     Point,
     Scaled,
     Squared,
+    Standard,
     assert_frozen,
     collected,
     copies,
     run_python,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Standard:
-    x: Any
 
 
 class OfStandard(Standard, Struct):

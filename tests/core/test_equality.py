@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structkit import Struct, errors, field, static, struct
-from tests.models import Box, Coordinates, Mutable, Pair, Point, Ring, Skipping
+from structkit import Struct, errors, field, static
+from tests.models import Box, Coordinates, Decorated, Mutable, Pair, Point, Ring, Skipping
 
 
 class Other(Struct):
@@ -48,11 +48,6 @@ class Version(Struct, order=True):
     major: int
     minor: int = 0
     note: str = static(default="", compare=False)
-
-
-@struct.dataclass
-class Node:
-    x: Any
 
 
 @jax.tree_util.register_pytree_node_class
@@ -114,7 +109,7 @@ EQUAL = [
     ({1: ones(2), "a": 2, None: 3}, {None: 3, "a": 2, 1: ones(2)}),
     (defaultdict(int, {1: 1, "a": ones(2)}), defaultdict(int, {"a": ones(2), 1: 1})),
     (OrderedDict({1: 1, "a": ones(2)}), OrderedDict({1: 1, "a": ones(2)})),
-    (Node({1: 1, "a": ones(2)}), Node({"a": ones(2), 1: 1})),
+    (Decorated({1: 1, "a": ones(2)}), Decorated({"a": ones(2), 1: 1})),
     ([Fresh(float(i)) for i in range(20)], [Fresh(float(i)) for i in range(20)]),
 ]
 UNEQUAL = [
@@ -136,7 +131,7 @@ UNEQUAL = [
     (defaultdict(int, {1: 1, "a": 2}), defaultdict(int, {1: 1, "a": 3})),
     (defaultdict(int, {1: 1}), defaultdict(list, {1: 1})),
     (OrderedDict({1: 1, "a": 2}), OrderedDict({"a": 2, 1: 1})),
-    (Node({1: 1, "a": 2}), Node({1: 1, "a": 3})),
+    (Decorated({1: 1, "a": 2}), Decorated({1: 1, "a": 3})),
     ([Fresh(float(i)) for i in range(20)], [Fresh(float(i)) for i in (*range(19), 0)]),
     ({"a": [ones(2), Point(ones(2))]}, {"a": [ones(2), Point(0 * ones(2))]}),
     (Coordinates(1, 2), (1, 2)),

@@ -12,18 +12,8 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
-from structkit import FrozenArray, FrozenDict, Struct, errors, freeze, static, struct
-from tests.models import COPIES, Coordinates, Lazy, Level, Pair, Point
-
-
-class Holder(Struct):
-    n: Any = static()
-    x: Any = 1.0
-
-
-@struct.dataclass
-class Node:
-    x: Any
+from structkit import FrozenArray, FrozenDict, Struct, errors, freeze, static
+from tests.models import COPIES, Coordinates, Decorated, Holder, Lazy, Level, Pair, Point
 
 
 class Config(Struct):
@@ -72,7 +62,7 @@ class Bag:
         (lambda array: Point([array]), lambda frozen: frozen.x[0]),
         (lambda array: Pair(Point({"a": array}), name="n"), lambda frozen: frozen.x.x["a"]),
         (lambda array: {"a": Point(array)}, lambda frozen: frozen["a"].x),
-        (lambda array: Node(array), lambda frozen: frozen.x),
+        (lambda array: Decorated(array), lambda frozen: frozen.x),
         (lambda array: Bag([array]), lambda frozen: frozen.items[0]),
         (lambda array: Lazy(array), lambda frozen: frozen.x),
     ],
@@ -207,7 +197,7 @@ def test_what_has_no_frozen_form_is_refused_with_its_entry_and_left_alone():
 
 def test_a_tracer_is_refused_at_every_depth():
     def run(x):
-        for value in (x, [x], {"a": (x,)}, Point(x), Point([{"a": Point(x)}]), Node(x), Coordinates(1, x)):
+        for value in (x, [x], {"a": (x,)}, Point(x), Point([{"a": Point(x)}]), Decorated(x), Coordinates(1, x)):
             with pytest.raises(errors.FreezeError, match=r"cannot freeze a tracer.*: it has no value yet; freeze out"):
                 freeze(value)
         # What is concrete inside a trace has a value.

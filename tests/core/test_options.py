@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 
 from structkit import Static, Struct, StructMeta, field
-from tests.models import Pair, Point, assert_frozen, names, static_names
+from tests.models import Pair, Point, Standard, Tagged, assert_frozen, names, static_names
 
 # Options
 
@@ -72,11 +72,6 @@ class Called(Struct, eq=False, repr=False):
     x: Any
 
     def __call__(self): ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Standard:
-    x: Any
 
 
 BY_IDENTITY = (object.__eq__, object.__hash__, object.__repr__)
@@ -163,14 +158,6 @@ def test_a_mutable_struct_may_inherit_from_mutable_ones_and_from_frozen_ones_wit
 
 
 # Keywords and hooks for subclasses (trap 8)
-
-
-class Tagged:
-    __slots__ = ()
-
-    def __init_subclass__(cls, tag=None, **keywords):
-        super().__init_subclass__(**keywords)
-        cls.tag = tag
 
 
 def test_other_keywords_reach_the_init_subclass_of_a_mixin_on_either_side():

@@ -14,7 +14,7 @@ import pytest
 import wadler_lindig
 
 from structkit import Struct, field, pformat, static, struct, summary
-from tests.models import Box, Coordinates, Empty, Linear, Model, Mutable, Pair, Point, Skipping
+from tests.models import Box, Coordinates, Empty, Linear, Model, Mutable, Pair, Point, Silent, Skipping, Spoken
 
 
 @dataclasses.dataclass
@@ -24,13 +24,6 @@ class Plain:
 
 class Colour(enum.Enum):
     RED = 1
-
-
-class Shout(Struct):
-    x: Any
-
-    def __repr__(self):
-        return f"SHOUT {self.x}"
 
 
 class Lines(Struct):
@@ -45,10 +38,6 @@ class Failing(Struct):
 
     def __repr__(self):
         raise ValueError("no")
-
-
-class Silent(Struct, repr=False):
-    x: Any
 
 
 class Broken:
@@ -119,7 +108,7 @@ TEXTS = [
     ({"a": [1, 2]}, "{'a': [1, 2]}"),
     (Linear, "Linear"),
     (Plain(), "Plain(a=1)"),
-    ([1, Shout(1)], "[1, SHOUT 1]"),
+    ([1, Spoken(1)], "[1, SPOKEN 1]"),
     (jax.ShapeDtypeStruct((), jnp.float32), "f32[](abstract)"),
     # What a struct holds.
     *(
@@ -157,7 +146,7 @@ TEXTS = [
             (Coordinates(ones(1), None), "Coordinates(x=f32[1], y=None)"),
             (Plain(3), "Plain(a=3)"),
             (Pair(1, 2, 3), "Pair(x=1, y=2, name=3)"),
-            ([Shout(1), {"a": Shout(2)}], "[SHOUT 1, {'a': SHOUT 2}]"),
+            ([Spoken(1), {"a": Spoken(2)}], "[SPOKEN 1, {'a': SPOKEN 2}]"),
             (Lines(1), "first\n        second 1"),
             # Python refuses to write more than some thousands of digits.
             (10**5000, "<int whose repr raises ValueError>"),
@@ -271,19 +260,19 @@ def test_a_cut_container_ends_a_cycle_and_keeps_the_options_of_the_caller():
 
 
 def test_arrays_are_whole_where_the_caller_wants_them_so_also_inside_structs():
-    tree = [Pair(ones(2), {"inner": Point(ones())}), Shout(ones(1))]
+    tree = [Pair(ones(2), {"inner": Point(ones())}), Spoken(ones(1))]
     shown = wadler_lindig.pformat(tree, short_arrays=False, width=200)
     assert shown == (
         "[Pair(x=Array([1., 1.], dtype=float32), y={'inner': Point(x=Array(1., dtype=float32))}, name='pair'), "
-        "SHOUT [1.]]"
+        "SPOKEN [1.]]"
     )
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])
 def test_pprint_lays_structs_out_in_its_width(width):
-    tree = {"k": Pair([Point(1), Point(2)], Shout(1)), "n": None}
+    tree = {"k": Pair([Point(1), Point(2)], Spoken(1)), "n": None}
     text = pprint.pformat(tree, width=width)
-    assert "".join(text.split()) == "{'k':Pair(x=[Point(x=1),Point(x=2)],y=SHOUT1,name='pair'),'n':None}"
+    assert "".join(text.split()) == "{'k':Pair(x=[Point(x=1),Point(x=2)],y=SPOKEN1,name='pair'),'n':None}"
     assert max(map(len, text.splitlines())) <= width
     assert (text.count("\n") == 0) is (width == 80)
 

@@ -22,12 +22,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from structkit import Static, Struct, at, construct, errors, field, freeze, replace, static
-from tests.models import Coordinates, Level, Mutable, Skipping, T
-
-
-class Holder(Struct):
-    n: Static[Any]
-    x: Any = 1.0
+from tests.models import Coordinates, Holder, Level, Mutable, Skipping, T
 
 
 class Named(str):

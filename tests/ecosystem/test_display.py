@@ -8,8 +8,7 @@ import wadler_lindig
 from _trees import KINDS, Linear, Model, make
 from IPython.core.interactiveshell import InteractiveShell
 
-from structkit import Struct
-from tests.models import Mutable
+from tests.models import Mutable, Spoken
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -18,13 +17,6 @@ def test_treescope_and_wadler_lindig_show_the_class_and_the_fields(kind):
     assert wide.startswith(f"{kind.__name__}(") and "layers=" in wide and "weight=" in wide and "name=" in wide
     assert f"{kind.__name__}(" in narrow and "weight=" in narrow
     assert all(len(line) <= 60 for line in narrow.splitlines())
-
-
-class Spoken(Struct):
-    x: int
-
-    def __repr__(self):
-        return "spoken"
 
 
 @pytest.fixture

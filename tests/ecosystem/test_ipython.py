@@ -11,20 +11,13 @@ from IPython.extensions import autoreload
 from IPython.lib import pretty
 
 from structkit import Struct, errors
-from tests.models import Box, Point
-
-
-class Spoken(Struct):
-    x: Any
-
-    def __repr__(self):
-        return "spoken"
+from tests.models import Box, Point, Spoken
 
 
 def test_the_printer_lays_structs_out_in_its_width():
     tree = {"k": Point([Box(1), Spoken(2)])}
-    assert pretty.pretty(tree, max_width=80) == "{'k': Point(x=[Box(item=1), spoken])}"
-    assert pretty.pretty(tree, max_width=24) == "{'k': Point(\n   x=[\n     Box(item=1),\n     spoken\n   ]\n )}"
+    assert pretty.pretty(tree, max_width=80) == "{'k': Point(x=[Box(item=1), SPOKEN 2])}"
+    assert pretty.pretty(tree, max_width=24) == "{'k': Point(\n   x=[\n     Box(item=1),\n     SPOKEN 2\n   ]\n )}"
     cycle: list[Any] = []
     cycle.append(Point(cycle))
     assert pretty.pretty(cycle) == "[Point(x=[<recursive>])]"

@@ -6,9 +6,6 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 from _trees import KINDS, make
-from jax.sharding import PartitionSpec
-
-from structkit import Struct, field, sharding
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -33,20 +30,3 @@ def test_a_manager_keeps_the_newest_steps(tmp_path):
         manager.wait_until_finished()
         restored = manager.restore(2, args=ocp.args.StandardRestore(make()))
         assert manager.all_steps() == [1, 2] and restored == model
-
-
-class Rows(Struct):
-    weight: jax.Array = field(spec=PartitionSpec("rows"))
-    bias: jax.Array
-
-
-def test_a_struct_is_restored_to_the_shardings_of_its_fields(tmp_path):
-    mesh = jax.make_mesh((jax.device_count(),), ("rows",))
-    rows = Rows(jnp.ones((jax.device_count(), 3)), jnp.zeros(3))
-    target = sharding.shard(jax.eval_shape(lambda: rows), mesh)
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(tmp_path / "rows", sharding.shard(rows, mesh))
-        checkpointer.wait_until_finished()
-        restored = checkpointer.restore(tmp_path / "rows", target)
-    assert restored == rows
-    assert jax.tree.map(lambda x: x.sharding, restored) == sharding.shardings(rows, mesh)

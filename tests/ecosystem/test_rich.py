@@ -7,23 +7,13 @@ import pytest
 from rich import pretty
 
 from structkit import Struct, derived, field
+from tests.models import Silent, Spoken
 
 
 class Point(Struct):
     x: Any
     y: Any = None
     hidden: Any = field(default=0, repr=False)
-
-
-class Spoken(Struct):
-    x: Any
-
-    def __repr__(self):
-        return "spoken"
-
-
-class Silent(Struct, repr=False):
-    x: Any
 
 
 class Half(Struct):
@@ -51,7 +41,7 @@ def cycle():
         (Point(jnp.ones((2, 3), jnp.float32), jnp.float32(0.5)), "Point(x=f32[2,3], y=f32(0.5))"),
         (Point({"b": [Point("a")], "c": len}), "Point(x={'b': [Point(x='a', y=None)], 'c': len}, y=None)"),
         (Point({1: 2, "a": 3}), "Point(x={1: 2, 'a': 3}, y=None)"),
-        ([Spoken(1), Point(Spoken(1))], "[spoken, Point(x=spoken, y=None)]"),
+        ([Spoken(1), Point(Spoken(1))], "[SPOKEN 1, Point(x=SPOKEN 1, y=None)]"),
         (Half(1).y, "'Half(x=1, y=<unset>)'"),
         (cycle(), "[Point(x=[...], y=None)]"),
         (Point(Raises()), "Point(x=<repr-error 'no text'>, y=None)"),

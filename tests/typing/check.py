@@ -60,34 +60,19 @@ def marked(file: Path) -> dict[int, tuple[str, str]]:
 
 
 def minimum(file: Path) -> tuple[int, int]:
-    """The oldest Python that a program is for, from its name.
-
-    Args:
-        file: the program.
-    """
+    """The oldest Python that a program is for, from its name."""
     suffix = re.search(r"_3(\d+)$", file.stem)
     return (3, int(suffix[1])) if suffix else (3, 11)
 
 
 def version(target: str) -> tuple[int, int]:
-    """`(3, 13)` for `"3.13"`.
-
-    Args:
-        target: a Python version as checkers take it.
-    """
+    """`(3, 13)` for `"3.13"`."""
     major, minor = target.split(".")
     return int(major), int(minor)
 
 
 def compare(checker: str, target: str, file: Path, reports: Sequence[Report]) -> Iterator[tuple[Failure, str]]:
-    """The lines that the checker gets wrong, each with the text to show for it.
-
-    Args:
-        checker: its name.
-        target: the Python version it was told.
-        file: the program.
-        reports: what it reported, in any file.
-    """
+    """The lines that the checker gets wrong, each with the text to show for it."""
     lines = file.read_text().splitlines()
     marks = marked(file)
     reported: dict[int, str] = {}
@@ -142,12 +127,7 @@ def run_clean_lines(file: Path) -> Iterator[str]:
 
 
 def sources(checker: str, target: str) -> list[Path]:
-    """The modules of structkit, for the checkers that must find nothing in them.
-
-    Args:
-        checker: its name.
-        target: the Python version it is told.
-    """
+    """The modules of structkit, for the checkers that must find nothing in them."""
     # The mode that basedpyright starts in asks for a style of its own. For old targets pyright cannot read
     # the newest stubs of numpy, and takes what they define to be unknown.
     if checker == "basedpyright" or (checker == "pyright" and target != TARGETS[-1]):
@@ -221,13 +201,7 @@ def main() -> int:
 
 
 def struck(known: Mapping[Failure, str], happened: set[Failure], pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """The allowed failures that did not happen, as complaints.
-
-    Args:
-        known: the allow-list.
-        happened: what the checkers got wrong.
-        pairs: the checkers and targets that ran.
-    """
+    """The allowed failures that did not happen, as complaints."""
     gone = [f for f in known if (f.checker, f.target) in pairs and f not in happened]
     return [f"{f.checker} {f.target}: {f.where} is right now; strike it from known.toml ({f.what})" for f in gone]
 

@@ -69,12 +69,7 @@ class Score(NamedTuple):
 
 
 def score(file: Path, reports: Sequence[Report]) -> Score:
-    """The score of a checker on a program.
-
-    Args:
-        file: the program.
-        reports: what the checker reported, in any file.
-    """
+    """The score of a checker on a program."""
     marks = marked(file)
     own = [report for report in reports if report.file == file]
     alarms = [report for report in own if report.line not in marks]
@@ -85,11 +80,7 @@ def score(file: Path, reports: Sequence[Report]) -> Score:
 
 
 def table(scores: dict[tuple[str, str], Score]) -> str:
-    """The scores of one target in Markdown, a row for each program.
-
-    Args:
-        scores: (program, checker) -> score.
-    """
+    """The scores of one target in Markdown, a row for each program."""
     rows = ["| | " + " | ".join(CHECKERS) + " |", "|---" * (len(CHECKERS) + 1) + "|"]
     for program, title in NAMES.items():
         cells = [str(scores[program, checker]) for checker in CHECKERS]
@@ -98,12 +89,7 @@ def table(scores: dict[tuple[str, str], Score]) -> str:
 
 
 def shortfalls(target: str, scores: dict[tuple[str, str], Score]) -> list[str]:
-    """Where structkit does not reach what it must.
-
-    Args:
-        target: the Python version.
-        scores: (program, checker) -> score.
-    """
+    """Where structkit does not reach what it must."""
     found: list[str] = []
     for checker in CHECKERS:
         ours = scores[OURS, checker]
