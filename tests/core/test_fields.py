@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import itertools
 from dataclasses import KW_ONLY, InitVar
 from typing import Any, ClassVar
 
@@ -37,23 +38,13 @@ def test_annotated_names_are_fields_in_the_order_of_the_body_and_others_are_not(
 @pytest.mark.parametrize(
     ("declared", "is_static"),
     [
-        (1, False),
-        (field(default=1), False),
-        (field(default=1, static=False), False),
-        (field(default=1, static=True), True),
-        (static(default=1), True),
-        (derived(default=1, static=True), True),
+        *((1, False), (field(default=1), False), (static(default=1), True), (derived(default=1, static=True), True)),
+        *((field(default=1, static=is_static), is_static) for is_static in (False, True)),
         *([(jax.tree.static(default=1), True)] if hasattr(jax.tree, "static") else []),
         *(
-            (make(default=1, metadata=metadata), is_static)
+            (make(default=1, metadata={name: value}), (name, value) in (("static", True), ("pytree_node", False)))
             for make in (field, dataclasses.field)
-            for metadata, is_static in [
-                ({"static": True}, True),
-                ({"static": False}, False),
-                ({"pytree_node": False}, True),
-                ({"pytree_node": True}, False),
-                ({"unit": "m"}, False),
-            ]
+            for name, value in itertools.product(("static", "pytree_node", "unit"), (True, False))
         ),
     ],
 )
@@ -180,30 +171,20 @@ def test_a_class_var_is_no_field_and_reads_as_its_default(declared, expected):
 
 
 def test_a_default_is_read_from_the_class():
-    array = jnp.zeros(3)
-
     class A(Struct):
         x: int
         y: int = 1
-        z: Any = array
         f: Any = static(default=jax.nn.relu)
         w: list = field(default_factory=list)
         v: float = field(default=3, converter=float)
 
-    assert (A.y, A.f, A.v) == (1, jax.nn.relu, 3)
-    assert A.z is array
-    # As a member of a dataclass with slots does.
-    assert type(A.x) is type(A.w) is property
-
     class B(A):
         u: int = A.y + 1
+        size = property(lambda self: self.u)
 
-        @property
-        def size(self):
-            return self.u
-
-    assert (B.y, B.u) == (1, 2)
-    assert type(B.size) is property
+    assert (A.y, A.f, A.v, B.y, B.u) == (1, jax.nn.relu, 3, 1, 2)
+    # As a member of a dataclass with slots does.
+    assert type(A.x) is type(A.w) is type(B.size) is property
 
 
 @pytest.mark.parametrize(

@@ -239,27 +239,22 @@ def test_is_struct_tells_structs_and_their_classes_from_everything_else():
         assert not structkit.is_struct(other)
 
 
-def test_help_shows_the_call_the_fields_and_what_they_are_for():
+def test_help_shows_the_call_the_fields_and_what_they_are_for_or_what_was_written():
     class Layer(Struct):
         weight: int = field(doc="one row for each input")
         name: str = static(default="layer")
+
+    class Written(Layer):
+        """A layer."""
 
     text = pydoc.render_doc(Layer, renderer=pydoc.plaintext)
     assert pydoc.getdoc(Layer) == Layer.__doc__ == Layer(1).__doc__
     assert "Layer(weight: int, name: str = 'layer')" in text and "weight (int): one row for each input" in text
     assert "Make a Layer from its fields." in text
     assert re.search(r"Data descriptors defined here:.*\|  weight\n \|      one row for each input", text, re.DOTALL)
-
-
-def test_a_written_doc_is_kept_and_can_be_set():
-    class Layer(Struct):
-        """A layer."""
-
-        weight: int
-
-    assert pydoc.getdoc(Layer) == inspect.getdoc(Layer) == Layer(1).__doc__ == "A layer."
-    Layer.__doc__ = "Another."
-    assert pydoc.getdoc(Layer) == Layer(1).__doc__ == "Another."
+    assert pydoc.getdoc(Written) == inspect.getdoc(Written) == Written(1).__doc__ == "A layer."
+    Written.__doc__ = "Another."
+    assert pydoc.getdoc(Written) == Written(1).__doc__ == "Another."
     assert pydoc.getdoc(StructMeta).startswith("The metaclass of `Struct`")
 
 

@@ -80,7 +80,7 @@ def score(file: Path, reports: Sequence[Report]) -> Score:
 
 
 def table(scores: dict[tuple[str, str], Score]) -> str:
-    """The scores of one target in Markdown, a row for each program."""
+    """The scores of one target, by program and checker, in Markdown, a row for each program."""
     rows = ["| | " + " | ".join(CHECKERS) + " |", "|---" * (len(CHECKERS) + 1) + "|"]
     for program, title in NAMES.items():
         cells = [str(scores[program, checker]) for checker in CHECKERS]
