@@ -264,8 +264,8 @@ DefinitionError: A: 'y' is a field but has no type annotation; write y: <type> =
 >>> class A(Struct): x: ClassVar[list] = field(default_factory=list)
 DefinitionError: A: ClassVar 'x' has a default_factory; give it a plain value
 >>> class A(Linear): bias = lambda self: 1
-DefinitionError: A: 'bias' is a field of a parent class and is overridden without an annotation; write bias: <type> = ...
-    to change its default, or choose another name
+DefinitionError: A: 'bias' is a field of a parent class and is overridden without an annotation; write bias: <type>
+    = ... to change its default, or choose another name
 >>> class A(Struct): x = jnp.ones(3)
 DefinitionError: A: 'x' is an array without a type annotation, so it would be no leaf; write x: jax.Array = ... for a
     field, x: ClassVar[jax.Array] = ... for a constant of the class

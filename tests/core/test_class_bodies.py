@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structkit import Struct, errors, fields, static
+from structkit import Struct, errors, fields
 from tests.models import Point, assert_frozen
 
 
@@ -46,10 +46,7 @@ def test_a_cache_of_the_users_is_no_cache_of_the_struct():
         x: Any
         __cache__: ClassVar[dict] = {}
         __cached__: ClassVar[dict] = {}
-
-        @property
-        def y(self):
-            return self.__cache__.setdefault(self.x, 2 * self.x)
+        y = property(lambda self: self.__cache__.setdefault(self.x, 2 * self.x))
 
     assert [W(1).y, W(5).y, W(1).y] == [2, 10, 2]
     assert W.__cache__ == {1: 2, 5: 10} and W.__cached__ == {}
@@ -92,18 +89,6 @@ def test_an_array_without_an_annotation_is_refused_and_one_of_the_class_is_allow
         table = array
 
     assert type(Struct)("B", (Mixin, Struct), {}).table is array
-
-
-def test_other_values_without_an_annotation_stay_attributes_of_the_class():
-    class A(Struct):
-        limit = 5
-        names = ("a", "b")
-        scale = np.float32(2)
-        table = [jnp.ones(3)]
-        n: int = static(default=1)
-
-    assert [f.name for f in fields(A)] == ["n"]
-    assert (A().limit, A.names, A().scale, A().table is A.table) == (5, ("a", "b"), 2, True)
 
 
 # What the standard library reads

@@ -318,15 +318,11 @@ def test_an_answer_known_inside_a_trace_is_an_array_that_can_be_negated(one, oth
 
 
 def test_equality_traces_under_grad_vmap_and_scan():
-    stacked = Point(jnp.array([1.0, 2.0], jnp.float32))
-    one = Point(jnp.float32(1))
+    stacked, one = Point(jnp.array([1.0, 2.0], jnp.float32)), Point(jnp.float32(1))
     assert jax.vmap(lambda a: a == one)(stacked).tolist() == [True, False]
     assert jax.vmap(lambda a: a != one)(stacked).tolist() == [False, True]
-
-    def step(carry, item):
-        return carry, jnp.where(item == carry, 1, 0)
-
-    assert jax.lax.scan(step, Point(jnp.float32(2)), stacked)[1].tolist() == [0, 1]
+    scanned = jax.lax.scan(lambda carry, item: (carry, jnp.where(item == carry, 1, 0)), one, stacked)
+    assert scanned[1].tolist() == [1, 0]
     assert jax.grad(lambda a: jnp.where(a == Point(3.0), a.x**2, 0.0))(Point(3.0)).x == 6
 
 
@@ -374,8 +370,7 @@ def test_without_eq_objects_are_compared_and_hashed_by_identity():
 
 
 def test_mutable_structs_compare_by_value_and_have_no_hash():
-    assert Mutable(1) == Mutable(1)
-    assert Mutable(1) != Mutable(2)
+    assert Mutable(1) == Mutable(1) and Mutable(1) != Mutable(2)
     with pytest.raises(TypeError, match="unhashable type: 'Mutable'"):
         hash(Mutable(1))
 

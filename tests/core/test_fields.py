@@ -20,7 +20,7 @@ from tests.models import Empty, Linear, Point, names, static_names
 
 def test_annotated_names_are_fields_in_the_order_of_the_body_and_others_are_not():
     class A(Struct):
-        limit = 5
+        limit, scale, table = 5, np.float32(2), [jnp.ones(3)]
         declared: ClassVar[int]
         x: float
         n: Static[int]
@@ -31,7 +31,7 @@ def test_annotated_names_are_fields_in_the_order_of_the_body_and_others_are_not(
     assert [(f.name, f.type) for f in fields(A)] == [("x", float), ("n", Static[int]), ("y", Any)]
     assert static_names(A) == ["n", "y"]
     assert jax.tree.leaves(A(1.0, 2)) == [1.0]
-    assert A.limit == A(1.0, 2).limit == 5
+    assert (A.limit, A(1.0, 2).limit, A(1.0, 2).scale, A.table is A(1.0, 2).table) == (5, 5, 2, True)
     assert fields(Empty) == ()
 
 

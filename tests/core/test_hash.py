@@ -69,18 +69,8 @@ def test_a_struct_under_construction_has_the_hash_of_its_values_so_far():
 
 
 def test_a_class_with_an_equality_or_a_hash_of_its_own_is_hashable():
-    class Equal(Struct):
-        x: Any
-
-        def __eq__(self, other):
-            return True
-
-    class Hashed(Struct):
-        x: Any
-
-        def __hash__(self):
-            return 42
-
+    Equal = type(Struct)("Equal", (Point,), {"__eq__": lambda self, other: True})
+    Hashed = type(Struct)("Hashed", (Point,), {"__hash__": lambda self: 42})
     assert isinstance(hash(Equal(1.1)), int)
     assert hash(Hashed(jnp.ones(3))) == 42
     assert Hashed(jnp.ones(3)) == Hashed(jnp.ones(3))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from structkit import Struct, construct, field, static
+from tests.core.test_filling import ByDict
 from tests.models import Checked, Custom, Everything, Pair, Scaled, Squared, run_python
 
 
@@ -39,14 +40,6 @@ class OfAGenerated(Scaled):
         super().__init__(value, factor=3.0)
 
 
-class ByDict(Struct):
-    x: Any
-    n: Any = static(default=1)
-
-    def __setstate__(self, state):
-        self.__dict__ = state
-
-
 class BySuper(Checked):
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -59,7 +52,7 @@ class Decorated(Pair):
 
 Decorated.__init__ = lambda self, *args, init=Decorated.__init__, **values: init(self, *args, **values)
 
-PICKLED = pickle.dumps(ByDict(1)), pickle.dumps(BySuper(1))
+PICKLED = pickle.dumps(ByDict(1, 2)), pickle.dumps(BySuper(1))
 CONVERTED = Converted(1)
 
 

@@ -94,26 +94,17 @@ def test_leaves_a_class_alone_that_is_decorated_already(struct):
 
 
 def test_the_class_statement_of_a_child_waits_for_the_options_of_its_decorator(struct):
-    @struct.dataclass
-    class A:
-        x: int = 1
+    def made(name, *bases, **options):
+        body = {"__annotations__": {name.lower(): int}, "__module__": __name__}
+        return struct.dataclass(
+            type(name, bases, body if options.get("kw_only") else {**body, name.lower(): 1}), **options
+        )
 
-    @struct.dataclass(kw_only=True)
-    class B(A):
-        y: int
-
-    @struct.dataclass(frozen=False)
-    class C:
-        x: int = 1
-
-    @struct.dataclass(frozen=False)
-    class D(C):
-        y: int = 2
-
-    assert B(y=2) == B(1, y=2) and jax.tree.leaves(B(5, y=6)) == [5, 6]
-    d = D()
-    d.y = 4
-    assert (d.x, d.y) == (1, 4)
+    B = made("B", made("A"), kw_only=True)
+    assert B(b=2) == B(1, b=2) and jax.tree.leaves(B(5, b=6)) == [5, 6]
+    d = made("D", made("C", frozen=False), frozen=False)()
+    d.d = 4
+    assert (d.c, d.d) == (1, 4)
 
 
 def test_fields_keep_user_metadata_and_go_by_the_last_declaration_of_pytree_node(struct):
@@ -156,12 +147,8 @@ def test_init_vars_class_vars_and_keyword_only_markers_work(struct):
 def test_zero_argument_super_and_the_class_cell(struct):
     kept = []
 
-    class Mixin:
-        def f(self):
-            return 10
-
     @struct.dataclass
-    class A(Mixin):
+    class A(type("Mixin", (), {"f": lambda self: 10})):
         x: int
 
         def f(self):

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import inspect
 import pickle
 import sys
@@ -164,9 +165,7 @@ class TestTrees:
         names = [f"f{i}" for i in range(300)]
         Wide = ours.dataclass(type("Wide", (), {"__annotations__": dict.fromkeys(names, int), "__module__": __name__}))
         assert jax.tree.map(lambda leaf: leaf + 1, Wide(*range(300))).replace(f7=0).f299 == 300
-        deep = None
-        for _ in range(300):
-            deep = Node(deep)
+        deep = functools.reduce(lambda inner, _: Node(inner), range(300), None)
         assert jax.tree.map(lambda leaf: leaf, deep).x.x.name == "n"
 
 
