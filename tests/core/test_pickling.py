@@ -141,9 +141,5 @@ def test_weak_references_follow_the_life_of_a_struct_and_of_its_copies(make):
     alive.clear()
     assert collected(references)
     assert sorted(map(id, seen)) == sorted(map(id, references)) and dict(weak) == {}
-
-
-def test_a_struct_is_a_key_of_a_weak_dictionary():
     point = Point(1)
-    names = weakref.WeakKeyDictionary({point: "one"})
-    assert names[Point(1)] == "one"
+    assert weakref.WeakKeyDictionary({point: "one"})[Point(1)] == "one"
