@@ -3,6 +3,7 @@
 import collections
 import functools
 import itertools
+import types
 from typing import Any
 
 import jax
@@ -211,30 +212,14 @@ def test_a_callable_of_numbers_in_a_static_field_does_not_retrace():
 # What a class says
 
 
-class OwnHash(Struct):
-    x: Any
-
-    def __hash__(self):
-        return 42
-
-
-class OwnEquality(Struct):
-    x: Any
-
-    def __eq__(self, other):
-        return type(self) is type(other) and round(self.x) == round(other.x)
-
-
-def called(self, y):
-    return y * self.x
-
-
 def test_an_equality_of_the_users_decides_and_a_hash_of_the_users_is_kept():
-    class Rounded(OwnEquality):
-        __call__ = called
+    class Rounded(Function):
+        def __eq__(self, other):
+            return type(self) is type(other) and round(self.x) == round(other.x)
 
-    class Hashed(OwnHash):
-        __call__ = called
+    class Hashed(Function):
+        def __hash__(self):
+            return 42
 
     class HashedChild(Hashed):
         y: Any = 1
@@ -265,26 +250,17 @@ def test_a_hash_may_call_the_one_that_it_overrides(base):
 
 
 def test_class_options_mean_for_callables_what_they_mean_for_others():
-    class ByIdentity(Struct, eq=False):
-        x: Any
-        __call__ = called
+    def made(*bases, **options):
+        body = {"__annotations__": {"x": Any}, "__call__": Function.__call__, "compute": lambda self, x, y: y * x}
+        return types.new_class("Made", bases or (Struct,), options, lambda namespace: namespace.update(body))
 
-    class ByValue(ByIdentity, eq=True):
-        pass
-
-    class Ordered(Struct, order=True):
-        x: Any
-        __call__ = called
-
-    class Mutable(Struct, frozen=False):
-        x: Any
-        __call__ = called
-
+    ByIdentity, Ordered, Mutable = made(eq=False), made(order=True), made(frozen=False)
+    ByValue = made(ByIdentity, eq=True)
     assert ByIdentity(1) != ByIdentity(1)
     assert ByValue(1) == ByValue(1) and ByValue(0.0) != ByValue(-0.0)
     assert Ordered(1) < Ordered(2) and Ordered(1) == Ordered(1)
     assert Mutable(zeros) == Mutable(zeros + 0)
-    with pytest.raises(TypeError, match="unhashable type: 'Mutable'"):
+    with pytest.raises(TypeError, match="unhashable type: 'Made'"):
         jax.jit(Mutable(1))(one)
 
 

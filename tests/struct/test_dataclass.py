@@ -166,21 +166,14 @@ def test_zero_argument_super_and_the_class_cell(struct):
 
 
 def test_bases_give_fields_from_both_sides_and_as_frozen_standard_dataclasses(struct):
-    @struct.dataclass
-    class A:
-        a: int
+    def body(name):
+        return {"__annotations__": {name: int}, "__module__": __name__}
 
-    @dataclasses.dataclass(frozen=True)
-    class B:
-        b: int
-
-    @struct.dataclass
-    class C(A, B):
-        c: int
-
-    made = C(1, 2, 3)
+    A = struct.dataclass(type("A", (), body("a")))
+    B = dataclasses.dataclass(frozen=True)(type("B", (), body("b")))
+    C = struct.dataclass(type("C", (A, B), body("c")))
     assert [f.name for f in dataclasses.fields(C)] == ["b", "a", "c"]
-    assert jax.tree.leaves(made) == [1, 2, 3] and made.replace(b=4) == C(4, 2, 3)
+    assert jax.tree.leaves(C(1, 2, 3)) == [1, 2, 3] and C(1, 2, 3).replace(b=4) == C(4, 2, 3)
 
 
 def test_postponed_annotations_work(struct):
@@ -334,10 +327,7 @@ def test_the_marks_of_structkit_are_read():
         e: Any = dataclasses.field(default=3, metadata={"static": True})
         f: Any = derived(default=4)
 
-    @ours.dataclass
-    class B(A):
-        g: Any = 5
-
+    B = ours.dataclass(type("B", (A,), {"__annotations__": {"g": Any}, "g": 5}))
     for cls in (A, B):
         assert [f.name for f in fields(cls) if f.static] == ["b", "c", "d", "e"]
     assert jax.tree.leaves(B(0, "b")) == [0, 4, 5] and A(0, "b", d=7) == A(0, "b")
