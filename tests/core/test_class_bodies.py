@@ -97,16 +97,10 @@ def test_an_array_without_an_annotation_is_refused_and_one_of_the_class_is_allow
 @pytest.mark.parametrize(
     ("options", "differing"),
     [
-        ({}, {}),
-        ({"eq": False}, {"eq": False}),
-        ({"repr": False}, {"repr": False}),
-        ({"init": False}, {"init": False}),
-        ({"order": True}, {"order": True}),
-        ({"frozen": False}, {"frozen": False}),
-        ({"kw_only": True}, {"kw_only": True}),
-        ({"match_args": False}, {"match_args": False}),
+        *(({}, {}), ({"repr": 0, "order": 1}, {"repr": False, "order": True})),
+        *(({name: False}, {name: False}) for name in ("eq", "repr", "init", "frozen", "match_args")),
+        *(({name: True}, {name: True}) for name in ("order", "kw_only")),
         ({"eq": False, "kw_only": True, "frozen": True}, {"eq": False, "kw_only": True}),
-        ({"repr": 0, "order": 1}, {"repr": False, "order": True}),
     ],
 )
 def test_dataclass_params_say_what_the_options_are(options, differing):

@@ -287,35 +287,29 @@ def test_an_init_that_is_called_for_an_object_of_a_subclass_finishes_it(parent):
 def test_cooperative_inits_run_along_the_method_resolution_order_and_reach_a_plain_class_behind():
     calls = []
 
+    def cooperating(name):
+        def __init__(self, **keywords):
+            calls.append(name)
+            value = keywords.pop(name)
+            super(cls, self).__init__(**keywords)
+            setattr(self, name, value)
+
+        cls = type(Struct)(name, (Struct,), {"__annotations__": {name: Any}, "__init__": __init__})
+        return cls
+
     class Plain:
         def __init__(self, note=None, **keywords):
             calls.append(note)
             super().__init__(**keywords)
 
-    class A(Struct):
-        a: Any
-
-        def __init__(self, a, **keywords):
-            calls.append("A")
-            super().__init__(**keywords)
-            self.a = a
-
-    class B(Struct):
-        b: Any
-
-        def __init__(self, b, **keywords):
-            calls.append("B")
-            super().__init__(**keywords)
-            self.b = b
-
-    class Both(A, B, Plain):
+    class Both(cooperating("a"), cooperating("b"), Plain):
         name: str = static(default="both")
 
         def __init__(self, **keywords):
             super().__init__(**keywords)
 
     assert vars(Both(a=1, b=2, note="hello")) == {"b": 2, "a": 1, "name": "both"}
-    assert calls == ["A", "B", "hello"]
+    assert calls == ["a", "b", "hello"]
     with pytest.raises(TypeError):
         Both(a=1, b=2, typo=4)
 

@@ -148,13 +148,8 @@ def test_init_vars_are_parameters_and_no_fields(make):
 @pytest.mark.parametrize(
     ("declared", "expected"),
     [
-        (dataclasses.field(default=10), 10),
-        (field(default=10), 10),
-        (static(default=10), 10),
-        (derived(default=None), None),
-        (dataclasses.field(), None),
-        ([1], [1]),
-        (jnp.ones(2), [1.0, 1.0]),
+        *((make(default=10), 10) for make in (dataclasses.field, field, static)),
+        *((derived(default=None), None), (dataclasses.field(), None), ([1], [1]), (jnp.ones(2), [1.0, 1.0])),
     ],
 )
 def test_a_class_var_is_no_field_and_reads_as_its_default(declared, expected):

@@ -94,6 +94,7 @@ def check_name(name, kind):
     if kind != "derived":
         assert vars(A(**{name: 5})) == {"x": 1, name: 5}
         assert vars(replace(a, **{name: 6})) == {"x": 1, name: 6}
+        assert name == "replace" or vars(a.replace(**{name: 6})) == {"x": 1, name: 6}
         if kind != "custom":
             assert vars(dataclasses.replace(a, **{name: 7})) == {"x": 1, name: 7}
     assert_frozen(a, name)
