@@ -37,6 +37,15 @@ class ForgetfulHook(Struct):
         pass
 
 
+class ForgetfulChild(Forgetful):
+    pass
+
+
+class Nameless(Struct):
+    weight: Any
+    norm: Any = derived()
+
+
 class Hasty(Struct):
     weight: Any
     bias: Any
@@ -146,6 +155,11 @@ MissingFieldError: Forgetful.__init__ left field 'bias' of Forgetful unset; set 
 >>> Forgetful()
 MissingFieldError: Forgetful.__init__ left fields 'weight', 'bias' of Forgetful unset; set each one or declare a
     default
+>>> ForgetfulChild(["weight"])
+MissingFieldError: ForgetfulChild.__init__ left field 'bias' of ForgetfulChild unset; set each one or declare a
+    default
+>>> Nameless(1)
+MissingFieldError: Nameless.__init__ left field 'norm' of Nameless unset; set each one or declare a default
 >>> ForgetfulHook(1)
 MissingFieldError: ForgetfulHook.__post_init__ left field 'norm' of ForgetfulHook unset; set each one or declare a
     default
@@ -261,6 +275,10 @@ DefinitionError: A: a frozen struct cannot inherit from MutableStandard, which i
 DefinitionError: Linear: is a dataclass already, made by Struct; drop the dataclass decorator
 >>> class A(Struct): x: int; y = field(default=1)
 DefinitionError: A: 'y' is a field but has no type annotation; write y: <type> = field(...)
+>>> class A(Struct): x: int; y = dataclasses.field(default=1)
+DefinitionError: A: 'y' is a field but has no type annotation; write y: <type> = field(...)
+>>> class A(Struct): x: InitVar[int] = static(default=1)
+DefinitionError: A: InitVar 'x' cannot be static or have a default_factory; use a default
 >>> class A(Struct): x: ClassVar[list] = field(default_factory=list)
 DefinitionError: A: ClassVar 'x' has a default_factory; give it a plain value
 >>> class A(Linear): bias = lambda self: 1

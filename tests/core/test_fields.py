@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
-from structkit import Field, Static, Struct, derived, field, fields, freeze, static
+from structkit import Field, Static, Struct, derived, errors, field, fields, freeze, static
 from tests.models import Empty, Linear, Point, names, static_names
 
 # Declaring
@@ -83,6 +83,19 @@ def test_a_field_without_options_has_in_every_slot_what_field_puts_there():
     for first, second in ((x, y), (a, b)):
         for slot in {*dataclasses.Field.__slots__, *Field.__slots__} - {"name"}:
             assert getattr(first, slot) == getattr(second, slot), slot
+
+
+def test_dataclasses_field_works_with_all_of_its_options():
+    class A(Struct):
+        x: int = dataclasses.field(default=1, repr=False)
+        y: list = dataclasses.field(default_factory=list, compare=False)
+        z: int = dataclasses.field(default=3, kw_only=True)
+        w: int = dataclasses.field(default=4, init=False)
+
+    assert vars(A()) == {"x": 1, "y": [], "z": 3, "w": 4}
+    assert repr(A()) == "A(y=[], z=3, w=4)"
+    assert A(1, [1]) == A(1, [2])
+    assert str(inspect.signature(A)) == "(x: int = 1, y: list = <factory>, *, z: int = 3) -> None"
 
 
 def test_a_field_object_that_two_classes_share_keeps_no_name():
@@ -180,6 +193,11 @@ def test_a_default_is_read_from_the_class():
     assert (A.y, A.f, A.v, B.y, B.u) == (1, jax.nn.relu, 3, 1, 2)
     # As a member of a dataclass with slots does.
     assert type(A.x) is type(A.w) is type(B.size) is property
+    # A field stays on its class, to which other names may be added.
+    with pytest.raises((errors.StructError, AttributeError)):
+        del A.y
+    A.helper = lambda self: self.y + 1
+    assert (A(1).helper(), A(1).y, A.y) == (2, 1, 1)
 
 
 @pytest.mark.parametrize(

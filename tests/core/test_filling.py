@@ -76,6 +76,14 @@ def test_an_object_is_full_and_frozen_once_it_has_all_that_has_no_default(fill, 
     assert made == made.replace() if cls is Pair else made == copy.copy(made)
 
 
+def test_what_is_bare_is_empty_and_takes_no_assignment():
+    bare = Pair.__new__(Pair)
+    for name in ("x", "name", "other"):
+        with pytest.raises(errors.FrozenInstanceError):
+            setattr(bare, name, 1)
+    assert vars(bare) == {}
+
+
 @FILL
 def test_a_field_is_filled_once_by_object_setattr_alone_and_a_static_one_is_checked(fill):
     made = fill(Pair, {"y": 2})

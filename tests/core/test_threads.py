@@ -83,6 +83,26 @@ def test_threads_that_define_structs_do_not_disturb_each_other():
     assert in_threads(define) == [[(i + 1, (k, i), k, 3) for i in range(20)] for k in range(THREADS)]
 
 
+def test_threads_that_read_cached_properties_get_one_value_of_each():
+    barrier = threading.Barrier(THREADS)
+
+    class Shared(Struct):
+        x: Any
+
+        @functools.cached_property
+        def token(self):
+            barrier.wait(timeout=30)
+            return object()
+
+        @functools.cached_property
+        def other(self):
+            return object()
+
+    struct = Shared(1)
+    tokens = in_threads(lambda _: (struct.token, struct.other))
+    assert set(tokens) == {(struct.token, struct.other)}
+
+
 @pytest.fixture
 def hurry():
     """Threads that take turns as often as Python can."""
