@@ -1,4 +1,4 @@
-"""Random class shapes behave as standard dataclasses of the same shape do, and as pytrees."""
+"""Random shapes of structs and of classes of the drop-in behave as standard dataclasses do, and as pytrees."""
 
 import contextlib
 import copy
@@ -23,7 +23,7 @@ from hypothesis import given, settings, strategies as st
 
 import structkit
 from structkit import Struct, construct, replace, static
-from tests.models import Point, assert_frozen
+from tests.models import COPIES, Point, assert_frozen, names
 
 # Classes are made and traced in every example, so the time of one example says nothing: no deadline.
 deterministic = settings(derandomize=True, database=None, deadline=None, max_examples=60)
@@ -71,8 +71,9 @@ class Declared:
     def as_dataclass(self) -> str:
         # The argument of a converter is what that takes, and the one of these says nothing.
         annotation = "Any" if self.converter else "int"
-        no_argument = ["init=False"] if self.kind == DERIVED else []
-        return f"{self.name}: {annotation}{self._call('dataclasses.field', *no_argument)}"
+        more = ["init=False"] if self.kind == DERIVED else []
+        more += ["metadata={'pytree_node': False}"] if self.kind == STATIC else []
+        return f"{self.name}: {annotation}{self._call('dataclasses.field', *more)}"
 
     def _call(self, maker: str, *more: str) -> str:
         return f" = {maker}({', '.join([*self.options(), *more])})"
@@ -157,15 +158,30 @@ numbers = itertools.count()
 
 
 @contextlib.contextmanager
-def defined(bodies: tuple[Body, ...], as_struct: bool) -> Iterator[type]:
-    """The last class of a shape, from a module that can be imported while the block runs."""
+def in_a_module(source: str) -> Iterator[dict[str, Any]]:
+    """The names of a module that can be imported while the block runs."""
     name = f"shape_{next(numbers)}"
     module = sys.modules[name] = types.ModuleType(name)
     try:
-        exec(source_of(bodies, as_struct), vars(module))
-        yield vars(module)[f"C{len(bodies) - 1}"]
+        exec(source, vars(module))
+        yield vars(module)
     finally:
         del sys.modules[name]
+
+
+@contextlib.contextmanager
+def defined(bodies: tuple[Body, ...], as_struct: bool) -> Iterator[type]:
+    """The last class of a shape."""
+    with in_a_module(source_of(bodies, as_struct)) as module:
+        yield module[f"C{len(bodies) - 1}"]
+
+
+@contextlib.contextmanager
+def decorated(bodies: tuple[Body, ...]) -> Iterator[type]:
+    """The class of the drop-in, whose source is that of the dataclass but for the decorator."""
+    source = source_of(bodies, as_struct=False).replace("@dataclasses.dataclass(frozen=True, ", "@dataclass(")
+    with in_a_module(f"from structkit.struct import dataclass\n{source}") as module:
+        yield module[f"C{len(bodies) - 1}"]
 
 
 @contextlib.contextmanager
@@ -325,10 +341,8 @@ def test_replace_gives_and_refuses_what_dataclasses_replace_does(bodies, seed):
 @given(valid_shapes, seeds)
 def test_copies_pickles_and_rebuilt_objects_are_equal_and_frozen(bodies, seed):
     with made(bodies, seed) as (struct, _):
-        copies = [copy.copy(struct), copy.deepcopy(struct), construct(type(struct), **vars(struct))]
-        copies += [pickle.loads(pickle.dumps(struct, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
-        copies += [jax.tree.map(lambda leaf: leaf, struct)]
-        for other in copies:
+        copies = [duplicate(struct) for duplicate in COPIES.values()]
+        for other in (*copies, construct(type(struct), **vars(struct)), jax.tree.map(lambda leaf: leaf, struct)):
             assert type(other) is type(struct)
             assert other == struct and hash(other) == hash(struct)
             assert vars(other) == vars(struct) and repr(other) == repr(struct)
@@ -358,6 +372,32 @@ def test_children_are_the_data_fields_in_declaration_order_and_may_be_anything(b
         held = jax.tree.unflatten(treedef, strangers)
         assert all(a is b for a, b in zip(jax.tree.leaves(held), strangers, strict=True))
         assert jax.tree.structure(held) == treedef
+
+
+@deterministic
+@given(valid_shapes, seeds)
+def test_a_class_of_the_drop_in_is_the_dataclass_of_its_shape_and_a_pytree_of_its_data(bodies, seed):
+    with decorated(bodies) as cls, defined(bodies, as_struct=False) as standard:
+        assert str(inspect.signature(cls)) == str(inspect.signature(standard))
+        assert [f.name for f in structkit.fields(cls) if f.static] == [n for n in names(cls) if KINDS[n] == STATIC]
+        values, changes = arguments(standard, seed), arguments(standard, seed + 1)
+        struct, expected = cls(**values), values_of(standard(**values))
+        assert (values_of(struct), repr(struct)) == (expected, repr(standard(**values)))
+        data = [(name, value) for name, value in expected.items() if KINDS[name] != STATIC]
+        pairs, treedef = jax.tree_util.tree_flatten_with_path(struct)
+        assert pairs == [((jax.tree_util.GetAttrKey(name),), value) for name, value in data]
+        assert jax.tree.flatten(struct) == ([value for _, value in data], treedef)
+        mapped = jax.tree.map(lambda leaf: leaf + 1, struct)
+        assert values_of(mapped) == expected | {name: value + 1 for name, value in data}
+        for other in (
+            jax.tree.unflatten(treedef, jax.tree.leaves(struct)),
+            *(copy(struct) for copy in COPIES.values()),
+        ):
+            assert type(other) is cls and other == struct and hash(other) == hash(struct)
+            assert values_of(other) == expected and jax.tree.structure(other) == treedef
+        wanted = values_of(dataclasses.replace(standard(**values), **changes))
+        for change in (replace, dataclasses.replace, cls.replace):
+            assert values_of(change(struct, **changes)) == wanted
 
 
 @deterministic

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import functools
 import inspect
-import sys
 import types
 import typing
 from typing import Any, ClassVar
@@ -61,9 +60,10 @@ def test_makes_frozen_classes_unless_told_otherwise_and_undecorated_children_are
             if a is not undecorated or "'x'" in what:
                 with pytest.raises(dataclasses.FrozenInstanceError, match=f"^cannot {what}$"):
                     write(a)
-    b = B(1)
-    b.x, b.other = 5, 6
-    assert jax.tree.leaves(b) == [5] and b.other == 6
+    C = struct.dataclass(type("C", (B,), {"__annotations__": {"y": int}, "y": 2}), frozen=False)
+    for b in (B(1), C(1)):
+        b.x, b.other = 5, 6
+        assert jax.tree.leaves(b)[0] == 5 and b.other == 6
 
 
 def test_passes_the_keywords_of_the_standard_library_on(struct):
@@ -91,20 +91,6 @@ def test_leaves_a_class_alone_that_is_decorated_already(struct):
     assert struct.dataclass(A) is A and struct.dataclass(kw_only=True)(A) is A
     assert struct.dataclass(B) is B
     assert A._flax_dataclass is True and B._flax_dataclass is True
-
-
-def test_the_class_statement_of_a_child_waits_for_the_options_of_its_decorator(struct):
-    def made(name, *bases, **options):
-        body = {"__annotations__": {name.lower(): int}, "__module__": __name__}
-        return struct.dataclass(
-            type(name, bases, body if options.get("kw_only") else {**body, name.lower(): 1}), **options
-        )
-
-    B = made("B", made("A"), kw_only=True)
-    assert B(b=2) == B(1, b=2) and jax.tree.leaves(B(5, b=6)) == [5, 6]
-    d = made("D", made("C", frozen=False), frozen=False)()
-    d.d = 4
-    assert (d.c, d.d) == (1, 4)
 
 
 def test_fields_keep_user_metadata_and_go_by_the_last_declaration_of_pytree_node(struct):
@@ -198,25 +184,6 @@ def test_postponed_annotations_work(struct):
     exec(inspect.cleandoc(source), scope)
     A, B = scope["make"]()
     assert jax.tree.leaves(B(A(1, child=A(2)))) == [1, 2] and A.limit == 3
-
-
-def test_replace_dataclasses_replace_and_copy_replace_agree(struct):
-    @struct.dataclass
-    class A:
-        x: int
-        y: int = struct.field(pytree_node=False, default=2)
-        double: int = struct.field(pytree_node=False, default=0)
-
-        def __post_init__(self):
-            object.__setattr__(self, "double", 2 * self.x)
-
-    a = A(1)
-    copies = [a.replace(x=5, y=6), dataclasses.replace(a, x=5, y=6)]
-    if sys.version_info >= (3, 13):
-        copies.append(copy.replace(a, x=5, y=6))
-    assert all(made == A(5, 6) and made.double == 10 for made in copies) and a == A(1, 2)
-    with pytest.raises(TypeError, match="z"):
-        a.replace(z=1)
 
 
 def test_a_users_own_replace_is_kept():

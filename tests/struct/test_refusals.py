@@ -63,16 +63,8 @@ def test_a_value_that_is_no_class_is_refused():
         ({}, {"__setattr__": None}, TypeError, "Cannot overwrite attribute __setattr__ in class A"),
         ({"unsafe_hash": True}, {"__hash__": hash}, TypeError, "Cannot overwrite attribute __hash__ in class A"),
         ({"slots": True}, {"__slots__": ("x",)}, TypeError, "A already specifies __slots__"),
-        ({}, {"x": []}, ValueError, "mutable default"),
-        ({}, {"x": {}}, ValueError, "mutable default"),
-        ({}, {"x": set()}, ValueError, "mutable default"),
-        ({}, {"x": bytearray()}, ValueError, "mutable default"),
-        (
-            {},
-            {"__annotations__": {"x": int, "y": int}, "x": 1},
-            TypeError,
-            "non-default argument 'y' follows default argument",
-        ),
+        *(({}, {"x": default}, ValueError, "mutable default") for default in ([], {}, set(), bytearray())),
+        ({}, {"__annotations__": {"x": int, "y": int}, "x": 1}, TypeError, "argument 'y' follows default argument"),
     ],
 )
 def test_what_the_standard_library_refuses_is_refused(struct, options, body, error, words):
