@@ -38,6 +38,21 @@ class Linear(Struct):
     activation: Any = static(default=jax.nn.relu)
 
 
+class Layer(Struct):
+    """A layer that can be called, by a jitted method too."""
+
+    weight: jax.Array
+    bias: jax.Array
+    activation: Any = static(default=jnp.tanh)
+
+    def __call__(self, x):
+        return self.activation(x @ self.weight + self.bias)
+
+    @jax.jit
+    def jitted(self, x):
+        return self(x)
+
+
 class Model(Struct):
     layers: Any
     name: str = static(default="model")

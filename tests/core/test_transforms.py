@@ -16,6 +16,7 @@ from structkit import Struct, construct, static, struct
 from tests.models import (
     Custom,
     Everything,
+    Layer,
     Left,
     Loud,
     LoudCustom,
@@ -33,22 +34,9 @@ EVERYWHERE = SingleDeviceSharding(DEVICE)
 MESH = Mesh(np.array([DEVICE]), ("batch",))
 
 
-class Linear(Struct):
-    weight: jax.Array
-    bias: jax.Array
-    activation: Callable[[jax.Array], jax.Array] = static(default=jnp.tanh)
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return self.activation(x @ self.weight + self.bias)
-
-    @jax.jit
-    def jitted(self, x: jax.Array) -> jax.Array:
-        return self(x)
-
-
 class Model(Struct):
-    first: Linear
-    second: Linear | None
+    first: Layer
+    second: Layer | None
     scale: Any = 1.0
     name: str = static(default="model")
 
@@ -64,8 +52,8 @@ class Scale(Struct):
         return self.factor * x
 
 
-def linear(n_in: int = 2, n_out: int = 3, **options: Any) -> Linear:
-    return Linear(f32(np.arange(n_in * n_out).reshape(n_in, n_out) / 10), f32(np.ones(n_out)), **options)
+def linear(n_in: int = 2, n_out: int = 3, **options: Any) -> Layer:
+    return Layer(f32(np.arange(n_in * n_out).reshape(n_in, n_out) / 10), f32(np.ones(n_out)), **options)
 
 
 def model() -> Model:
@@ -327,7 +315,7 @@ NAMED = {
     "in_axes": (r"in_axes\[0\]\.y", lambda s: jax.vmap(lambda s: s, in_axes=(Pair(0, (0, 0)),))(s)),
     "nested in_axes": (
         r"in_axes\[0\]\.first\.bias",
-        lambda s: jax.vmap(lambda m: m, in_axes=(Model(Linear(0, [0, 0]), 0, 0),))(model()),
+        lambda s: jax.vmap(lambda m: m, in_axes=(Model(Layer(0, [0, 0]), 0, 0),))(model()),
     ),
     "in_shardings": (r"\.y", lambda s: jax.jit(doubled, in_shardings=(Pair(EVERYWHERE, (EVERYWHERE, EVERYWHERE)),))(s)),
     "scan": (r"\.x", lambda s: jax.lax.scan(lambda s, _: (s.replace(x=f32([1, 2])), None), s, length=2)),
@@ -372,8 +360,8 @@ def test_jit_takes_a_struct_of_hashable_values_as_a_static_argument_and_refuses_
 
 def test_a_callable_struct_its_methods_and_its_class_are_jitted():
     layer, x = linear(), f32([1, 1])
-    whole = functools.partial(jax.jit(Linear.__call__), layer)
-    partial = functools.partial(jax.jit(lambda f, x: f(x)), jax.tree_util.Partial(Linear.__call__, layer))
+    whole = functools.partial(jax.jit(Layer.__call__), layer)
+    partial = functools.partial(jax.jit(lambda f, x: f(x)), jax.tree_util.Partial(Layer.__call__, layer))
     for jitted in (jax.jit(layer), jax.jit(layer.__call__), whole, partial, layer.jitted):
         assert np.allclose(jitted(x), layer(x))
         assert np.allclose(jitted(2 * x), layer(2 * x))
@@ -400,7 +388,7 @@ def test_a_whole_subtree_takes_one_axis_or_one_sharding():
     wanted = jnp.stack([model()(x), doubled(model())(x)])
     assert np.allclose(jax.vmap(lambda m: m(x), in_axes=(Model(0, 0, 0),))(m), wanted)
     mixed = Model(linear().replace(weight=m.first.weight), linear(3, 1), f32(1.0))
-    assert jax.vmap(lambda m: m(x), in_axes=(Model(Linear(0, None), None, None),))(mixed).shape == (2, 1)
+    assert jax.vmap(lambda m: m(x), in_axes=(Model(Layer(0, None), None, None),))(mixed).shape == (2, 1)
     prefix = Model(EVERYWHERE, EVERYWHERE, EVERYWHERE)
     assert_same(jax.jit(doubled, in_shardings=(prefix,), out_shardings=prefix)(model()), doubled(model()))
 

@@ -1,25 +1,16 @@
 """The trees of the ecosystem's tests: one of plain structs, one of the drop-in's classes."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from structkit import Struct, static, struct
-
-
-class Linear(Struct):
-    weight: jax.Array
-    bias: jax.Array
-    activation: Callable = static(default=jax.nn.tanh)
-
-    def __call__(self, x):
-        return self.activation(x @ self.weight + self.bias)
+from tests.models import Layer
 
 
 class Model(Struct):
-    layers: list[Linear]
+    layers: list[Layer]
     scale: jax.Array
     name: str = static(default="model")
 
@@ -49,7 +40,7 @@ class Node(struct.PyTreeNode):
 class Params(Struct):
     """A struct that cannot be called: some packages call what can be."""
 
-    layers: list[Linear]
+    layers: list[Layer]
     scale: jax.Array
 
 
@@ -74,8 +65,8 @@ def make(kind=Model):
     """A model of two layers with 3 inputs and 2 outputs."""
     keys = jax.random.split(jax.random.key(0), 2)
     layers = [
-        Linear(jax.random.normal(keys[0], (3, 4)), jnp.zeros(4)),
-        Linear(jax.random.normal(keys[1], (4, 2)), jnp.zeros(2)),
+        Layer(jax.random.normal(keys[0], (3, 4)), jnp.zeros(4)),
+        Layer(jax.random.normal(keys[1], (4, 2)), jnp.zeros(2)),
     ]
     return kind(layers, jnp.ones(()))
 

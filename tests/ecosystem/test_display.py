@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import pytest
 import treescope
 import wadler_lindig
-from _trees import KINDS, Linear, Model, make
+from _trees import KINDS, Model, make
 from IPython.core.interactiveshell import InteractiveShell
 
-from tests.models import Mutable, Spoken
+from tests.models import Layer, Mutable, Spoken
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -40,8 +40,8 @@ def test_a_notebook_shows_the_view_of_treescope_once_that_is_set_up(notebook, ma
 def test_treescope_shows_tracers_deleted_arrays_and_cycles():
     seen = []
     jax.jit(lambda layer: seen.append(treescope.render_to_text(layer)))(make().layers[0])
-    assert seen[0].startswith("Linear(") and "weight=JitTracer(float32[3,4])" in seen[0]
-    lost, cycle = Linear(jnp.ones(3), None), Mutable(1)
+    assert seen[0].startswith("Layer(") and "weight=JitTracer(float32[3,4])" in seen[0]
+    lost, cycle = Layer(jnp.ones(3), None), Mutable(1)
     lost.weight.delete()
     cycle.x = [cycle]
     assert "weight=<jax.Array float32(3,) - deleted!>" in treescope.render_to_text(lost)

@@ -6,9 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
-from _trees import KINDS, Linear, loss, make
+from _trees import KINDS, loss, make
 
 from structkit import Struct, at, static
+from tests.models import Layer
 
 
 class Tagged(Struct):
@@ -40,7 +41,7 @@ def test_partition_combine_and_tree_at_give_the_struct_back():
 
 def test_a_struct_inside_a_module_and_a_module_inside_a_struct():
     class Outer(eqx.Module):
-        inner: Linear
+        inner: Layer
         depth: int = eqx.field(static=True)
 
         def __call__(self, x):

@@ -82,8 +82,22 @@ def test_a_decorated_class_takes_what_its_converters_take_and_is_a_pytree():
     assert jax.jit(lambda plain: plain)(Plain(1)).count == 1
 
 
+@pytest.fixture
+def imported(tmp_path, monkeypatch):
+    """Import a module of this name and source from a file."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def imported(name, source):
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(source))
+        module = importlib.import_module(name)
+        del sys.modules[name]
+        return module
+
+    return imported
+
+
 @pytest.mark.parametrize("checker", ["jaxtyped(typechecker=beartype.beartype)", "beartype.beartype"])
-def test_a_module_with_postponed_annotations_is_checked(tmp_path, monkeypatch, checker):
+def test_a_module_with_postponed_annotations_is_checked(imported, checker):
     source = f"""
         from __future__ import annotations
         import beartype
@@ -101,10 +115,7 @@ def test_a_module_with_postponed_annotations_is_checked(tmp_path, monkeypatch, c
             def __post_init__(self):
                 self.total = self.weight.sum()
     """
-    (tmp_path / "postponed_structs.py").write_text(textwrap.dedent(source))
-    monkeypatch.syspath_prepend(tmp_path)
-    Layer = importlib.import_module("postponed_structs").Layer
-    del sys.modules["postponed_structs"]
+    Layer = imported("postponed_structs", source).Layer
     layer = Layer(jnp.ones((2, 3)), inner=Layer(jnp.ones((1, 1))))
     assert layer.replace(weight=jnp.zeros((4, 4))).total == 0
     for changes in ({"name": 3}, {"weight": jnp.ones(2)}):
@@ -114,38 +125,31 @@ def test_a_module_with_postponed_annotations_is_checked(tmp_path, monkeypatch, c
             Layer(**{"weight": layer.weight, **changes})
 
 
-def test_the_import_hook_checks_methods_and_leaves_trees_alone(tmp_path, monkeypatch):
-    (tmp_path / "hooked_structs.py").write_text(
-        textwrap.dedent(
-            """
-            import jax
-            from jaxtyping import Array, Float
-            from structkit import Struct, static, struct
+def test_the_import_hook_checks_methods_and_leaves_trees_alone(imported):
+    source = """
+        import jax
+        from jaxtyping import Array, Float
+        from structkit import Struct, static, struct
 
-            class Linear(Struct):
-                weight: Float[Array, "i o"]
-                bias: Float[Array, "o"]
-                name: str = static(default="linear")
+        class Linear(Struct):
+            weight: Float[Array, "i o"]
+            bias: Float[Array, "o"]
+            name: str = static(default="linear")
 
-                def __call__(self, x: Float[Array, "i"]) -> Float[Array, "o"]:
-                    return x @ self.weight + self.bias
+            def __call__(self, x: Float[Array, "i"]) -> Float[Array, "o"]:
+                return x @ self.weight + self.bias
 
-            @struct.dataclass
-            class State:
-                x: Float[Array, " n"]
-            """
-        )
-    )
-    monkeypatch.syspath_prepend(tmp_path)
+        @struct.dataclass
+        class State:
+            x: Float[Array, " n"]
+    """
     with jaxtyping.install_import_hook("hooked_structs", "beartype.beartype"):
-        module = importlib.import_module("hooked_structs")
-    sys.modules.pop("hooked_structs")
+        module = imported("hooked_structs", source)
     linear = module.Linear(jnp.ones((3, 2)), jnp.ones(2))
     assert linear(jnp.ones(3)).shape == (2,)
-    with pytest.raises(jaxtyping.TypeCheckError):
-        linear(jnp.ones((2, 3)))
-    with pytest.raises(jaxtyping.TypeCheckError):
-        linear.replace(bias=jnp.ones(5))
+    for misuse in (lambda: linear(jnp.ones((2, 3))), lambda: linear.replace(bias=jnp.ones(5))):
+        with pytest.raises(jaxtyping.TypeCheckError):
+            misuse()
     assert linear.replace(bias=jnp.zeros(2)).bias.sum() == 0
     assert jax.tree.map(lambda leaf: leaf.shape, linear).bias == (2,)
     assert jax.vmap(lambda s: s.x, in_axes=0)(module.State(jnp.ones((2,)))).shape == (2,)

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-from _trees import KINDS, Linear, Model, Params, loss, make
+from _trees import KINDS, Model, Params, loss, make
 
 from structkit import merge, partition
+from tests.models import Layer
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,7 +55,7 @@ def test_masked_takes_a_struct_of_booleans_and_a_prefix_with_structs():
     ones = jax.tree.map(jnp.ones_like, model)
     for mask, expected in (
         (jax.tree.map(lambda leaf: leaf.ndim > 1, model), [0, 1, 0, 1, 1]),
-        (Model([Linear(True, False), False], scale=True), [0, 1, 1, 1, 0]),
+        (Model([Layer(True, False), False], scale=True), [0, 1, 1, 1, 0]),
     ):
         optimizer = optax.masked(optax.set_to_zero(), mask)
         updates, _ = optimizer.update(ones, optimizer.init(model), model)
