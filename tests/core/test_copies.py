@@ -1,6 +1,7 @@
 """`copy`, `deepcopy`, `pickle` and `cloudpickle` give what they were given, and nothing is kept alive."""
 
 import copy
+import functools
 import pickle
 import weakref
 from dataclasses import InitVar
@@ -123,6 +124,10 @@ def test_classes_pickled_by_value_work_and_are_frozen_in_another_process():
         def __post_init__(self, scale):
             self.y = self.x * scale
 
+        @functools.cached_property
+        def double(self):
+            return 2 * self.x
+
     class WithInit(Base):
         def __init__(self, x):
             super().__init__(x, scale=3)
@@ -140,7 +145,7 @@ def test_classes_pickled_by_value_work_and_are_frozen_in_another_process():
 
         base, other, leaf, treedef = pickle.loads({data!r})
         print(base, other, type(other)(1), base.replace(x=4), jax.tree.structure((base, other, leaf)) == treedef)
-        print(leaf.replace(x=5), jax.tree.leaves(leaf))
+        print(leaf.replace(x=5), jax.tree.leaves(leaf), base.double, type(other)(5).double)
         for made in (base, other, type(other)(1), jax.tree.map(lambda leaf: leaf, other)):
             try:
                 object.__setattr__(made, "x", 1)
@@ -150,7 +155,7 @@ def test_classes_pickled_by_value_work_and_are_frozen_in_another_process():
     )
     assert shown.splitlines() == [
         "Base(x=1, n='n!', y=2) WithInit(x=2, n='n!', y=6) WithInit(x=1, n='n!', y=3) Base(x=4, n='n!!', y=8) True",
-        "Leaf(x=5, tags=['t']) [3]",
+        "Leaf(x=5, tags=['t']) [3] 2 10",
         *["cannot assign to field 'x': B", *["cannot assign to field 'x': W"] * 3],
     ]
 
