@@ -271,7 +271,8 @@ class FrozenDict(Mapping[Any, Any]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FrozenDict):
             return NotImplemented
-        return self._items == other._items and self._tags == other._tags
+        # The tags first: of values that differ in type, numpy's scalars compare with a tuple item by item.
+        return self._tags == other._tags and self._items == other._items
 
     def __reduce__(self) -> Any:
         return FrozenDict, (self._items,)
