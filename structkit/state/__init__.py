@@ -16,6 +16,7 @@ dicts in the place of files. `register_export` makes structs known to `jax.expor
     Model(weight=f32[3], step=7)
 """
 
+from structkit.state._checkpoints import Match, match, schema
 from structkit.state._dicts import from_state_dict, to_state_dict
 from structkit.state._export import register_export
 from structkit.state._inspecting import Contents, Entry, inspect
@@ -27,10 +28,13 @@ __all__ = [
     "Contents",
     "Difference",
     "Entry",
+    "Match",
     "from_state_dict",
     "inspect",
     "load",
+    "match",
     "register_export",
     "save",
+    "schema",
     "to_state_dict",
 ]

@@ -374,13 +374,12 @@ _PYTHON_NAMES: dict[type, str] = {cls: cls.__name__ for cls in (bool, int, float
 
 
 def _key_entry(leaf: Any) -> list[Any]:
-    if not isinstance(leaf, jax.Array):
-        # Of an abstract one the dtype alone is known.
-        return [KEY, str(leaf.dtype), [*leaf.shape], ""]
-    implementation = jax.random.key_impl(leaf)
+    found = []
+    # Traced, for of an abstract one nothing else tells the implementation.
+    data = jax.eval_shape(lambda keys: found.append(jax.random.key_impl(keys)) or jax.random.key_data(keys), leaf)
+    (implementation,) = found
     if type(implementation) is not str:
         raise Refused("is a random key of an own implementation", "save its jax.random.key_data")
-    data = jax.eval_shape(jax.random.key_data, leaf)
     return [KEY, str(leaf.dtype), [*map(operator.index, data.shape)], implementation]
 
 
