@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar, overload
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from structkit.errors import StateError
 from structkit.state import _dtypes, _leaves
 from structkit.state._arrays import placed
 from structkit.state._header import FORMAT, FaultError
-from structkit.state._matching import Difference, Slot
+from structkit.state._matching import Difference
 from structkit.state._reading import Plan, misfit, planned, source_of
 from structkit.state._schema import KEY, PYTHON, RefusedAt, Schema, describe, read_schema
 from structkit.state._sources import LEAF_NODE, FileSource
@@ -225,20 +226,21 @@ def _abstract(kind: Any, target: Any) -> Any:
     if origin == PYTHON:
         return _EMPTY[name]
     sharding = _leaves.sharding_of(target)
+    of: Any = jax.ShapeDtypeStruct
     if origin == KEY:
         dtype = jax.eval_shape(lambda: jax.random.key(0, impl=kind[3])).dtype
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        return jax.ShapeDtypeStruct(tuple(shape[:-1]), dtype, sharding=sharding or here)
+        return of(tuple(shape[:-1]), dtype, sharding=sharding or here)
     dtype = _dtypes.dtype_of(name)
     if sharding is None or jax.dtypes.canonicalize_dtype(dtype) != dtype:
         # Of numpy: without a sharding the two interfaces do not agree, and without x64 64 bits would become 32.
         return np.broadcast_to(np.zeros((), dtype), shape)
-    return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=sharding)
+    return of(tuple(shape), dtype, sharding=sharding)
 
 
 def _given(leaf: Any, kind: Any, target: Any) -> Any:
     """What was restored, as `load` gives it."""
     if kind[0] == KEY and _leaves.sharding_of(target) is None:
         # On no device in particular.
-        return jax.random.wrap_key_data(np.asarray(jax.random.key_data(leaf)), impl=kind[3])
-    return placed(leaf, kind[0], target) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
+        return jax.random.wrap_key_data(jnp.asarray(np.asarray(jax.random.key_data(leaf))), impl=kind[3])
+    return placed(leaf, kind[0], target) if isinstance(leaf, np.ndarray) else leaf

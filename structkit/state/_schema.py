@@ -374,9 +374,14 @@ _PYTHON_NAMES: dict[type, str] = {cls: cls.__name__ for cls in (bool, int, float
 
 
 def _key_entry(leaf: Any) -> list[Any]:
-    found = []
+    found: list[Any] = []
+
+    def words(keys: Any) -> Any:
+        found.append(jax.random.key_impl(keys))
+        return jax.random.key_data(keys)
+
     # Traced, for of an abstract one nothing else tells the implementation.
-    data = jax.eval_shape(lambda keys: found.append(jax.random.key_impl(keys)) or jax.random.key_data(keys), leaf)
+    data = jax.eval_shape(words, leaf)
     (implementation,) = found
     if type(implementation) is not str:
         raise Refused("is a random key of an own implementation", "save its jax.random.key_data")

@@ -326,5 +326,3 @@ def test_what_was_cast_or_not_restored_is_told(restored, text):
 def test_what_was_restored_without_the_target_is_told(restored):
     with pytest.raises(StateError, match=r"^match: what was restored has another structure than .target \(.*; restore"):
         state.match(beside(Layer(ONE, 1)), Layer(ONE, 1)).fill(restored)
-
-
