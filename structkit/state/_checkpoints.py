@@ -17,7 +17,7 @@ from structkit.state._arrays import placed
 from structkit.state._header import FORMAT, FaultError
 from structkit.state._matching import Difference
 from structkit.state._reading import Plan, misfit, planned, source_of
-from structkit.state._schema import KEY, PYTHON, RefusedAt, Schema, describe, read_schema
+from structkit.state._schema import KEY, PYTHON, WEAK, RefusedAt, Schema, describe, read_schema
 from structkit.state._sources import LEAF_NODE, FileSource
 
 _T = TypeVar("_T")
@@ -243,4 +243,6 @@ def _given(leaf: Any, kind: Any, target: Any) -> Any:
     if kind[0] == KEY and _leaves.sharding_of(target) is None:
         # On no device in particular.
         return jax.random.wrap_key_data(jnp.asarray(np.asarray(jax.random.key_data(leaf))), impl=kind[3])
+    if kind[0] == WEAK and isinstance(leaf, jax.Array):
+        leaf = np.asarray(leaf.addressable_data(0))
     return placed(leaf, kind[0], target) if isinstance(leaf, np.ndarray) else leaf

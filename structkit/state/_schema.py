@@ -315,7 +315,7 @@ _KEYS: dict[type, Callable[[Any], Any] | None] = {
     bytes: lambda leaf: (bytes, len(leaf)),
     np.ndarray: lambda leaf: (np.ndarray, leaf.dtype, leaf.shape),
     np.memmap: lambda leaf: (np.ndarray, leaf.dtype, leaf.shape),
-    jax.ShapeDtypeStruct: lambda leaf: (leaf.dtype, leaf.shape, False),
+    jax.ShapeDtypeStruct: _array_key,
 }
 
 

@@ -63,7 +63,8 @@ def test_of_a_class_the_schema_decides():
 
 
 def test_the_schema_of_shapes_is_that_of_their_arrays():
-    tree = [Layer(jnp.ones((2, 3))), jax.random.split(jax.random.key(0)), jax.random.key(1, impl="rbg")]
+    keys = jax.random.split(jax.random.key(0)), jax.random.key(1, impl="rbg")
+    tree = [Layer(jnp.ones((2, 3))), keys, jnp.asarray(2.5), jnp.float32(2.5)]
     assert state.schema(jax.eval_shape(lambda: tree)) == state.schema(tree)
 
 
