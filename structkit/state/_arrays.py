@@ -223,11 +223,7 @@ def placed(array: np.ndarray[Any, Any], origin: str, target: Any) -> Any:
         scalar = isinstance(target, np.generic) or (origin == SCALAR and not isinstance(target, np.ndarray))
         return array[()] if scalar else array
     weak = _weak(array) if origin == WEAK else None
-    if weak is None:
-        return put(array, sharding)
-    with widths(weak.dtype):
-        # Over several processes, too, this keeps the weak type.
-        return jax.device_put(weak, sharding)
+    return put(array if weak is None else weak, sharding)
 
 
 _PYTHON: dict[str, Any] = {

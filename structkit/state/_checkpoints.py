@@ -243,6 +243,6 @@ def _given(leaf: Any, kind: Any, target: Any) -> Any:
     if kind[0] == KEY and _leaves.sharding_of(target) is None:
         # On no device in particular.
         return jax.random.wrap_key_data(jnp.asarray(np.asarray(jax.random.key_data(leaf))), impl=kind[3])
-    if kind[0] == WEAK and isinstance(leaf, jax.Array):
-        leaf = np.asarray(leaf.addressable_data(0))
+    if kind[0] == WEAK and isinstance(leaf, jax.Array) and leaf.is_fully_addressable:
+        leaf = np.asarray(leaf)
     return placed(leaf, kind[0], target) if isinstance(leaf, np.ndarray) else leaf

@@ -123,5 +123,6 @@ def put(array: Any, sharding: Any) -> Any:
     """The array on the devices of a sharding; on the default device without one."""
     with widths(array.dtype):
         if sharding is not None and not sharding.is_fully_addressable:
+            # Not by `device_put`, for which all processes would have to wait for each other.
             return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
         return jax.device_put(array, sharding)
