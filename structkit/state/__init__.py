@@ -2,7 +2,8 @@
 
 `save` writes one file, which safetensors can open too; `load` reads it into a tree, an abstract tree or a class;
 `inspect` says what is in it, as does `python -m structkit.state FILE`. `to_state_dict` and `from_state_dict` do it with
-dicts in the place of files. `register_export` makes structs known to `jax.export`, which serializes compiled functions.
+dicts in the place of files, `schema` and `match` with what another library, such as Orbax, writes and restores.
+`register_export` makes structs known to `jax.export`, which serializes compiled functions.
 
     >>> import tempfile, pathlib, jax.numpy as jnp
     >>> from structkit import Struct, state
