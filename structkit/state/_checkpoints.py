@@ -56,11 +56,12 @@ def schema(tree: Any) -> dict[str, Any]:
     return {_NAME: {"format": FORMAT, **described._asdict()}}
 
 
+# Lists, too: to a type checker the metadata of Orbax are any JSON.
 @overload
-def match(schema: Mapping[str, Any] | None, like: type[_T], strict: bool = True) -> Match[_T]: ...
+def match(schema: Mapping[str, Any] | list[Any] | None, like: type[_T], strict: bool = True) -> Match[_T]: ...
 @overload
-def match(schema: Mapping[str, Any] | None, like: _T, strict: bool = True) -> Match[_T]: ...
-def match(schema: Mapping[str, Any] | None, like: Any, strict: bool = True) -> Any:
+def match(schema: Mapping[str, Any] | list[Any] | None, like: _T, strict: bool = True) -> Match[_T]: ...
+def match(schema: Mapping[str, Any] | list[Any] | None, like: Any, strict: bool = True) -> Any:
     """How a tree that another library saved fits `like`: the target to restore, and what makes of it a tree as `like`.
 
     All is compared before anything is read, as by `load`: fields that were added, renamed or removed, shapes, dtypes
@@ -163,18 +164,19 @@ class Match(Generic[_T]):
             Linear(weight=f32[3])
         """
         try:
-            found = dict(zip(self._numbers, self._treedef.flatten_up_to(restored)))
+            leaves = self._treedef.flatten_up_to(restored)
         except ValueError as error:
             what = f"what was restored has another structure than .target ({error})"
             raise StateError("match", what, "restore with .target") from None
+        found = {number: _ordered(leaf, self._kinds[number]) for number, leaf in zip(self._numbers, leaves)}
         wrong = [*self._unlike(found)]
         if wrong:
             count = "" if len(wrong) == 1 else f" in {len(wrong)} places"
             raise StateError("match", f"what was restored is not what was saved{count}", "restore with .target", wrong)
-        leaves = [*self._plan.leaves]
+        filled = [*self._plan.leaves]
         for place, slot in self._plan.slots.items():
-            leaves[place] = _given(found[slot.number], self._kinds[slot.number], slot.target)
-        tree: _T = jax.tree.unflatten(self._plan.treedef, leaves)
+            filled[place] = _given(found[slot.number], self._kinds[slot.number], slot.target)
+        tree: _T = jax.tree.unflatten(self._plan.treedef, filled)
         return tree
 
     def _unlike(self, found: dict[int, Any]) -> Iterator[Difference]:
@@ -236,6 +238,14 @@ def _abstract(kind: Any, target: Any) -> Any:
         # Of numpy: without a sharding the two interfaces do not agree, and without x64 64 bits would become 32.
         return np.broadcast_to(np.zeros((), dtype), shape)
     return of(tuple(shape), dtype, sharding=sharding)
+
+
+def _ordered(leaf: Any, kind: Any) -> Any:
+    """An array of numpy with its bytes in the order that was saved, which Orbax does not keep."""
+    if isinstance(leaf, np.ndarray) and kind[1][:1] in _dtypes.ORDERS:
+        dtype = _dtypes.dtype_of(kind[1])
+        return leaf.astype(dtype) if leaf.dtype == dtype.newbyteorder("=") else leaf
+    return leaf
 
 
 def _given(leaf: Any, kind: Any, target: Any) -> Any:

@@ -218,7 +218,8 @@ def test_a_field_that_was_removed_is_told_or_left_out(interface, meshes, tmp_pat
 def many_kinds(interface):
     nodes = [Ring(jnp.ones(2), 1), Partial(jnp.sin, jnp.ones(2), b=3), Coordinates(jnp.ones(2), None), {10: 1, 2: ()}]
     keys = [jax.random.key(0), jax.random.split(jax.random.key(1), 3), jax.random.key(2, impl="rbg")]
-    leaves = [jnp.asarray(3), np.arange(3) + 2**40, jnp.arange(8).astype("int4"), jnp.ones(3, "float8_e5m2"), 2.5]
+    leaves = [jnp.asarray(3), jnp.arange(8).astype("int4"), jnp.ones(3, "float8_e5m2"), 2.5, 2**40]
+    leaves += [np.arange(3) + 2**40, np.ones((2, 3)).T, np.ones(3, ">f4")]
     # What only one of them saves.
     return [nodes, keys, leaves, "text" if interface.startswith("v1") else np.float32(3)]
 

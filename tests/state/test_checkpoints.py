@@ -30,6 +30,7 @@ def filled(tree, like, strict=True):
 TREES = {
     "all kinds": net(),
     "numpy": [np.arange(3) + 2**40, np.ones((2, 3)).T, np.float64(2)],
+    "in other order": [np.ones(3, ">f4")],
     "weak": [jnp.asarray(3), jnp.asarray(2.5)],
     "few bits": [jnp.arange(8).astype("int4"), jnp.ones(3, "float8_e5m2")],
     "keys": [jax.random.key(0), jax.random.split(jax.random.key(1), 3), jax.random.key(2, impl="rbg")],
@@ -85,6 +86,11 @@ def test_an_array_of_which_the_target_says_no_place_is_asked_for_as_numpys_and_g
     match = state.match(beside(tree), tree)
     assert all(type(leaf) is np.ndarray for leaf in match.target)
     assert same(match.fill([*map(np.asarray, tree)]), tree)
+
+
+def test_bytes_that_were_turned_are_turned_back():
+    tree = [np.arange(3.0, dtype=">f4")]
+    assert same(state.match(beside(tree), tree).fill([np.arange(3.0, dtype="=f4")]), tree)
 
 
 def test_arrays_of_64_bits_are_asked_for_as_numpys_where_jax_would_make_32_of_them():
