@@ -91,14 +91,13 @@ def match(schema: Mapping[str, Any] | list[Any] | None, like: Any, strict: bool 
     saved = _read(schema)
     try:
         plan = planned(saved, like)
-        found: Match[Any] = Match(saved, plan)
+        if plan.differences and (strict or plan.lacking):
+            raise misfit("match", plan.differences, plan.lacking)
+        return Match(saved, plan)
     except FaultError as fault:
         raise StateError("match", fault.what, fault.cure) from None
     except RecursionError:
         raise StateError("match", "the tree is nested too deeply", "flatten it") from None
-    if plan.differences and (strict or plan.lacking):
-        raise misfit("match", plan.differences, plan.lacking)
-    return found
 
 
 def _read(held: Any) -> Schema:

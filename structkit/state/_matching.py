@@ -261,11 +261,11 @@ def _saved_as(name: str, f: Field, held: tuple[Any, Any]) -> str | None:
 
 def _laid(default: Any, mine: Any) -> Any:
     """A default, its arrays on the devices where the target has arrays of these shapes."""
-    leaves, treedef = jax.tree.flatten(default)
     places, other = jax.tree.flatten(None if mine is ANY else mine)
-    if treedef != other:
+    if all([_leaves.sharding_of(place) is None for place in places]):
         return default
-    return treedef.unflatten([_laid_leaf(leaf, place) for leaf, place in zip(leaves, places)])
+    leaves, treedef = jax.tree.flatten(default)
+    return treedef.unflatten(map(_laid_leaf, leaves, places)) if treedef == other else default
 
 
 def _laid_leaf(leaf: Any, place: Any) -> Any:
