@@ -168,7 +168,7 @@ class Match(Generic[_T]):
             what = f"what was restored has another structure than .target ({error})"
             raise StateError("match", what, "restore with .target") from None
         found = {number: _ordered(leaf, self._kinds[number]) for number, leaf in zip(self._numbers, leaves)}
-        wrong = [*self._unlike(found)]
+        wrong = tuple(self._unlike(found))
         if wrong:
             count = "" if len(wrong) == 1 else f" in {len(wrong)} places"
             raise StateError("match", f"what was restored is not what was saved{count}", "restore with .target", wrong)
