@@ -3,9 +3,10 @@
     python examples/multihost.py [--plot multihost.png] [--steps 60] [--small]
 
 `jax.distributed` joins two processes with four CPU devices each. The specs of the model's fields lay it out on a mesh
-of 2 x 4 devices, and Orbax writes checkpoints to which each process gives its shards. One process is killed between
-two checkpoints, and one in the middle of a checkpoint; the other then ends by itself, and both are started again.
-Exits with an error if one loss differs in one bit from that of a run in which nobody was killed.
+of 2 x 4 devices, and Orbax writes checkpoints to which each process gives its shards, with a schema beside them: a
+model that was made with other static fields since is an error. One process is killed between two checkpoints, and one
+in the middle of a checkpoint; the other then ends by itself, and both are started again. Exits with an error if one
+loss differs in one bit from that of a run in which nobody was killed.
 
 On a cluster, start all processes with a folder that they see: under Slurm one for each GPU, on TPUs one for each host.
 
@@ -33,7 +34,7 @@ from matplotlib.figure import Figure
 from orbax.checkpoint import v1 as ocp
 from transformer import TrainState, Transformer, batch_of, corpus, loss_fn, make_optimizer, train_step
 
-from structkit import sharding
+from structkit import sharding, state
 
 PROCESSES, DEVICES = 2, 4
 MODEL_AXIS = 4
@@ -51,7 +52,7 @@ def train(folder: str, steps: int, every: int) -> None:
     create = partial(TrainState.create, optimizer=make_optimizer(steps))
     shapes = sharding.shard(jax.eval_shape(create, jax.random.key(0)), mesh, rules=RULES)
     sharding.assert_same_static(shapes)
-    places = jax.tree.map(lambda shape: shape.sharding, shapes)
+    places, schema = jax.tree.map(lambda shape: shape.sharding, shapes), state.schema(shapes)
     rows, whole = NamedSharding(mesh, P("data")), NamedSharding(mesh, P())
 
     def gathered_loss(model: Transformer, text: jax.Array) -> jax.Array:
@@ -68,15 +69,16 @@ def train(folder: str, steps: int, every: int) -> None:
         cleanup_tmp_directories=True,
     ) as checkpointer:
         if checkpointer.latest is None:
-            state = jax.jit(create, out_shardings=places)(jax.random.key(0))
+            current = jax.jit(create, out_shardings=places)(jax.random.key(0))
         else:
-            state = checkpointer.load(checkpointer.latest, shapes)
-        print("start", int(state.step), flush=True)
-        for step in range(int(state.step), steps):
+            match = state.match(checkpointer.metadata(checkpointer.latest).custom_metadata, shapes)
+            current = match.fill(checkpointer.load(checkpointer.latest, match.target))
+        print("start", int(current.step), flush=True)
+        for step in range(int(current.step), steps):
             batch = batch_of(text, step)
-            state, loss = one_step(state, jax.make_array_from_callback(batch.shape, rows, batch.__getitem__))
+            current, loss = one_step(current, jax.make_array_from_callback(batch.shape, rows, batch.__getitem__))
             print("step", step + 1, float(loss).hex(), flush=True)
-            checkpointer.save_async(step + 1, state)
+            checkpointer.save_async(step + 1, current, custom_metadata=schema)
 
 
 class Kill(NamedTuple):

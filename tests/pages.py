@@ -17,7 +17,7 @@ from sybil.document import Document
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 # What `make test` does without; pages that import it run in `make coverage` and `make docs`.
-PEERS = ("chex", "equinox", "flax", "jaxtyping")
+PEERS = ("chex", "equinox", "flax", "jaxtyping", "orbax")
 
 
 def run_page(page: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ FLOORS = [
     ["state._matching", "state._writing"],
     ["state._arrays"],
     ["state._reading"],
-    ["state._dicts", "state._export", "state._inspecting"],
+    ["state._checkpoints", "state._dicts", "state._export", "state._inspecting"],
     ["state"],
     ["state.__main__"],
     ["_migrate", "_migrate.edits", "_migrate.sources"],

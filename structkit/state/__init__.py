@@ -2,7 +2,8 @@
 
 `save` writes one file, which safetensors can open too; `load` reads it into a tree, an abstract tree or a class;
 `inspect` says what is in it, as does `python -m structkit.state FILE`. `to_state_dict` and `from_state_dict` do it with
-dicts in the place of files. `register_export` makes structs known to `jax.export`, which serializes compiled functions.
+dicts in the place of files, `schema` and `match` with what another library, such as Orbax, writes and restores.
+`register_export` makes structs known to `jax.export`, which serializes compiled functions.
 
     >>> import tempfile, pathlib, jax.numpy as jnp
     >>> from structkit import Struct, state
@@ -16,6 +17,7 @@ dicts in the place of files. `register_export` makes structs known to `jax.expor
     Model(weight=f32[3], step=7)
 """
 
+from structkit.state._checkpoints import Match, match, schema
 from structkit.state._dicts import from_state_dict, to_state_dict
 from structkit.state._export import register_export
 from structkit.state._inspecting import Contents, Entry, inspect
@@ -27,10 +29,13 @@ __all__ = [
     "Contents",
     "Difference",
     "Entry",
+    "Match",
     "from_state_dict",
     "inspect",
     "load",
+    "match",
     "register_export",
     "save",
+    "schema",
     "to_state_dict",
 ]

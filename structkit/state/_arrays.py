@@ -10,17 +10,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
 from typing import Any
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 
 from structkit.state import _dtypes
 from structkit.state._header import RESTORE, FaultError, Header
 from structkit.state._hosts import SMALL
+from structkit.state._leaves import put, sharding_of, widths
 from structkit.state._matching import Slot
 from structkit.state._schema import JAX, KEY, NUMPY, PYTHON, SCALAR, WEAK
 
@@ -214,13 +213,17 @@ class Reader:
         array = _dtypes.unpack(data, name, tuple(shape)) if _dtypes.bits_of(name) else data.view(dtype).reshape(shape)
         if dtype.kind == "U" and data.size and data.view(f"{dtype.str[0]}u4").max() > sys.maxunicode:
             raise ValueError("a letter that there is not")
-        target = slot.target
-        sharding = _sharding(target)
-        if isinstance(target, (np.ndarray, np.generic)) or (origin in (NUMPY, SCALAR) and sharding is None):
-            scalar = isinstance(target, np.generic) or (origin == SCALAR and not isinstance(target, np.ndarray))
-            return array[()] if scalar else array
-        weak = _weak(array) if origin == WEAK else None
-        return _put(array, sharding) if weak is None or sharding is not None else weak
+        return placed(array, origin, slot.target)
+
+
+def placed(array: np.ndarray[Any, Any], origin: str, target: Any) -> Any:
+    """The leaf with these values, which nobody else has: of numpy or of JAX, and where the target has it."""
+    sharding = sharding_of(target)
+    if isinstance(target, (np.ndarray, np.generic)) or (origin in (NUMPY, SCALAR) and sharding is None):
+        scalar = isinstance(target, np.generic) or (origin == SCALAR and not isinstance(target, np.ndarray))
+        return array[()] if scalar else array
+    weak = _weak(array) if origin == WEAK else None
+    return put(array if weak is None else weak, sharding)
 
 
 _PYTHON: dict[str, Any] = {
@@ -260,37 +263,13 @@ def _runs(slots: dict[int, Slot], sizes: list[int]) -> Iterator[list[tuple[int, 
 
 
 def _goes_anywhere(target: Any) -> bool:
-    return not isinstance(target, (np.ndarray, np.generic)) and _sharding(target) is None
-
-
-def _sharding(target: Any) -> Any:
-    """How the target says that an array is sharded; None where it does not say it."""
-    if isinstance(target, jax.ShapeDtypeStruct):
-        return target.sharding
-    if isinstance(target, jax.core.Tracer):
-        return None
-    if isinstance(target, jax.Array) and (target.committed or len(target.sharding.device_set) > 1):
-        return target.sharding
-    return None
-
-
-def _widths(dtype: np.dtype[Any]) -> Any:
-    """The context in which JAX makes an array of this dtype: without 64 bits it would make one of 32 without a word."""
-    wide = dtype.name in ("int64", "uint64", "float64", "complex128")
-    return jax.enable_x64(True) if wide else nullcontext()
-
-
-def _put(array: np.ndarray[Any, Any], sharding: Any) -> Any:
-    with _widths(array.dtype):
-        if sharding is not None and not sharding.is_fully_addressable:
-            return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
-        return jax.device_put(array, sharding)
+    return not isinstance(target, (np.ndarray, np.generic)) and sharding_of(target) is None
 
 
 def _put_many(stacked: np.ndarray[Any, Any]) -> list[Any]:
     """The arrays along the first axis, each of its own."""
     found: list[Any] = []
-    with _widths(stacked.dtype):
+    with widths(stacked.dtype):
         if len(stacked) >= _MANY and stacked.dtype.itemsize <= 4:
             for start in range(0, len(stacked) - _CHUNK + 1, _CHUNK):
                 found += _parted(stacked[start : start + _CHUNK])
@@ -319,5 +298,5 @@ def _weak(array: np.ndarray[Any, Any]) -> Any:
 def _keys(data: np.ndarray[Any, Any], kind: Any, target: Any) -> Any:
     words = data.view(np.uint32).reshape(kind[2])
     keys = jax.random.wrap_key_data(jnp.asarray(words), impl=kind[3])
-    sharding = _sharding(target)
+    sharding = sharding_of(target)
     return keys if sharding is None else jax.device_put(keys, sharding)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -98,3 +100,29 @@ def _kind(dtype: str) -> str:
         return ""
     kinds = ((np.bool_, "bool"), (np.integer, "int"), (np.floating, "float"), (np.complexfloating, "complex"))
     return next((name for kind, name in kinds if jnp.issubdtype(found, kind)), "")
+
+
+def sharding_of(target: Any) -> Any:
+    """How a leaf of a target says that an array is sharded; None where it does not say it."""
+    if isinstance(target, jax.ShapeDtypeStruct):
+        return target.sharding
+    if isinstance(target, jax.core.Tracer):
+        return None
+    if isinstance(target, jax.Array) and (target.committed or len(target.sharding.device_set) > 1):
+        return target.sharding
+    return None
+
+
+def widths(dtype: np.dtype[Any]) -> Any:
+    """The context in which JAX makes an array of this dtype: without 64 bits it would make one of 32 without a word."""
+    wide = dtype.name in ("int64", "uint64", "float64", "complex128")
+    return jax.enable_x64(True) if wide else nullcontext()
+
+
+def put(array: Any, sharding: Any) -> Any:
+    """The array on the devices of a sharding; on the default device without one."""
+    with widths(array.dtype):
+        if sharding is not None and not sharding.is_fully_addressable:
+            # Not by `device_put`, for which all processes would have to wait for each other.
+            return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+        return jax.device_put(array, sharding)

@@ -6,6 +6,9 @@ import typing
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+
 from structkit._core.fields import MISSING, Field
 from structkit._core.flat import by_names, new, store
 from structkit._core.lifecycle import default_value
@@ -157,7 +160,7 @@ class Matcher:
             if part is not None:
                 found.append(self.fit(item, part, here))
             else:
-                found.append(defaults[name] if name in defaults else self._missing(here, item))
+                found.append(_laid(defaults[name], item) if name in defaults else self._missing(here, item))
         self._unknown([f"{path}.{name}" for name in parts])
         return tuple.__new__(cls, found)
 
@@ -220,7 +223,8 @@ class Matcher:
             default = default_value(f)
             if default is MISSING:
                 return self._missing(path, mine)
-            return default if f.converter is None else f.converter(default)
+            default = default if f.converter is None else f.converter(default)
+            return default if f.static else _laid(default, mine)
         if saved_as in wrong:
             kinds = ("data", "static") if f.static else ("static", "data")
             self._tell(path, "static", f"it was saved as {kinds[0]}, and is {kinds[1]} in the target")
@@ -253,6 +257,22 @@ class Matcher:
 def _saved_as(name: str, f: Field, held: tuple[Any, Any]) -> str | None:
     """The name under which a field was saved: its own, else the first of its aliases that is there."""
     return next((one for one in (name, *f.aliases) if one in held[0] or one in held[1]), None)
+
+
+def _laid(default: Any, mine: Any) -> Any:
+    """A default, its arrays on the devices where the target has arrays of these shapes."""
+    places, other = jax.tree.flatten(None if mine is ANY else mine)
+    if all([_leaves.sharding_of(place) is None for place in places]):
+        return default
+    leaves, treedef = jax.tree.flatten(default)
+    return treedef.unflatten(map(_laid_leaf, leaves, places)) if treedef == other else default
+
+
+def _laid_leaf(leaf: Any, place: Any) -> Any:
+    sharding = _leaves.sharding_of(place)
+    if sharding is None or not isinstance(leaf, (jax.Array, np.ndarray)) or leaf.shape != place.shape:
+        return leaf
+    return _leaves.put(leaf, sharding)
 
 
 def built(cls: Any, values: dict[str, Any]) -> Any:

@@ -73,7 +73,7 @@ def load(path: Any, like: Any, strict: bool = True, *, progress: Progress | None
     """
     with collector_off(), opened(path) as (file, raw, size):
         header = read_header(raw, size)
-        plan = _quick(header, like) or _plan(file, header, like)
+        plan = planned(header.schema, like)
         if plan.differences and (strict or plan.lacking):
             raise misfit(file, plan.differences, plan.lacking)
         # In a trace what is read is a constant.
@@ -143,7 +143,7 @@ def _exactly(raw: Any, count: int, size: int) -> bytes:
     return bytes(data)
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """What is to be read, and where it goes.
 
     Attributes:
@@ -161,13 +161,22 @@ class _Plan(NamedTuple):
     lacking: bool
 
 
-def _quick(header: Header, like: Any) -> _Plan | None:
+def planned(saved: Schema, like: Any) -> Plan:
+    """What of a tree that was saved goes where in a target.
+
+    Raises:
+        FaultError: it is nested too deeply.
+    """
+    return _quick(saved, like) or _compared(saved, like)
+
+
+def _quick(saved: Schema, like: Any) -> Plan | None:
     """The plan for a target of the very structure of the file, which is compared kind by kind; None for any other."""
     try:
         described = describe(like)
     except RefusedAt:
         return None
-    mine, saved = described.schema, header.schema
+    mine = described.schema
     if len(mine.nodes) != len(saved.nodes) or not all(map(_same_node, saved.nodes, mine.nodes)):
         return None
     if [max(code, -1) for code in mine.tree] != [max(code, -1) for code in saved.tree]:
@@ -176,7 +185,7 @@ def _quick(header: Header, like: Any) -> _Plan | None:
     if any(_misfits(saved.leaves[-1 - one], mine.leaves[-1 - other]) for one, other in pairs):
         return None
     leaves, treedef = jax.tree.flatten(like)
-    return _Plan({i: Slot(i, leaf) for i, leaf in enumerate(leaves)}, leaves, treedef, [], False)
+    return Plan({i: Slot(i, leaf) for i, leaf in enumerate(leaves)}, leaves, treedef, [], False)
 
 
 def _same_node(saved: Any, mine: Any) -> bool:
@@ -197,16 +206,16 @@ def _misfits(saved: Any, mine: Any) -> str:
     return _leaves.difference(_leaves.of_entry(saved), _leaves.of_entry(mine))
 
 
-def _plan(file: Path, header: Header, like: Any) -> _Plan:
+def _compared(saved: Schema, like: Any) -> Plan:
     """The plan for any target, from a comparison of node by node."""
     matcher = Matcher()
     try:
-        template = matcher.fit(like, source_of(header.schema), "")
+        template = matcher.fit(like, source_of(saved), "")
     except RecursionError:
         raise FaultError("is nested too deeply to be compared", "load it with a target of the same structure") from None
     leaves, treedef = jax.tree.flatten(template)
     slots = {i: leaf for i, leaf in enumerate(leaves) if type(leaf) is Slot}
-    return _Plan(slots, leaves, treedef, matcher.differences, matcher.lacking)
+    return Plan(slots, leaves, treedef, matcher.differences, matcher.lacking)
 
 
 def source_of(schema: Schema) -> FileSource:

@@ -12,6 +12,7 @@ An origin is `jax`, `weak` (of JAX, with a weak type), `numpy` (an array), `scal
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import operator
@@ -314,7 +315,7 @@ _KEYS: dict[type, Callable[[Any], Any] | None] = {
     bytes: lambda leaf: (bytes, len(leaf)),
     np.ndarray: lambda leaf: (np.ndarray, leaf.dtype, leaf.shape),
     np.memmap: lambda leaf: (np.ndarray, leaf.dtype, leaf.shape),
-    jax.ShapeDtypeStruct: lambda leaf: (leaf.dtype, leaf.shape, False),
+    jax.ShapeDtypeStruct: _array_key,
 }
 
 
@@ -374,14 +375,25 @@ _PYTHON_NAMES: dict[type, str] = {cls: cls.__name__ for cls in (bool, int, float
 
 
 def _key_entry(leaf: Any) -> list[Any]:
-    if not isinstance(leaf, jax.Array):
-        # Of an abstract one the dtype alone is known.
-        return [KEY, str(leaf.dtype), [*leaf.shape], ""]
-    implementation = jax.random.key_impl(leaf)
+    implementation, words = _key_parts(leaf.dtype, tuple(leaf.shape))
     if type(implementation) is not str:
         raise Refused("is a random key of an own implementation", "save its jax.random.key_data")
-    data = jax.eval_shape(jax.random.key_data, leaf)
-    return [KEY, str(leaf.dtype), [*map(operator.index, data.shape)], implementation]
+    return [KEY, str(leaf.dtype), [*map(operator.index, words)], implementation]
+
+
+@functools.lru_cache(maxsize=64)
+def _key_parts(dtype: Any, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
+    """The implementation of random keys, and the shape of their words."""
+    found: list[Any] = []
+
+    def words(keys: Any) -> Any:
+        found.append(jax.random.key_impl(keys))
+        return jax.random.key_data(keys)
+
+    of: Any = jax.ShapeDtypeStruct
+    # Traced: of abstract keys nothing else tells it.
+    data = jax.eval_shape(words, of(shape, dtype))
+    return found[0], data.shape
 
 
 def read_schema(text: str) -> Schema:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import SingleDeviceSharding
 
 from structkit import Struct, state
 from structkit.errors import StateError
@@ -127,6 +128,9 @@ def test_weak_types_of_numbers_are_kept(file):
         tree["wide"] = jnp.asarray(2.5)
     assert same(there_and_back(file, tree), tree)
     assert same(there_and_back(file, tree, jax.eval_shape(lambda: tree)), tree)
+    place = SingleDeviceSharding(jax.devices()[0])
+    laid = jax.tree.map(lambda x: jax.ShapeDtypeStruct((), x.dtype, sharding=place), tree)
+    assert same(there_and_back(file, tree, laid), tree)
 
 
 def leaves():

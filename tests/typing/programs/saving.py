@@ -26,7 +26,7 @@ def progress(done: int, total: int) -> None: ...
 def wrong_progress(done: str) -> None: ...
 
 
-def use(model: Model) -> None:
+def use(model: Model, metadata: list[int | dict[str, str]] | dict[str, int | str] | None) -> None:
     assert_type(state.save("file", model), tuple[str, ...])
     assert_type(state.load("file", model), Model)
     assert_type(state.load("file", Model), Model)
@@ -37,6 +37,12 @@ def use(model: Model) -> None:
     assert_type(state.from_state_dict(model, {}), Model)
     assert_type(state.from_state_dict(model, {}, strict=False), tuple[Model, tuple[state.Difference, ...]])
     assert_type(state.inspect("file").entries[0].shape, tuple[int, ...])
+    assert_type(state.schema(model), dict[str, Any])
+    assert_type(state.match({}, model), state.Match[Model])
+    assert_type(state.match(metadata, Model), state.Match[Model])
+    assert_type(state.match({}, model, strict=False).differences, tuple[state.Difference, ...])
+    assert_type(state.match({}, Model).fill({"weight": model.weight}), Model)
+    assert_type(state.match({}, {"a": model}).fill({}), dict[str, Model])
     assert_type(state.register_export(model), Model)
     assert_type(state.register_export(Model)(model.weight), Model)
     dictionary: dict[str, Any] = state.to_state_dict(model, include_static=True)
@@ -47,3 +53,6 @@ def use(model: Model) -> None:
     state.load("file")  # error: no-target
     state.load("file", model).unknown  # error: result-attribute
     state.to_state_dict(model, True)  # error: keyword-only
+    state.match(model, metadata)  # error: schema-type
+    state.match({}, model).fill()  # error: nothing-restored
+    state.match({}, Model).fill({}).unknown  # error: filled-attribute
