@@ -45,6 +45,11 @@ def is_opaque(code: Any) -> bool:
     return type(code) is dict and OPAQUE in code
 
 
+def is_name(code: Any) -> bool:
+    """Whether this stands for a function or class, by its name."""
+    return type(code) is dict and "name" in code
+
+
 def decoded(code: Any) -> Any:
     """The value that was encoded.
 

@@ -241,7 +241,7 @@ class Matcher:
                 self._tell(path, "static", f"{error}: give an instance that has it")
                 return self._kept(ANY)
         if not saved.stands_for(mine):
-            self._tell(path, "static", f"{saved} was saved, the target has {mine!r}")
+            self._tell(path, "static", f"{saved} was saved, the target has {saved.beside(mine)}")
         return mine
 
     def _missing(self, path: str, item: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,8 @@ def load(path: Any, like: Any, strict: bool = True, *, progress: Progress | None
 def misfit(where: Any, differences: list[Difference], lacking: bool = False) -> StateError:
     """The error for differences."""
     cure = "change the target" if lacking else "change the target, or take what fits with strict=False"
+    if any(one.kind == "missing" and re.search(r"\.\w+$", one.path) for one in differences):
+        cure += "; a field that was renamed says aliases=('old_name',), an added one has a default"
     count = "" if len(differences) == 1 else f" in {len(differences)} places"
     return StateError(str(where), f"does not fit the target{count}", cure, tuple(differences))
 

@@ -100,6 +100,11 @@ class FileStatic:
         """Whether it is this value, or was not written."""
         return _codec.stands_for(self._code, value)
 
+    def beside(self, value: Any) -> str:
+        """Another value, in words as this one's."""
+        code = _codec.encoded(value)
+        return _codec.described(code) if _codec.is_name(code) else repr(value)
+
     def value(self) -> Any:
         """The value.
 
@@ -157,6 +162,10 @@ class DictStatic:
     def stands_for(self, value: Any) -> bool:
         """Whether it is this value."""
         return self._held is value or (type(self._held) is type(value) and bool(self._held == value))
+
+    def beside(self, value: Any) -> str:
+        """Another value, in words as this one's."""
+        return repr(value)
 
     def __str__(self) -> str:
         return repr(self._held)

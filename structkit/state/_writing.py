@@ -87,7 +87,11 @@ def file_of(path: Any) -> Path:
     Raises:
         StateError: no file can have this name.
     """
-    file = Path(os.fsdecode(path))
+    try:
+        file = Path(os.fsdecode(path))
+    except TypeError:
+        what = f"is a {type(path).__name__}, and no name of a file"
+        raise StateError("the path", what, "pass the path first, as in state.save(path, tree)") from None
     if "\0" in str(file):
         raise StateError(str(file), "is no name of a file: it has a null character", "choose another name")
     return file

@@ -156,8 +156,7 @@ def test_all_differences_are_told_at_once_with_their_paths(file):
     assert str(caught.value) == (
         f"{file}: does not fit the target in 7 places:\n"
         "  ['a'].w: shape: float32[3] was saved, the target has float32[4]\n"
-        "  ['a'].activation: static: jax.nn:relu was saved, the target has "
-        f"{jax.nn.gelu!r}\n"
+        "  ['a'].activation: static: jax.nn:relu was saved, the target has jax.nn:gelu\n"
         "  ['b'][1]: unknown: it was saved, and the target does not have it\n"
         "  ['b'][2]: unknown: it was saved, and the target does not have it\n"
         "  ['d']: missing: the target has it, and it was not saved\n"
@@ -165,6 +164,32 @@ def test_all_differences_are_told_at_once_with_their_paths(file):
         "  ['c']: unknown: it was saved, and the target does not have it\n"
         "change the target, or take what fits with strict=False"
     )
+
+
+def test_the_cure_for_a_field_that_is_missing_says_how_fields_may_change(file):
+    class Kernel(Struct):
+        kernel: Any
+        b: Any = None
+        activation: Any = static(default=jax.nn.relu)
+
+    state.save(file, Layer(jnp.ones(3)))
+    with pytest.raises(StateError) as caught:
+        state.load(file, Kernel(jnp.ones(3)))
+    assert str(caught.value) == (
+        f"{file}: does not fit the target in 2 places:\n"
+        "  .kernel: missing: the target has it, and it was not saved\n"
+        "  .w: unknown: it was saved, and the target does not have it\n"
+        "change the target, or take what fits with strict=False; a field that was renamed says "
+        "aliases=('old_name',), an added one has a default"
+    )
+
+
+def test_a_tree_in_the_place_of_the_path_is_told():
+    for call in (lambda: state.save(Layer(1), "file"), lambda: state.load(Layer(1), "file")):
+        with pytest.raises(StateError) as caught:
+            call()
+        text = "the path: is a Layer, and no name of a file; pass the path first, as in state.save(path, tree)"
+        assert str(caught.value) == text
 
 
 def test_of_very_many_differences_the_first_are_shown_and_all_are_kept(file):
