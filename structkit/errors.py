@@ -22,7 +22,7 @@ class StructError(Exception):
     """
 
     args: tuple[Any, ...]
-    _text: ClassVar[str]
+    _text: ClassVar[str] = ""
     # Name -> annotation, in the order of the constructor's arguments.
     _data: ClassVar[dict[str, str]] = {}
 
@@ -33,10 +33,10 @@ class StructError(Exception):
         # Names without what they belong to, so that the error pickles whatever the fields of a class hold.
         kept = [tuple(value) if "Iterable" in kind else value for value, kind in zip(args, self._data.values())]
         vars(self).update(zip(self._data, kept))
-        self.args = tuple(kept)
+        self.args = (*kept, *args[len(kept) :])
 
     def __str__(self) -> str:
-        return self._text.format(error=self)
+        return self._text.format(error=self) if self._text else super().__str__()
 
 
 class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):

@@ -240,7 +240,10 @@ def _standard_dataclass(cls: type[Any], names: Iterable[str], options: dict[str,
         f = value if isinstance(value, dataclasses.Field) else dataclasses.field(default=value)
         if isinstance(f.default, jax.Array | np.ndarray):
             arrays[name] = f.default
-            f.default, f.default_factory = MISSING, functools.partial(arrays.get, name)
+            f.default = MISSING
+            if f.init or options.get("slots"):
+                # Else the class alone has it.
+                f.default_factory = functools.partial(arrays.get, name)
             setattr(cls, name, f)
     written = class_dict(cls).get("__init__")
     made: Any = dataclasses.dataclass(**options)(cls)

@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import inspect
 import linecache
+import pickle
 import sys
 import weakref
 from abc import abstractmethod
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 import structkit
-from structkit import Static, Struct, batch, construct, derived, errors, field, fields
+from structkit import Static, Struct, batch, construct, derived, errors, field, fields, freeze, static
 from tests import models
 from tests.models import COPIES, Holder, Linear
 
@@ -304,6 +305,8 @@ StaticValueError: static field Linear.activation cannot hold a Point, whose fiel
 DefinitionError: static(...): unknown option 'pytree_node', which is flax's; use static()
 >>> class A(Struct): a: int; _: dataclasses.KW_ONLY; b: int; __: dataclasses.KW_ONLY
 DefinitionError: A: '__' is a second KW_ONLY; keep the first one
+>>> class A(Struct): x: InitVar[int] = field(init=False)
+DefinitionError: A: InitVar 'x' has init=False, and is nothing but an argument of the constructor; drop init=False
 >>> class A(Struct): x: InitVar[int] = field(default_factory=list)
 DefinitionError: A: InitVar 'x' cannot be static or have a default_factory; use a default
 >>> class A(Struct): __dict__: int
@@ -526,3 +529,24 @@ def test_a_refused_object_is_collected():
     del payload
     gc.collect()
     assert reference() is None
+
+
+class OfAUser(errors.StructError, ValueError):
+    pass
+
+
+def test_an_error_of_the_users_own_says_what_it_is_given():
+    for cls in (errors.StructError, OfAUser):
+        assert str(cls("text")) == "text" and cls("text", 1).args == ("text", 1)
+    assert str(pickle.loads(pickle.dumps(OfAUser("text")))) == "text"
+
+
+def test_construct_of_a_static_field_with_a_converter_asks_for_what_it_gives():
+    class A(Struct):
+        x: Any = static(converter=freeze)
+
+    with pytest.raises(errors.StaticValueError) as caught:
+        construct(A, x=[1])
+    assert (
+        str(caught.value) == "static field A.x cannot hold a list: construct runs no converter: pass what freeze gives"
+    )

@@ -154,7 +154,12 @@ def _parts(tree: ast.expr, scope: _Scope) -> list[str]:
     if isinstance(tree, ast.Constant) and isinstance(tree.value, str):
         return [tree.value]
     if isinstance(tree, ast.BinOp):
-        return [ast.unparse(tree.left), ast.unparse(tree.right)]
+        # Member by member: the left part of a long union is a long union again.
+        members: list[str] = []
+        while isinstance(tree, ast.BinOp):
+            members.append(ast.unparse(tree.right))
+            tree = tree.left
+        return [ast.unparse(tree), *members[::-1]]
     if not isinstance(tree, ast.Subscript):
         return []
     head = ast.unparse(tree.value)

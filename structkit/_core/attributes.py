@@ -248,7 +248,14 @@ class Vars(dict[str, Any]):
     # All that changes a dict, in terms of these two.
     update: Any = MutableMapping.update
     setdefault: Any = MutableMapping.setdefault
-    pop: Any = MutableMapping.pop
+
+    def pop(self, name: Any, *default: Any) -> Any:
+        if name not in self and default:
+            return default[0]
+        value = self[name]
+        del self[name]
+        return value
+
     popitem: Any = MutableMapping.popitem
     clear: Any = MutableMapping.clear
 

@@ -33,10 +33,18 @@ _Rule = Callable[[Any], tuple[Any, Any]]
 
 
 def equal(self: Any, other: Any) -> Any:
-    """Whether both are of one class, with equal statics and leaves: a bool, or a traced boolean inside a trace."""
+    """Whether both are of one class, with equal statics and leaves: a bool, or a traced boolean inside a trace.
+
+    Of structs that can be called, whether they compute the same.
+    """
     if self.__struct__.callable:
         # JAX is given it as a function, and keeps programs by it.
         return equal_callables(self, other)
+    return equal_contents(self, other)
+
+
+def equal_contents(self: Any, other: Any) -> Any:
+    """The same, also of structs that can be called."""
     if type(self) is not type(other):
         return NotImplemented
     waiting: list[tuple[Any, Any]] = []
@@ -115,8 +123,11 @@ def _tracer_among(waiting: list[Any]) -> bool:
         value = waiting.pop()
         if isinstance(value, jax.core.Tracer):
             return True
-        level = None if isinstance(value, _ARRAYS) else _level(value, _program)
-        if level is not None and id(value) not in entered:
+        if isinstance(value, _ARRAYS) or id(value) in entered:
+            continue
+        # Whatever a class says of `==`: the answer may be traced all the same.
+        level = (None, _data(value)) if isinstance(value, Flat) else _level(value, _program)
+        if level is not None:
             entered[id(value)] = value
             waiting.extend(level[1])
     return False
@@ -254,11 +265,14 @@ def _is_node(value: Any) -> bool:
 
 def _equal_opaque(a: Any, b: Any, rule: _Rule) -> Any:
     """Whether two values of one type are equal of which that is all that is known."""
-    if rule is _program and not isinstance(a, Flat):
-        a, b = of_its_own(a), of_its_own(b)
+    if rule is not _program and (isinstance(a, Flat) or _is_node(a)):
+        # What the `==` of a user's class raises is the user's to see.
+        same = a == b
+        return same if isinstance(same, jax.core.Tracer) else bool(same)
+    if not isinstance(a, Flat):
+        a, b = (of_its_own(a), of_its_own(b)) if rule is _program else (a, b)
     try:
-        same = (a is b and not isinstance(a, Flat) and not _is_node(a)) or a == b
-        return same if isinstance(same, jax.core.Tracer) and rule is not _program else bool(same)
+        return a is b or bool(a == b)
     except RecursionError:
         raise
     except Exception:
@@ -267,7 +281,8 @@ def _equal_opaque(a: Any, b: Any, rule: _Rule) -> Any:
 
 def _equal_arrays(a: Any, b: Any, rule: _Rule) -> Any:
     """Whether two arrays, or an array and a number, have the same shape, dtype and contents; False for all others."""
-    if not (hasattr(a, "dtype") or hasattr(b, "dtype")) or not (isinstance(a, _LEAVES) and isinstance(b, _LEAVES)):
+    one_is_array = isinstance(a, _ARRAYS) or isinstance(b, _ARRAYS)
+    if not (one_is_array and isinstance(a, _LEAVES) and isinstance(b, _LEAVES)):
         return False
     shape, dtype = _form(a)
     traced = isinstance(a, jax.core.Tracer) or isinstance(b, jax.core.Tracer)
@@ -288,7 +303,7 @@ def _equal_arrays(a: Any, b: Any, rule: _Rule) -> Any:
 
 def _form(value: Any) -> tuple[tuple[int, ...], Any]:
     """The shape and dtype of an array or a number."""
-    return (value.shape, value.dtype) if hasattr(value, "dtype") else ((), jnp.result_type(value))
+    return (value.shape, value.dtype) if isinstance(value, _ARRAYS) else ((), jnp.result_type(value))
 
 
 def _placing(array: Any) -> tuple[Any, Any]:
@@ -311,8 +326,11 @@ def hash_struct(self: Any) -> int:
 
 
 def hash_callable(self: Any) -> int:
-    """The hash of a struct that can be called: arrays by identity, so that JAX's caches compare none on the host."""
-    return _hash(self, _program)
+    """The hash of a struct that can be called: arrays by identity, so that JAX's caches compare none on the host.
+
+    Where its class says what is equal, the class alone.
+    """
+    return hash(type(self)) if _decides(self, _program) else _hash(self, _program)
 
 
 _OURS = (equal, equal_callables, hash_struct, hash_callable)

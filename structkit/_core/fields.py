@@ -257,6 +257,9 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
         declared.static = kind == STATIC or (parent is not None and parent.static)
     if kind == INITVAR and (declared.default_factory is not MISSING or declared.explicit_static):
         raise DefinitionError(struct, f"InitVar {name!r} cannot be static or have a default_factory", "use a default")
+    if kind == INITVAR and not declared.init:
+        what = f"InitVar {name!r} has init=False, and is nothing but an argument of the constructor"
+        raise DefinitionError(struct, what, "drop init=False")
     if declared.spec is not None:
         _check_spec(struct, declared)
     if declared.default is not MISSING:

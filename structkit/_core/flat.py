@@ -21,8 +21,10 @@ def _become(self: Any, cls: Any) -> None:
     That is how a reload of a module in a notebook takes old objects along; in the place of a field that moved there
     must not be the value of another.
     """
-    if hasattr(self, "__flat__"):
-        plan: ClassPlan = cls.__struct__
+    before: ClassPlan = self.__struct__
+    plan: ClassPlan = cls.__struct__
+    # With the same fields a constructor that does so goes on.
+    if hasattr(self, "__flat__") and (before.data_names, before.static_names) != (plan.data_names, plan.static_names):
         held = raw_values(self)
         defaults = {
             name: Unset(plan.name, name) if f.default is MISSING else f.default for name, f in plan.fields.items()

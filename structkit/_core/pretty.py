@@ -266,7 +266,7 @@ def _array_doc(value: Any) -> Any:
     if value.ndim == 0 and is_number and not deleted and not isinstance(value, jax.core.Tracer):
         # People print states to read them: a loss, a step. Not all of an array may be on this process.
         with contextlib.suppress(Exception):
-            text = text.replace("[]", f"({np.asarray(value)[()]})", 1)
+            text = text.replace("[]", f"({np.asarray(value)[()]!s})", 1)
     return _text(text)
 
 

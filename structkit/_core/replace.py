@@ -16,6 +16,7 @@ from structkit.errors import (
     MissingFieldError,
     NotAStructError,
     NotReplaceableError,
+    StaticValueError,
     UnknownFieldError,
 )
 
@@ -61,7 +62,16 @@ def construct(cls: type[_S], /, **values: Any) -> _S:
     if plan.is_root:
         raise BaseInstantiationError
     made: _S = new(cls)
-    store(made, by_names(plan, completed(plan.name, plan.fields, values, f"construct({plan.name}, ...)")))
+    whole = completed(plan.name, plan.fields, values, f"construct({plan.name}, ...)")
+    try:
+        store(made, by_names(plan, whole))
+    except StaticValueError as error:
+        convert = plan.fields[error.field].converter if error.field in plan.fields else None
+        if convert is None:
+            raise
+        # A cure that says to use a converter would be no help.
+        cure = f"construct runs no converter: pass what {getattr(convert, '__name__', convert)} gives"
+        raise StaticValueError(error.struct, error.field, error.what, cure) from None
     return made
 
 

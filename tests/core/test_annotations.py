@@ -426,3 +426,9 @@ def test_a_field_named_as_its_type_is_resolved_to_the_type_and_may_have_a_defaul
     day = made.date(2020, 1, 1)
     assert made.A(day, 1.5).replace(float=2.5) == made.A(day, 2.5)
     assert vars(made.C()) == {"date": day, "time": None, "more": ()} and static_names(made.C) == ["time"]
+
+
+def test_a_long_union_in_text_is_read_member_by_member():
+    namespace = {"__annotations__": {"x": " | ".join(["int"] * 800 + ["Static[int]"])}, "Static": Static}
+    made = type(Struct)("A", (Struct,), {**namespace, "__qualname__": "A", "__module__": __name__})
+    assert static_names(made) == ["x"]

@@ -278,3 +278,21 @@ def test_depth_and_loops_end_neither_the_comparison_nor_the_hash():
         loop.append(loop)
     a, b, other = map(Function, loops)
     assert a == b and a != other and hash(a) == hash(b)
+
+
+def test_where_the_class_says_what_is_equal_equal_objects_have_one_hash():
+    class Named(Struct):
+        weight: Any
+        name: str = static(default="a")
+
+        def __call__(self, x):
+            return x
+
+        def __eq__(self, other):
+            return self.name == other.name
+
+    class Child(Named):
+        pass
+
+    for cls in (Named, Child):
+        assert len({cls(jnp.ones(2)), cls(jnp.zeros(2))}) == 1

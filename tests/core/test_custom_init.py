@@ -386,3 +386,22 @@ def test_an_object_whose_fields_are_set_is_like_a_finished_one_in_its_own_constr
     Watched.watchers.append(lambda obj: seen.append(OPERATIONS[name](obj)))
     finished = cls(1.0, 2.0)
     assert seen == [OPERATIONS[name](finished)]
+
+
+class Shape(Struct):
+    x: Any
+    y: Any = 0
+
+    def __init__(self, x):
+        self.__class__ = Square
+        self.x = x
+
+
+class Square(Shape):
+    pass
+
+
+def test_a_constructor_may_choose_another_class_with_the_same_fields_and_go_on():
+    shape = Shape(1)
+    assert type(shape) is Square and shape.x == 1 and shape.y == 0
+    assert_frozen(shape, "x")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structkit import Struct, errors, field, static
+from structkit import Struct, errors, field, static, struct
 from tests.models import Box, Coordinates, Decorated, Mutable, Pair, Point, Ring, Skipping
 
 
@@ -386,3 +386,62 @@ def test_order_compares_the_fields_as_tuples_do():
         Version(1) < Point(1)
     with pytest.raises(TypeError, match="'<' not supported between instances of 'Point' and 'Point'"):
         Point(1) < Point(2)
+
+
+class Unlike(Struct, eq=False):
+    x: Any
+
+
+class Always(Struct):
+    x: Any
+
+    def __eq__(self, other):
+        return True
+
+
+@struct.dataclass
+class Around:
+    x: Any
+
+
+@pytest.mark.parametrize(
+    ("make", "equal"),
+    [
+        (lambda x: Point(Unlike(x)), False),
+        (lambda x: Around(Always(x)), True),
+        (lambda x: Around((Unlike(x),)), False),
+    ],
+)
+def test_an_answer_inside_a_trace_is_traced_whatever_inner_classes_say_of_equality(make, equal):
+    def negated(x):
+        return ~(make(x) == make(x))
+
+    assert bool(jax.jit(negated)(1.0)) is not equal
+
+
+class Careless(Struct):
+    x: Any
+
+    def __eq__(self, other):
+        raise KeyError("mine")
+
+
+@pytest.mark.parametrize("make", [Point, lambda x: Point([x]), lambda x: Point({"a": (x,)})])
+def test_what_the_equality_of_an_inner_class_raises_is_seen(make):
+    with pytest.raises(KeyError, match="mine"):
+        make(Careless(1)) == make(Careless(1))
+
+
+class Raising:
+    @property
+    def dtype(self):
+        raise RuntimeError
+
+
+class Number(int):
+    dtype = "x"
+
+
+def test_what_only_looks_like_an_array_is_compared_as_any_value():
+    assert Point(Raising()) != Point(1) and Point(1) != Point(Raising())
+    assert Point(Number(1)) == Point(Number(1)) and Point(Number(1)) != Point(Number(2))

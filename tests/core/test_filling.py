@@ -339,3 +339,18 @@ def test_filling_runs_no_other_code_of_the_class():
     Loud.marks.clear()
     made = one_by_one(Loud, values)
     assert Loud.marks == [] and vars(made) == values
+
+
+class Tagged(Struct):
+    tags: Any = field(converter=set)
+
+    def __call__(self):
+        return self.tags
+
+    def __reduce__(self):
+        return type(self), (self.tags,), {"tags": self.tags}
+
+
+def test_a_state_with_the_contents_that_a_callable_has_already_is_no_change():
+    tagged = pickle.loads(pickle.dumps(Tagged({1, 2})))
+    assert tagged.tags == {1, 2}

@@ -421,3 +421,17 @@ def test_a_donated_struct_prints_compares_and_is_summarized():
     for other in (kept, result):
         assert isinstance(struct == other, bool)
         assert (struct != other) is not (struct == other)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (jnp.float32(0.1), "f32(0.1)"),
+        (jnp.float16(0.1), "f16(0.1)"),
+        (jnp.complex64(0.1), "c64((0.1+0j))"),
+        (np.array(0.1, np.float32), "f32(0.1)(numpy)"),
+    ],
+    ids=["f32", "f16", "c64", "numpy"],
+)
+def test_a_scalar_prints_as_few_digits_as_its_dtype_needs(value, text):
+    assert pformat(value) == text and repr(Point(value)) == f"Point(x={text})"
