@@ -53,7 +53,8 @@ def shared_buffers(tree: Any) -> SharedBuffers:
     cure is a copy of one of the leaves: `jnp.copy(x)`.
 
     Arrays that are split over devices are compared part by part. Leaves of numpy are listed where they share memory,
-    with each other or with jax arrays on the CPU. Tracers, deleted arrays and what is no array have no buffers.
+    with each other or with jax arrays on the CPU; views that lie between each other, as the columns of an array do, are
+    compared pair by pair. Tracers, deleted arrays and what is no array have no buffers.
 
     Args:
         tree: any pytree.
