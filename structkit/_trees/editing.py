@@ -45,14 +45,14 @@ def editing(tree: Any, /) -> Iterator[Any]:
     """
     copies: list[_Copied] = []
     copied = _copy(tree, copies)
-    changed: set[int] = set()
     try:
         yield copied
     finally:
-        for one in copies:
-            if one.is_changed(changed):
-                changed.add(id(one.node))
         structs = [one.node for one in copies if one.close()]
+    changed: set[int] = set()
+    for one in copies:
+        if one.is_changed(changed):
+            changed.add(id(one.node))
     for node in structs:
         for check in node.__struct__.checks if id(node) in changed else ():
             check(node)
@@ -76,7 +76,7 @@ class _Copied(NamedTuple):
         node, parts = self.node, self.parts
         if self.aux is not None and node.__flat__[1] is not self.aux:
             return True
-        now = _parts(kind_of(node), node) if self.aux is not None or type(node) in (list, dict) else parts
+        now = _parts(kind_of(node), node)
         return now.keys() != parts.keys() or any(now[k] is not parts[k] or id(now[k]) in changed for k in now)
 
     def close(self) -> bool:

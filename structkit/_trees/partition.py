@@ -21,7 +21,7 @@ from structkit._core.pretty import pformat
 from structkit._trees.nodes import children, leaf_path
 from structkit._trees.patterns import leaf_mask
 from structkit._trees.unlike import leaves_like
-from structkit.errors import MergeError, PlaceError, TreeError, nearest
+from structkit.errors import MergeError, PlaceError, TreeError
 
 _T = TypeVar("_T")
 
@@ -153,17 +153,7 @@ def _by_metadata(tree: Any, metadata: str, default: bool) -> list[bool]:
                 waiting += [(child, rule.get(name, said)) for name, child in zip(_names(cls, keys), below)][::-1]
             else:
                 waiting += [(child, said) for child in below][::-1]
-    if not any(rules.values()):
-        _refuse_misspelt(metadata, rules)
     return mask
-
-
-def _refuse_misspelt(metadata: str, classes: Iterable[type]) -> None:
-    """A tree may have no such field, but hardly one of nearly this name."""
-    fields = [f for cls in classes if dataclasses.is_dataclass(cls) for f in dataclasses.fields(cls)]
-    near = nearest(metadata, [key for f in fields for key in f.metadata if isinstance(key, str)])
-    if near:
-        raise TreeError("partition", f"no field has {metadata!r} in its metadata{near}", "write it as the fields do")
 
 
 def _said_by_fields(cls: type, metadata: str) -> dict[str, bool]:

@@ -110,7 +110,10 @@ def resolve_class(name: str) -> type:
     exact = [cls for cls in named if cls.__module__ == module]
     loose = [cls for cls in named if MAIN in (module, cls.__module__)]
     chosen = exact or loose
-    if not chosen or len({cls.__module__ for cls in chosen}) > 1:
+    modules = {cls.__module__ for cls in chosen}
+    if len(modules) > 1:
+        raise UnknownNameError(f"{name} may be that of several modules: {', '.join(sorted(modules))}")
+    if not chosen:
         raise UnknownNameError(f"{name} is not among the classes that are loaded")
     return chosen[-1]
 

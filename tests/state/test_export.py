@@ -15,6 +15,7 @@ from typing_extensions import TypeAliasType
 
 from structkit import Static, Struct, construct, freeze, state, static, struct
 from structkit.errors import NotAStructError, StateError
+from structkit.state import _names
 from tests.models import Box, Coordinates, Mutable, run_python
 from tests.state.test_statics import WRITTEN, Holder
 from tests.state.trees import Config, Dropped, Layer, Loose, Net, same
@@ -471,3 +472,14 @@ class TestReadingWhatIsNotThere:
             except StateError:
                 refused += 1
         assert refused > 250
+
+
+def test_a_class_of_the_main_module_that_several_modules_have_is_told_apart_from_one_that_none_has():
+    body = {"__annotations__": {"x": Any}, "__qualname__": "Twin"}
+    twins = [type(Struct)("Twin", (Struct,), {**body, "__module__": f"tests.{name}"}) for name in ("one", "two")]
+    with pytest.raises(_names.UnknownNameError) as caught:
+        _names.resolve_class("__main__:Twin")
+    assert str(caught.value) == "__main__:Twin may be that of several modules: tests.one, tests.two"
+    assert _names.resolve_class("tests.two:Twin") is twins[1]
+    with pytest.raises(_names.UnknownNameError, match="is not among the classes that are loaded"):
+        _names.resolve_class("__main__:Triplet")

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from collections import OrderedDict
 from typing import Any
 
 import jax
@@ -123,8 +124,10 @@ def test_checks_run_at_the_end_for_what_was_written_to():
         lambda m: m.by.pop("b"),
         lambda m: setattr(m.layers[0], "weight", 9),
         lambda m: setattr(m.pair[0], "weight", 9),
+        lambda m: m.ordered.update(c=Layer(1)),
+        lambda m: m.ordered.pop("a"),
     ],
-    ids=["append", "pop", "replace", "add-key", "remove-key", "deep", "in-tuple"],
+    ids=["append", "pop", "replace", "add-key", "remove-key", "deep", "in-tuple", "ordered", "less"],
 )
 def test_a_struct_is_checked_again_when_something_in_it_was_changed(change):
     checked = []
@@ -133,6 +136,7 @@ def test_a_struct_is_checked_again_when_something_in_it_was_changed(change):
         layers: list[Layer]
         by: dict[str, Layer]
         pair: tuple[Layer, ...]
+        ordered: Any
 
         def __check_init__(self):
             checked.append(self)
@@ -141,7 +145,9 @@ def test_a_struct_is_checked_again_when_something_in_it_was_changed(change):
         one: Checked
         two: Checked
 
-    tree = Root(*[Checked([Layer(1), Layer(2)], {"b": Layer(3)}, (Layer(4),)) for _ in range(2)])
+    tree = Root(
+        *[Checked([Layer(1), Layer(2)], {"b": Layer(3)}, (Layer(4),), OrderedDict(a=Layer(5))) for _ in range(2)]
+    )
     checked.clear()
     with editing(tree) as edited:
         change(edited.two)

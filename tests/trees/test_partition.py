@@ -345,10 +345,6 @@ UNDECIDED = [
         "`default` goes with `metadata`; have `where` decide about every leaf",
     ),
     (
-        lambda t: partition([Layer(1)], metadata="trainabel"),
-        "no field has 'trainabel' in its metadata (did you mean 'trainable'?); write it as the fields do",
-    ),
-    (
         lambda t: partition(Layer(1), Layer(True)),
         f"`where` is a Layer, as the tree is, and decides about no leaf; {WHAT_DECIDES}",
     ),
