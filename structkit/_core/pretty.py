@@ -122,8 +122,12 @@ class _Printed:
     def __repr__(self) -> str:
         try:
             return pformat(self.value)
-        except Exception:
-            return f"<{_name_of_type(self.value)}>"
+        except Exception as error:
+            return _repr_raises(self.value, error)
+
+
+def _repr_raises(value: Any, error: Exception) -> str:
+    return f"<{_name_of_type(value)} whose repr raises {type(error).__name__}>"
 
 
 def plain_doc(value: Any) -> Any:
@@ -204,7 +208,7 @@ class _Printer:
         except RecursionError:
             doc = _text(f"<{_name_of_type(value)} nested too deeply to show>")
         except Exception as error:
-            doc = _text(f"<{_name_of_type(value)} whose repr raises {type(error).__name__}>")
+            doc = _text(_repr_raises(value, error))
         return _text(f"{name}=") + doc
 
     def _cut(self, value: Any) -> Any:
