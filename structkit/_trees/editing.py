@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from structkit._core.flat import Draft, items, new, sealed, store
-from structkit._trees.nodes import LEAF, Kind, StructKind, kind_of
+from structkit._trees.nodes import LEAF, StructKind, kind_of
 
 
 @contextlib.contextmanager
@@ -48,14 +48,16 @@ def editing(tree: Any, /) -> Iterator[Any]:
     try:
         yield copied
     finally:
-        structs = [one.node for one in copies if one.close()]
+        for one in copies:
+            one.close()
     changed: set[int] = set()
     for one in copies:
         if one.is_changed(changed):
             changed.add(id(one.node))
-    for node in structs:
-        for check in node.__struct__.checks if id(node) in changed else ():
-            check(node)
+    for one in copies:
+        if one.aux is not None and id(one.node) in changed:
+            for check in one.node.__struct__.checks:
+                check(one.node)
 
 
 class _Copied(NamedTuple):
@@ -76,21 +78,18 @@ class _Copied(NamedTuple):
         node, parts = self.node, self.parts
         if self.aux is not None and node.__flat__[1] is not self.aux:
             return True
-        now = _parts(kind_of(node), node)
+        now = _by_key(kind_of(node).parts(node))
         return now.keys() != parts.keys() or any(now[k] is not parts[k] or id(now[k]) in changed for k in now)
 
-    def close(self) -> bool:
-        """End the writing to a struct; whether it is one."""
-        if self.aux is None:
-            return False
-        children, aux = self.node.__flat__
-        kept = items(children)
-        store(self.node, (sealed(kept) if self.node.__struct__.frozen else [*kept], aux))
-        return True
+    def close(self) -> None:
+        """End the writing to the node, if it is a struct."""
+        if self.aux is not None:
+            children, aux = self.node.__flat__
+            kept = items(children)
+            store(self.node, (sealed(kept) if self.node.__struct__.frozen else [*kept], aux))
 
 
-def _parts(kind: Kind, node: Any) -> dict[Any, Any]:
-    parts = kind.parts(node)
+def _by_key(parts: Any) -> dict[Any, Any]:
     return {**parts} if isinstance(parts, dict) else dict(enumerate(items(parts)))
 
 
@@ -102,11 +101,10 @@ def _copy(node: Any, copies: list[_Copied]) -> Any:
     copied: Any = {**parts} if isinstance(parts, dict) else [*items(parts)]
     for key in kind.keys(node):
         copied[key] = _copy(copied[key], copies)
-    made, aux = None, None
-    if isinstance(kind, StructKind):
+    if not isinstance(kind, StructKind):
+        made, aux = kind.made(node, copied), None
+    else:
         made, aux = new(type(node)), node.__flat__[1]
         store(made, (Draft(copied), aux))
-    else:
-        made = kind.made(node, copied)
-    copies.append(_Copied(made, _parts(kind, made), aux))
+    copies.append(_Copied(made, _by_key(kind.parts(made)), aux))
     return made
