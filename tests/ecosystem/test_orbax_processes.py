@@ -11,20 +11,26 @@ import pytest
 
 pytest.importorskip("orbax.checkpoint")
 
-TRAINING = """
+# How each of the programs begins; `number` is its own.
+START = """
 import sys
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
 from jax.sharding import NamedSharding, PartitionSpec as P
 from orbax.checkpoint import v1 as ocp
 
 from structkit import Struct, field, sharding, state, static
 
-folder, port, process, steps = sys.argv[1], *map(int, sys.argv[2:])
+folder, port, process, number = sys.argv[1], *map(int, sys.argv[2:])
 jax.distributed.initialize(f"127.0.0.1:{port}", 2, process, heartbeat_timeout_seconds=10)
+"""
+
+TRAINING = """
+import numpy as np
+import optax
+
+steps = number
 
 
 class Layer(Struct):
@@ -88,19 +94,10 @@ with ocp.training.Checkpointer(
 """
 
 CHANGED = """
-import sys
-
-import jax
-import jax.numpy as jnp
 import tensorstore
-from jax.sharding import PartitionSpec as P
-from orbax.checkpoint import v1 as ocp
-
-from structkit import Struct, field, sharding, state, static
 from structkit.errors import StateError
 
-folder, port, process, size = sys.argv[1], *map(int, sys.argv[2:])
-jax.distributed.initialize(f"127.0.0.1:{port}", 2, process, heartbeat_timeout_seconds=10)
+size = number
 
 
 class Layer(Struct):
@@ -167,7 +164,7 @@ def run(program, folder, number, killed_in=None):
     environment = os.environ | {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "2", "XLA_FLAGS": ""}
     processes = []
     for i in range(2):
-        command = [sys.executable, "-c", program, str(folder / "steps"), str(port), str(i), str(number)]
+        command = [sys.executable, "-c", START + program, str(folder / "steps"), str(port), str(i), str(number)]
         with (folder / f"{i}.log").open("w") as log:
             processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT))
     try:

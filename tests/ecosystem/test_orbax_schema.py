@@ -13,18 +13,16 @@ from jax.sharding import NamedSharding, PartitionSpec as P
 from jax.tree_util import Partial
 from orbax.checkpoint import v1
 
-from structkit import Struct, field, sharding, state, static
+from structkit import Struct, field, state, static
 from structkit.errors import StateError
+from tests.ecosystem.sharded import SIZES, Dense, dense, laid, lie_alike, two_meshes
 from tests.models import Coordinates, Ring, run_on_eight_devices
 from tests.state.trees import same
 
-SIZES = (2, 4) if jax.device_count() == 8 else (1, 1)
 
-
-class Dense(Struct):
-    weight: jax.Array = field(spec=P("embed", "mlp"))
-    bias: jax.Array = field(spec=P("mlp"))
-    name: str = static(default="dense")
+@pytest.fixture
+def meshes():
+    return two_meshes()
 
 
 class Train(Struct):
@@ -51,10 +49,6 @@ class Shrunk(Struct):
 
     weight: jax.Array = field(spec=P("embed", "mlp"))
     name: str = static(default="dense")
-
-
-def dense():
-    return Dense(jnp.arange(32.0).reshape(8, 4), jnp.ones(4, jnp.bfloat16))
 
 
 def grown(scale=1.0):
@@ -144,23 +138,6 @@ def restored(interface, path, like, strict=True, schema=None):
 @pytest.fixture(params=INTERFACES)
 def interface(request):
     return request.param
-
-
-@pytest.fixture
-def meshes():
-    """By rows over all devices, and by rows and columns."""
-    rows = jax.make_mesh((SIZES[0] * SIZES[1],), ("data",)), {"embed": "data", "mlp": None}
-    both = jax.make_mesh(SIZES, ("data", "model")), {"embed": "data", "mlp": "model"}
-    return rows, both
-
-
-def laid(tree, mesh):
-    return sharding.shard(tree, mesh[0], rules=mesh[1])
-
-
-def lie_alike(tree, like):
-    leaves = zip(jax.tree.leaves(tree), jax.tree.leaves(like), strict=True)
-    return all(leaf.sharding.is_equivalent_to(place.sharding, leaf.ndim) for leaf, place in leaves)
 
 
 @pytest.mark.skipif(jax.device_count() != 1, reason="this is the process with eight devices, or a machine of its own")

@@ -7,19 +7,16 @@ import jax.numpy as jnp
 import optax
 import orbax.checkpoint as ocp
 import pytest
-from jax.sharding import PartitionSpec as P
 from orbax.checkpoint import v1
 
-from structkit import Struct, field, sharding, static
+from structkit import Struct, sharding
+from tests.ecosystem.sharded import SIZES, Dense, dense, laid, lie_alike, two_meshes
 from tests.models import run_on_eight_devices
 
-SIZES = (2, 4) if jax.device_count() == 8 else (1, 1)
 
-
-class Dense(Struct):
-    weight: jax.Array = field(spec=P("embed", "mlp"))
-    bias: jax.Array = field(spec=P("mlp"))
-    name: str = static(default="dense")
+@pytest.fixture
+def meshes():
+    return two_meshes()
 
 
 class Train(Struct):
@@ -31,8 +28,7 @@ class Train(Struct):
 
 
 def created():
-    model = Dense(jnp.arange(32.0).reshape(8, 4), jnp.ones(4, jnp.bfloat16))
-    return Train(model, optax.adam(1e-3).init(model), jax.random.key(3), jnp.array(7))
+    return Train(dense(), optax.adam(1e-3).init(dense()), jax.random.key(3), jnp.array(7))
 
 
 def classic_save(path, tree):
@@ -57,14 +53,6 @@ INTERFACES = {
 }
 
 
-@pytest.fixture
-def meshes():
-    """By rows over all devices, and by rows and columns."""
-    rows = jax.make_mesh((SIZES[0] * SIZES[1],), ("data",)), {"embed": "data", "mlp": None}
-    both = jax.make_mesh(SIZES, ("data", "model")), {"embed": "data", "mlp": "model"}
-    return rows, both
-
-
 @pytest.mark.skipif(jax.device_count() != 1, reason="this is the process with eight devices, or a machine of its own")
 def test_all_of_this_holds_on_eight_devices():
     run_on_eight_devices(__file__)
@@ -77,14 +65,10 @@ def interface(request):
 
 def test_what_one_mesh_saved_is_restored_to_the_shardings_of_another(interface, meshes, tmp_path):
     save, load = interface
-    (mesh, rules), (other, other_rules) = meshes
-    state = sharding.shard(created(), mesh, rules=rules)
+    state, target = laid(created(), meshes[0]), laid(jax.eval_shape(created), meshes[1])
     save(tmp_path / "state", state)
-    target = sharding.shard(jax.eval_shape(created), other, rules=other_rules)
     restored = load(tmp_path / "state", target)
-    assert restored == state
-    for leaf, place in zip(jax.tree.leaves(restored), jax.tree.leaves(target), strict=True):
-        assert leaf.sharding.is_equivalent_to(place.sharding, leaf.ndim)
+    assert restored == state and lie_alike(restored, target)
     assert restored.model.weight.addressable_shards[0].data.shape == (8 // SIZES[0], 4 // SIZES[1])
     assert type(restored.opt_state[0].mu) is Dense and restored.nothing is None
 
