@@ -301,9 +301,13 @@ class SpecError(StructError, ValueError):
 
 
 class NoMeshError(StructError, ValueError):
-    """Raised by `sharding.constrain` without a mesh."""
+    """Raised by the functions of `sharding` without a mesh."""
 
-    _text = "constrain: no mesh is given and none is in use; pass one, or enter jax.set_mesh(mesh)"
+    _text = (
+        "a mesh is needed, and {error.given} is given; pass what jax.make_mesh gives, "
+        "or call sharding.constrain under jax.set_mesh(mesh)"
+    )
+    given: str
 
 
 class UnlikeProcessesError(StructError, AssertionError):

@@ -32,7 +32,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionS
 from structkit._bridges import spec_axes
 from structkit._trees.nodes import leaf_path
 from structkit._trees.processes import assert_same_static
-from structkit._trees.specs import Rules, fitted_specs, shape_of, with_axes
+from structkit._trees.specs import Rules, fitted_specs, with_axes
 from structkit.errors import NoMeshError, SpecError
 
 __all__ = ["assert_same_static", "constrain", "shard", "shardings", "specs"]
@@ -79,6 +79,7 @@ def shardings(tree: Any, mesh: Mesh | AbstractMesh, *, rules: Rules | None = Non
         params: the parameters, where the tree is the state of an optimizer: see `specs`.
 
     Raises:
+        NoMeshError: there is no mesh.
         SpecError: with the path: a spec is for more axes than its array has, a name is neither in `rules` nor in the
             mesh, or a size does not divide.
 
@@ -100,9 +101,15 @@ def shardings(tree: Any, mesh: Mesh | AbstractMesh, *, rules: Rules | None = Non
 def _placed(
     tree: Any, mesh: Mesh | AbstractMesh, rules: Rules | None, params: Any
 ) -> tuple[list[Any], list[NamedSharding], Any]:
-    leaves, found, treedef = fitted_specs(tree, rules, params, mesh.shape)
+    leaves, found, treedef = fitted_specs(tree, rules, params, _known_mesh(mesh).shape)
     known = {spec: NamedSharding(mesh, _settled(spec)) for spec in {*found}}
     return leaves, [known[spec] for spec in found], treedef
+
+
+def _known_mesh(mesh: Any) -> Any:
+    if not isinstance(mesh, Mesh | AbstractMesh):
+        raise NoMeshError("None" if mesh is None else type(mesh).__name__)
+    return mesh
 
 
 def _settled(spec: PartitionSpec) -> PartitionSpec:
@@ -113,7 +120,7 @@ def _settled(spec: PartitionSpec) -> PartitionSpec:
     return with_axes(spec, [None if axis is PartitionSpec.UNCONSTRAINED else axis for axis in axes])
 
 
-def shard(tree: _T, mesh: Mesh, *, rules: Rules | None = None, params: Any = None) -> _T:
+def shard(tree: _T, mesh: Mesh | AbstractMesh, *, rules: Rules | None = None, params: Any = None) -> _T:
     """The tree with each leaf on the devices that its spec says.
 
     Of a tree of `ShapeDtypeStruct`s, as `jax.eval_shape` gives it, the same with the shardings in it: what Orbax and
@@ -121,11 +128,12 @@ def shard(tree: _T, mesh: Mesh, *, rules: Rules | None = None, params: Any = Non
 
     Args:
         tree: any pytree of arrays, `ShapeDtypeStruct`s and numbers.
-        mesh: the mesh.
+        mesh: the mesh; one without devices, an `AbstractMesh`, for `ShapeDtypeStruct`s alone.
         rules: as in `shardings`.
         params: the parameters, where the tree is the state of an optimizer: see `specs`.
 
     Raises:
+        NoMeshError: there is no mesh, or one without devices.
         SpecError: as in `shardings`; also for a leaf that is no array, and inside `jit`, where `constrain` is the
             function.
 
@@ -145,6 +153,8 @@ def shard(tree: _T, mesh: Mesh, *, rules: Rules | None = None, params: Any = Non
             raise SpecError(leaf_path(tree, i), "it is traced, and has no devices", "use sharding.constrain inside jit")
     _refuse_no_arrays(tree, leaves)
     shapes = {i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)}
+    if len(shapes) < len(leaves) and isinstance(mesh, AbstractMesh):
+        raise NoMeshError("AbstractMesh")
     moved = iter(jax.device_put(*[[each for i, each in enumerate(one) if i not in shapes] for one in (leaves, found)]))
     made: _T = treedef.unflatten(
         [leaves[i].update(sharding=one) if i in shapes else next(moved) for i, one in enumerate(found)]
@@ -185,9 +195,9 @@ def constrain(
     """
     context = get_abstract_mesh()
     if mesh is None and context.empty:
-        raise NoMeshError
+        raise NoMeshError("None")
     # Inside a shard_map the context alone knows which axes are manual.
-    inside = mesh is None or context.shape == mesh.shape
+    inside = mesh is None or context.shape == _known_mesh(mesh).shape
     here: Any = context if inside else mesh
     types = dict(zip(here.axis_names, here.axis_types))
     if {*types.values()} == {AxisType.Manual}:
@@ -203,9 +213,11 @@ def constrain(
 
 def _refuse_no_arrays(tree: Any, leaves: list[Any]) -> None:
     for i, leaf in enumerate(leaves):
-        if shape_of(leaf) is None:
-            what = f"it is a leaf of type {type(leaf).__name__}, which has no shape"
-            raise SpecError(leaf_path(tree, i), what, "make it a static field, or leave it out")
+        try:
+            jax.typeof(leaf)
+        except (TypeError, OverflowError) as error:
+            what = f"JAX takes no {type(leaf).__name__} like it as an array ({error})"
+            raise SpecError(leaf_path(tree, i), what, "make it a static field, or leave it out") from None
 
 
 def _targets(spec: PartitionSpec, types: Mapping[str, AxisType], mesh: Any) -> tuple[Any, Any]:

@@ -340,7 +340,8 @@ UnknownRankError: Unranked does not tell its leading axes: no field that holds a
 SpecError: sharding of .weight: P('embed', 'mlp') is for 2 axes and the shape is (); give it a spec of its own,
     field(spec=...), or params= where it is part of an optimizer's state
 >>> structkit.sharding.constrain(Linear(1))
-NoMeshError: constrain: no mesh is given and none is in use; pass one, or enter jax.set_mesh(mesh)
+NoMeshError: a mesh is needed, and None is given; pass what jax.make_mesh gives, or call sharding.constrain under
+    jax.set_mesh(mesh)
 """
 
 ERRORS = {

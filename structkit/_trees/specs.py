@@ -184,9 +184,12 @@ class _Fit:
                     f"or None for nothing",
                 )
             return name
-        axes = self.rules[name]
+        axes: Any = self.rules[name]
+        if not (axes is None or isinstance(axes, str | tuple | list)):
+            what = f"rules[{name!r}] is {axes!r}, which names no axes"
+            raise self.error(what, "give it the name of an axis, a tuple of names, or None for none")
         for axis in (axes,) if isinstance(axes, str) else axes or ():
-            if self.lacks(axis):
+            if not isinstance(axis, str) or self.lacks(axis):
                 raise self.error(
                     f"rules[{name!r}] is {axes!r}, and {axis!r} is no axis of the mesh ({mesh})"
                     f"{nearest(axis, self.sizes or ())}",

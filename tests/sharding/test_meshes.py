@@ -223,10 +223,23 @@ def test_a_mesh_that_is_not_the_one_in_use_counts(mesh):
     assert_placed(sharding.constrain(tree, mesh, rules=RULES), mesh)
 
 
-def test_constrain_needs_a_mesh():
+MESHLESS = {
+    "None": lambda: jax.jit(constrained)(dense()),
+    "NoneType": lambda: sharding.shardings(dense(), None),
+    "str": lambda: sharding.constrain(dense(), "model"),
+    "dict": lambda: sharding.shard(dense(), {"model": 1}),
+    "AbstractMesh": lambda: sharding.shard(dense(), jax.sharding.AbstractMesh(SIZES, ("data", "model")), rules=RULES),
+}
+
+
+@pytest.mark.parametrize("given", MESHLESS)
+def test_a_mesh_is_needed(given):
     with pytest.raises(errors.NoMeshError) as caught:
-        jax.jit(constrained)(dense())
-    assert str(caught.value) == "constrain: no mesh is given and none is in use; pass one, or enter jax.set_mesh(mesh)"
+        MESHLESS[given]()
+    assert str(caught.value) == (
+        f"a mesh is needed, and {given.removesuffix('Type')} is given; pass what jax.make_mesh gives, "
+        "or call sharding.constrain under jax.set_mesh(mesh)"
+    )
 
 
 def test_errors_inside_jit_have_the_path(mesh):

@@ -298,6 +298,18 @@ ERRORS: list[tuple[Any, Any, str]] = [
     ),
     (
         Dense(ones((8, 4))),
+        {"embed": 1, "mlp": "model"},
+        "sharding of .weight: rules['embed'] is 1, which names no axes; give it the name of an axis, a tuple of names, "
+        "or None for none",
+    ),
+    (
+        Dense(ones((8, 4))),
+        {"embed": ("data", None), "mlp": "model"},
+        "sharding of .weight: rules['embed'] is ('data', None), and None is no axis of the mesh ('data', 'model'); "
+        "name axes of the mesh, or None for none",
+    ),
+    (
+        Dense(ones((8, 4))),
         {"embed": "model", "mlp": "model"},
         "sharding of .weight: P('embed', 'mlp') lays more than one axis on 'model'; lay it on one, and None in the "
         "other place",
@@ -333,12 +345,18 @@ def test_an_error_says_which_leaf_what_is_wrong_and_the_cure(tree, rules, messag
         assert isinstance(caught.value, ValueError)
 
 
-def test_what_is_no_array_is_laid_out_nowhere():
+@pytest.mark.parametrize(
+    "leaf", ["text", np.array(["text"]), np.array([object()]), 2**70], ids=["text", "texts", "objects", "int"]
+)
+def test_what_is_no_array_for_jax_is_laid_out_nowhere(leaf):
     for call in (sharding.shard, sharding.constrain):
         with pytest.raises(errors.SpecError) as caught:
-            call({"a": ones((8,)), "b": "text"}, MESH)
+            call({"a": ones((8,)), "b": leaf}, MESH)
+        with pytest.raises((TypeError, OverflowError)) as of_jax:
+            jax.typeof(leaf)
         assert str(caught.value) == (
-            "sharding of ['b']: it is a leaf of type str, which has no shape; make it a static field, or leave it out"
+            f"sharding of ['b']: JAX takes no {type(leaf).__name__} like it as an array ({of_jax.value}); "
+            "make it a static field, or leave it out"
         )
 
 
