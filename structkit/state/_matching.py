@@ -220,10 +220,15 @@ class Matcher:
         right, wrong = given
         if saved_as is None:
             # The order of things: what the class says, also where the target has something else.
-            default = default_value(f)
+            try:
+                default = default_value(f)
+                if default is not MISSING and f.converter is not None:
+                    default = f.converter(default)
+            except Exception as error:
+                error.add_note(f"This came of the default of {path}, which was not saved.")
+                raise
             if default is MISSING:
                 return self._missing(path, mine)
-            default = default if f.converter is None else f.converter(default)
             return default if f.static else _laid(default, mine)
         if saved_as in wrong:
             kinds = ("data", "static") if f.static else ("static", "data")

@@ -261,6 +261,14 @@ def test_an_added_field_takes_its_default_whatever_the_target_has(file, body, ex
     assert state.load(file, cls).b == expected
 
 
+@pytest.mark.parametrize("option", [{"default": "no", "converter": int}, {"default_factory": lambda: int("no")}])
+def test_a_default_that_raises_is_told_with_its_path(file, option):
+    state.save(file, [Old(1)])
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        state.load(file, [changed({"b": field(**option)}, w=Any, b=Any)(1, b="3")])
+    assert caught.value.__notes__ == ["This came of the default of [0].b, which was not saved."]
+
+
 def test_an_added_field_without_a_default_is_missing_and_a_removed_one_is_unknown(file):
     added = changed({"n": static(default=1), "b": field(kw_only=True)}, w=Any, n=int, b=Any)(0, 1, b=5)
     assert differences(file, Old(1), added) == [(".b", "missing")]
