@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import struct
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -210,9 +209,8 @@ class Reader:
         dtype = _dtypes.dtype_of(name)
         if name == _dtypes.FLOAT0:
             return np.zeros(shape, dtype)
+        _dtypes.check_letters(data, dtype)
         array = _dtypes.unpack(data, name, tuple(shape)) if _dtypes.bits_of(name) else data.view(dtype).reshape(shape)
-        if dtype.kind == "U" and data.size and data.view(f"{dtype.str[0]}u4").max() > sys.maxunicode:
-            raise ValueError("a letter that there is not")
         return placed(array, origin, slot.target)
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structkit.errors import StateError
+from structkit.errors import StateError, StructError
 from structkit.state import _dtypes, _leaves
 from structkit.state._arrays import placed
 from structkit.state._header import FORMAT, FaultError
@@ -98,6 +98,13 @@ def match(schema: Mapping[str, Any] | list[Any] | None, like: Any, strict: bool 
         raise StateError("match", fault.what, fault.cure) from None
     except RecursionError:
         raise StateError("match", "the tree is nested too deeply", "flatten it") from None
+    except StateError:
+        raise
+    except StructError as error:
+        raise StateError("match", f"the schema has what no struct can hold: {error}", _GIVE) from error
+
+
+_GIVE = "give what state.schema gave"
 
 
 def _read(held: Any) -> Schema:
@@ -114,7 +121,7 @@ def _read(held: Any) -> Schema:
     except Exception as error:
         # Pure reading of what may be anything; whatever it ends with, the schema is at fault.
         what = f"the schema makes no sense ({type(error).__name__}: {error})"
-        raise StateError("match", what, "give what state.schema gave") from None
+        raise StateError("match", what, _GIVE) from None
     return saved
 
 

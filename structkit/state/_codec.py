@@ -57,6 +57,16 @@ def decoded(code: Any) -> Any:
         OpaqueError: it was not written, or it cannot be made in this process.
         ValueError: it is no code.
     """
+    try:
+        return _decoded(code)
+    except (OpaqueError, ValueError):
+        raise
+    except Exception as error:
+        # Pure reading of what may be anything; whatever it ends with, the code is at fault.
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+
+
+def _decoded(code: Any) -> Any:
     if type(code) in _THEMSELVES:
         return code
     if type(code) is not dict or len(code) != 1:
@@ -108,19 +118,26 @@ def stands_for(code: Any, value: Any) -> bool:
     # One object may be found by several names, and which of them depends on what is loaded.
     try:
         return not is_opaque(mine) and alike(encoded(decoded(code)), mine)
-    except (OpaqueError, ValueError, TypeError, KeyError, AttributeError):
+    except (OpaqueError, ValueError):
         return False
 
 
 def described(code: Any) -> str:
     """The code in few words, for messages and tables."""
+    try:
+        return _described(code)
+    except RecursionError:
+        return "a value that is nested too deeply"
+
+
+def _described(code: Any) -> str:
     if type(code) is not dict or len(code) != 1:
         return repr(code) if type(code) in _THEMSELVES else "?"
     ((kind, content),) = code.items()
     if kind == OPAQUE:
         return f"<{content}, not written>"
     if kind == "tuple" and type(content) is list:
-        return f"({', '.join(map(described, content))}{',' * (len(content) == 1)})"
+        return f"({', '.join(map(_described, content))}{',' * (len(content) == 1)})"
     if kind in ("name", "dtype", "int", "float"):
         return str(content)
     text = json.dumps(content)
@@ -214,7 +231,7 @@ def _encoded_fields(held: dict[str, Any]) -> list[Any]:
 
 
 def _decoded_fields(pairs: Any, name: str, expected: Any) -> dict[str, Any]:
-    held = {key: decoded(code) for key, code in pairs}
+    held = {key: _decoded(code) for key, code in pairs}
     if held.keys() != {*expected} or len(held) != len(pairs):
         raise OpaqueError(f"{name} has other fields than {', '.join(held)}")
     return held
@@ -280,7 +297,7 @@ def _decoded_named(content: Any) -> Any:
     cls = _resolved_class(name)
     if not issubclass(cls, tuple) or [*getattr(cls, "_fields", ())] != fields or len(items) != len(fields):
         raise OpaqueError(f"{name} is no named tuple of {', '.join(fields)}")
-    return tuple.__new__(cls, map(decoded, items))
+    return tuple.__new__(cls, map(_decoded, items))
 
 
 def _decoded_dataclass(content: Any) -> Any:
@@ -310,8 +327,9 @@ def _decoded_struct(content: Any) -> Any:
 
 def _decoded_array(content: Any) -> Any:
     name, shape, text = content
-    data = base64.b64decode(text, validate=True)
-    return FrozenArray(np.frombuffer(data, _dtypes.dtype_of(name)).reshape([operator.index(size) for size in shape]))
+    data, dtype = np.frombuffer(base64.b64decode(text, validate=True), np.uint8), _dtypes.dtype_of(name)
+    _dtypes.check_letters(data, dtype)
+    return FrozenArray(data.view(dtype).reshape([operator.index(size) for size in shape]))
 
 
 def _decoded_scalar(content: Any) -> Any:
@@ -327,9 +345,9 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "bytes": lambda text: base64.b64decode(text, validate=True),
     "ellipsis": lambda content: ...,
     "range": lambda parts: range(*map(operator.index, parts)),
-    "tuple": lambda items: (*map(decoded, items),),
-    "frozenset": lambda items: frozenset(map(decoded, items)),
-    "dict": lambda items: FrozenDict({decoded(key): decoded(item) for key, item in items}),
+    "tuple": lambda items: (*map(_decoded, items),),
+    "frozenset": lambda items: frozenset(map(_decoded, items)),
+    "dict": lambda items: FrozenDict({_decoded(key): _decoded(item) for key, item in items}),
     "array": _decoded_array,
     "scalar": _decoded_scalar,
     "dtype": _dtypes.dtype_of,

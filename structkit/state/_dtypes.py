@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import sys
 from typing import Any, NamedTuple
 
 import jax
@@ -106,6 +107,16 @@ def storage(name: str, shape: tuple[int, ...]) -> Storage:
         nbytes = (size * bits + 7) // 8
         return Storage("U8", (nbytes,), nbytes, bits)
     return Storage("U8", shape if width == 1 else (*shape, width), size * width, 0)
+
+
+def check_letters(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> None:
+    """Refuse the bytes of texts of numpy that no text of Python can be.
+
+    Raises:
+        ValueError: there is such a one.
+    """
+    if dtype.kind == "U" and data.size and data.view(f"{dtype.str[0]}u4").max() > sys.maxunicode:
+        raise ValueError("a letter that there is not")
 
 
 def bits_of(name: str) -> int:

@@ -18,6 +18,7 @@ from structkit._trees.nodes import fields_of, flattened
 from structkit.errors import nearest
 from structkit.state import _leaves, _names
 from structkit.state._codec import OpaqueError
+from structkit.state._header import RESTORE, FaultError
 from structkit.state._sources import LEAF_NODE, FileSource, key_of, kind_name
 
 
@@ -245,6 +246,8 @@ class Matcher:
             except OpaqueError as error:
                 self._tell(path, "static", f"{error}: give an instance that has it")
                 return self._kept(ANY)
+            except ValueError as error:
+                raise FaultError(f"has a static value that makes no sense, {path} ({error})", RESTORE) from None
         if not saved.stands_for(mine):
             self._tell(path, "static", f"{saved} was saved, the target has {saved.beside(mine)}")
         return mine

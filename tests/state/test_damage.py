@@ -16,7 +16,7 @@ from structkit.state import _checksums
 from structkit.state._header import Layout
 from structkit.state._schema import Schema
 from tests.models import shown
-from tests.state.trees import net
+from tests.state.trees import Layer, net
 
 TREE = {"net": net(), "more": [np.arange(1000), 7, "text", None, jnp.ones((2, 0)), jnp.ones(5, "int4")], 3.5: 1}
 TREE = {key: leaf for key, leaf in TREE.items() if type(key) is str}
@@ -268,6 +268,14 @@ def test_a_file_of_safetensors_itself_is_told_from_a_damaged_one(tmp_path):
     assert str(caught.value) == (f"{tmp_path / 'foreign'}: is no file of structkit.state; read it with what wrote it")
 
 
+def written(schema: Schema) -> bytes:
+    """A file with this schema, whose checksums are right."""
+    checksum = _checksums.best()
+    layout = Layout(schema, schema.leaf_paths(), checksum, {})
+    parts = [b"\xff" * stored.nbytes for stored in layout.storages]
+    return layout.rendered("".join(map(checksum.of, parts))) + b"".join(parts)
+
+
 IMPOSSIBLE = [
     ["jax", "<U1", [3]],
     ["jax", "<M8[s]", [2]],
@@ -287,14 +295,76 @@ IMPOSSIBLE = [
     "target", [list, [jax.ShapeDtypeStruct((3,), "float32", sharding=SHARDING)]], ids=["class", "sds"]
 )
 def test_a_leaf_that_cannot_be_made_is_an_error(tmp_path, leaf, target):
-    schema = Schema([["list", 1]], [leaf], [0, -1])
-    checksum = _checksums.best()
-    layout = Layout(schema, ["[0]"], checksum, {})
-    data = b"\xff" * layout.starts[-1]
     file = tmp_path / "tree"
-    file.write_bytes(layout.rendered(checksum.of(data)) + data)
+    file.write_bytes(written(Schema([["list", 1]], [leaf], [0, -1])))
     with pytest.raises(StateError, match=r"(cannot be made|does not fit|makes no sense)"):
         state.load(file, target)
+
+
+# Instead of the static value of a `Layer`.
+NO_VALUES = [
+    [1],
+    {},
+    {"a": 1, "b": 2},
+    {"unknown": 1},
+    {"int": 3},
+    {"float": "x"},
+    {"complex": 3},
+    {"bytes": "!"},
+    {"range": [0, 1, 0]},
+    {"tuple": 3},
+    {"frozenset": [[]]},
+    {"dict": [[1]]},
+    {"array": ["float64", [10**9], ""]},
+    {"array": ["<U1", [1], "/////w=="]},
+    {"scalar": ["<U1", "ffffffff"]},
+    {"scalar": ["float64", "zz"]},
+    {"dtype": "<M8[99999999999999999999s]"},
+    {"enum": ["tests.state.trees:Colour", 3]},
+    {"named": ["tests.models:Coordinates", [1], [1]]},
+    {"struct": ["tests.state.trees:Layer", [["w", []], ["b", 1], ["activation", 1]]]},
+]
+
+
+def static_schema(code) -> Schema:
+    nodes = [["struct", "tests.state.trees:Layer", ["w", "b"], {"activation": code}], ["none"]]
+    return Schema(nodes, [["python", "int", []]], [0, -1, 1])
+
+
+@pytest.mark.parametrize("code", NO_VALUES, ids=shown)
+def test_a_static_value_that_makes_no_sense_is_an_error(tmp_path, code):
+    schema, file = static_schema(code), tmp_path / "tree"
+    file.write_bytes(written(schema))
+    for call in (lambda: state.load(file, Layer), lambda: matched(schema)):
+        with pytest.raises(StateError, match=r"has a static value that makes no sense, \.activation \("):
+            call()
+    with pytest.raises(StateError, match=r"\.activation: static: .* was saved, the target has jax\.nn:relu"):
+        state.load(file, Layer(1))
+    assert str(state.inspect(file))
+
+
+def matched(schema: Schema):
+    return state.match({"structkit": {"format": 1, **schema._asdict()}}, Layer)
+
+
+def test_a_static_value_that_no_struct_can_hold_is_an_error(tmp_path):
+    schema, file = static_schema({"float": "nan"}), tmp_path / "tree"
+    file.write_bytes(written(schema))
+    told = "what no struct can( hold)?: static field Layer.activation cannot hold NaN"
+    with pytest.raises(StateError, match=f"^{file}: holds {told}"):
+        state.load(file, Layer)
+    with pytest.raises(StateError, match=f"^match: the schema has {told}"):
+        matched(schema)
+
+
+@pytest.mark.parametrize("keys", [["a", 1], [None, 1], ["a", "a"]], ids=shown)
+def test_keys_of_a_dict_that_have_no_order_or_stand_twice_are_an_error(tmp_path, keys):
+    schema, file = Schema([["dict", keys]], [["python", "int", []]], [0, -1, -1]), tmp_path / "tree"
+    file.write_bytes(written(schema))
+    with pytest.raises(StateError, match="has a header that makes no sense"):
+        state.load(file, dict)
+    with pytest.raises(StateError, match="the schema makes no sense"):
+        matched(schema)
 
 
 def test_a_small_file_cannot_name_paths_without_end(whole, tmp_path):

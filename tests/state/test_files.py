@@ -47,6 +47,8 @@ def test_every_dtype_comes_back_with_its_bits(file, dtype, shape):
     [
         np.arange(6, dtype=">i4").reshape(2, 3),
         np.array(["a", "bcd"]),
+        np.array("bcd"),
+        np.array("bcd", ">U4"),
         np.array([b"a", b"bcd"]),
         np.array(["2026-01-01", "NaT"], "M8[s]"),
         np.arange(3, dtype=np.longdouble),
@@ -58,7 +60,7 @@ def test_every_dtype_comes_back_with_its_bits(file, dtype, shape):
     ids=lambda array: f"{array.dtype}{array.strides}",
 )
 def test_what_numpy_has_beyond_jax_comes_back(file, array):
-    assert same(there_and_back(file, [array]), [np.ascontiguousarray(array)])
+    assert same(there_and_back(file, [array]), [array.copy()])
     assert there_and_back(file, [array])[0].dtype == array.dtype
 
 

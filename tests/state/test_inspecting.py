@@ -1,5 +1,6 @@
 """What is in a file, without its data."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import structkit
 from structkit import state
 from structkit.errors import StateError
+from structkit.state import _codec
 from structkit.state.__main__ import main
 from tests.models import shown
 from tests.state.trees import Layer, net
@@ -19,6 +21,11 @@ from tests.state.trees import Layer, net
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "tree"
+
+
+def test_a_static_value_that_is_nested_without_end_has_words_too():
+    code = functools.reduce(lambda inner, _: {"tuple": [inner]}, range(10_000), 1)
+    assert _codec.described(code) == "a value that is nested too deeply"
 
 
 def test_the_table_has_every_leaf_and_static(file):

@@ -69,6 +69,8 @@ WRITTEN = [
     freeze({"a": [1, 2], 3: {"b": {4}}}),
     freeze(np.arange(6.0).reshape(2, 3)),
     freeze(np.ones(2, ml_dtypes.bfloat16)),
+    freeze(np.array("text")),
+    freeze(np.zeros((0, 3))),
     jax.nn.relu,
     jax.nn.gelu,
     jnp.sin,
