@@ -15,7 +15,7 @@ from structkit.errors import StateError, StructError
 from structkit.state import _dtypes, _leaves
 from structkit.state._arrays import placed
 from structkit.state._header import FORMAT, FaultError
-from structkit.state._matching import Difference
+from structkit.state._matching import Difference, Slot
 from structkit.state._reading import Plan, misfit, planned, source_of
 from structkit.state._schema import KEY, PYTHON, WEAK, RefusedAt, Schema, describe, read_schema
 from structkit.state._sources import LEAF_NODE, FileSource
@@ -95,7 +95,7 @@ def match(schema: Mapping[str, Any] | list[Any] | None, like: Any, strict: bool 
             raise misfit("match", plan.differences, plan.lacking)
         return Match(saved, plan)
     except FaultError as fault:
-        raise StateError("match", fault.what, fault.cure) from None
+        raise StateError("match", f"the schema {fault.what}", fault.cure) from None
     except RecursionError:
         raise StateError("match", "the tree is nested too deeply", "flatten it") from None
     except StateError:
@@ -151,8 +151,15 @@ class Match(Generic[_T]):
         self.differences = tuple(plan.differences)
         self._numbers, self._treedef = jax.tree.flatten(_nested(source_of(saved)))
         self._kinds = [saved.leaves[-1 - code] for code in saved.tree if code < 0]
-        wanted = {slot.number: _abstract(self._kinds[slot.number], slot.target) for slot in plan.slots.values()}
+        wanted = {slot.number: self._wanted(slot) for slot in plan.slots.values()}
         self.target = self._treedef.unflatten([wanted.get(number, _LEFT_OUT) for number in self._numbers])
+
+    def _wanted(self, slot: Slot) -> Any:
+        try:
+            return _abstract(self._kinds[slot.number], slot.target)
+        except ValueError as error:
+            what = f"has a leaf that cannot be made, {self._saved.leaf_paths()[slot.number]} ({error})"
+            raise FaultError(what, "restore it with a JAX that knows it") from None
 
     def fill(self, restored: Any) -> _T:
         """The tree as `like`, with what was restored into `target`; no code of its classes runs.

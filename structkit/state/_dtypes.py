@@ -37,7 +37,7 @@ FLOAT0 = "float0"
 
 _STANDARD: tuple[str, ...] = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _STANDARD += ("float16", "float32", "float64", "complex64", "complex128")
-_OTHERS = [name for name in dir(ml_dtypes) if re.fullmatch(r"(bfloat|float|u?int)\d\w*", name)]
+_OTHERS = [name for name in dir(ml_dtypes) if re.fullmatch(r"(b?float|b?complex|u?int)\d\w*", name)]
 _DTYPES: dict[str, np.dtype[Any]] = {name: np.dtype(name) for name in _STANDARD}
 _DTYPES |= {name: np.dtype(getattr(ml_dtypes, name)) for name in _OTHERS}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()} | {jax.dtypes.float0: FLOAT0}

@@ -338,6 +338,9 @@ def _leaf_key(node: Any) -> Callable[[Any], Any] | None:
         return _KEYS.setdefault(type(node), _array_key)
     if isinstance(node, np.generic):
         return _scalar_key
+    if isinstance(node, np.ndarray) and node.dtype == jax.dtypes.float0:
+        # The gradient of an int has a class of JAX's own.
+        return _KEYS[np.ndarray]
     kind = kind_of(node)
     if kind is not LEAF:
         return _KEYS.setdefault(type(node), None) if isinstance(kind, StructKind) else None

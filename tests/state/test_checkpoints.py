@@ -275,6 +275,14 @@ def test_a_schema_that_makes_no_sense_is_an_error(held, text):
     assert str(caught.value) == f"match: {text}"
 
 
+def test_random_keys_of_which_jax_does_not_know_the_implementation_are_told_with_their_path():
+    leaf = ["key", "key<new>", [2], "newer"]
+    with pytest.raises(StateError) as caught:
+        state.match({"structkit": {"format": 1, "nodes": [["list", 1]], "leaves": [leaf], "tree": [0, -1]}}, list)
+    assert str(caught.value).startswith("match: the schema has a leaf that cannot be made, [0] (unrecognized PRNG ")
+    assert str(caught.value).endswith("; restore it with a JAX that knows it")
+
+
 def test_what_no_schema_can_tell_is_refused():
     with pytest.raises(StateError) as caught:
         state.schema({"a": [object()]})

@@ -64,6 +64,12 @@ def test_what_numpy_has_beyond_jax_comes_back(file, array):
     assert there_and_back(file, [array])[0].dtype == array.dtype
 
 
+def test_the_gradient_of_an_int_comes_back_as_an_array_of_numpy(file):
+    gradient = jax.grad(lambda tree: tree["x"], allow_int=True)({"x": 1.0, "n": jnp.arange(3)})
+    for like in (gradient, jax.eval_shape(lambda: gradient), dict):
+        assert same(there_and_back(file, gradient, like)["n"], np.zeros(3, jax.dtypes.float0))
+
+
 @pytest.mark.parametrize(
     "leaf",
     [True, 0, -1, 2**63 - 1, -(2**63), 2**63, -(2**70), 1.5, -0.0, float("inf"), 1 - 2j, "", "é\ud800\0", b"", b"\xff"],

@@ -79,7 +79,7 @@ def net(size: int = 3) -> Net:
 
 STANDARD = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 STANDARD += ["float16", "float32", "float64", "complex64", "complex128"]
-OTHERS = [name for name in dir(ml_dtypes) if name[:3] in ("bfl", "flo", "int", "uin")]
+OTHERS = [name for name in dir(ml_dtypes) if name[:3] in ("bco", "bfl", "com", "flo", "int", "uin")]
 DTYPES = [np.dtype(getattr(ml_dtypes, name, name)) for name in STANDARD + OTHERS]
 # XLA has no arrays of six bits and of one.
 JAX_DTYPES = [d for d in DTYPES if hasattr(jnp, d.name) and d.name not in ("int1", "uint1") and d.name[:6] != "float6"]
