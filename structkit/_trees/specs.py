@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -78,7 +79,8 @@ def with_axes(spec: Any, axes: Iterable[Any]) -> PartitionSpec:
 def specs_by_parameter(tree: Any, params: Any, own: Iterable[PartitionSpec]) -> Iterator[PartitionSpec]:
     """The spec of each leaf of an optimizer's state: of its shape's parameter, else of none.
 
-    The path of a leaf ends with that of its parameter. A leaf that belongs to none keeps its own spec.
+    The path of a leaf ends with that of its parameter, or goes on below it, where an optimizer keeps several arrays
+    for one parameter. A leaf that belongs to none keeps its own spec.
 
     Args:
         tree: the state.
@@ -88,11 +90,19 @@ def specs_by_parameter(tree: Any, params: Any, own: Iterable[PartitionSpec]) -> 
     pairs, _ = tree_flatten_with_path(params)
     known = {path: (shape_of(leaf), spec) for (path, leaf), spec in zip(pairs, said_specs(params))}
     for (path, leaf), spec in zip(tree_flatten_with_path(tree)[0], own):
-        match = next((known[path[i:]] for i in range(len(path) + 1) if path[i:] in known), None)
-        if match is None:
-            yield spec
-        else:
-            yield match[1] if match[0] == shape_of(leaf) else WHOLE
+        yield _by_parameter(path, (shape_of(leaf), spec), known)
+
+
+def _by_parameter(path: Axes, mine: tuple[Any, PartitionSpec], known: Mapping[Any, Any]) -> PartitionSpec:
+    shape, own = mine
+    found = [known[path[i:]] for i in range(len(path) + 1) if path[i:] in known]
+    if found:
+        # One path may end with those of several parameters: of the one that said the same, if it is among them.
+        alike = [spec for its_shape, spec in found if its_shape == shape]
+        return own if own in alike else next(iter(alike), WHOLE)
+    above = [known[path[i:j]] for i, j in itertools.combinations(range(len(path)), 2) if path[i:j] in known]
+    # What a struct in the state says of its own fields is not its parameter's.
+    return own if mine in above or own not in [spec for _, spec in above] else WHOLE
 
 
 def shape_of(leaf: Any) -> tuple[Any, ...] | None:
@@ -117,6 +127,10 @@ def fitted_specs(
     Raises:
         SpecError: a leaf cannot be laid out so.
     """
+    given: Any = rules
+    if not isinstance(given, Mapping | None):
+        what = f"rules is a {type(given).__name__}, and no mapping"
+        raise SpecError("the tree", what, "give a dict, as in rules={'embed': 'model', 'layers': None}")
     leaves, treedef = jax.tree.flatten(tree)
     said: Iterable[PartitionSpec] = said_specs(tree)
     if params is not None:

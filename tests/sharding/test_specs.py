@@ -327,6 +327,12 @@ ERRORS: list[tuple[Any, Any, str]] = [
         "pad it, or lay it on none: None in its spec or in rules",
     ),
     (
+        Dense(ones((8, 4))),
+        [("embed", None), ("mlp", "model")],
+        "sharding of the tree: rules is a list, and no mapping; give a dict, as in rules={'embed': 'model', "
+        "'layers': None}",
+    ),
+    (
         P("pod"),
         None,
         "sharding of the tree, which is one leaf: 'pod' of P('pod',) is neither in rules nor an axis of the mesh "
@@ -426,6 +432,30 @@ def test_a_leaf_of_the_state_that_belongs_to_no_parameter_keeps_its_own_spec():
     assert found == Average({"w": P(), "b": P()}, P("data"))
     params = Box(Dense(ones((8, 4))))
     assert sharding.specs((params, ones((8, 4)), 3), params=params) == (Box(Dense(P("embed", "mlp"))), P(), P())
+
+
+def test_a_leaf_whose_path_ends_with_those_of_several_parameters_is_of_the_one_that_said_its_spec():
+    class Encoder(Struct):
+        weight: Any = field(spec=P("heads"))
+        mu: Any = None
+
+    for shape in ((4, 2), (8, 4)):
+        params = Encoder(ones((8, 4)), Dense(ones(shape)))
+        state = jax.eval_shape(optax.scale_by_adam().init, params)
+        assert sharding.specs(state, params=params).mu == Encoder(P("heads"), Dense(P("embed", "mlp")))
+
+
+def test_arrays_that_are_kept_below_the_place_of_their_parameter_do_not_have_its_spec():
+    class Preconditioner(Struct):
+        left: Any
+        right: Any = field(spec=P("rows"))
+
+    state = jax.eval_shape(optax.sm3(1e-3).init, PARAMS)
+    assert {*specs_of(state[0].mu, params=PARAMS)} == {P()}
+    assert specs_of(state[0].nu, params=PARAMS) == specs_of(PARAMS)
+    kept = Dense(Preconditioner((ones((8, 8)), ones((8, 4))), ones((4,))))
+    found = sharding.specs(kept, params=Dense(ones((8, 4))))
+    assert found == Dense(Preconditioner((P(), P("embed", "mlp")), P("rows")))
 
 
 def test_params_that_are_one_array_match_every_leaf_of_their_shape():
