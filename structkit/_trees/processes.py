@@ -133,6 +133,9 @@ def value_text(value: Any, inside: tuple[int, ...] = ()) -> str:
         return f"partial({', '.join([*items((value.func, *value.args)), *_pairs(value.keywords, items)])})"
     if isinstance(value, types.MethodType):
         return f"{items([value.__self__])[0]}.{value.__func__.__name__}"
+    if callable(wrapped := _wrapped(value)):
+        # What `jax.jit`, `jax.custom_jvp` and `functools.cache` give.
+        return f"{_name(type(value))} of {items([wrapped])[0]}"
     if isinstance(value, FrozenArray | np.ndarray):
         return f"{_shown(value)}, with the CRC-32 {_checksum(np.asarray(value).tobytes())}"
     if isinstance(value, jax.Array):
@@ -173,6 +176,15 @@ def _code_checksum(code: types.CodeType, items: Any) -> str:
     parts = [_code_checksum(one, items) for one in code.co_consts if isinstance(one, types.CodeType)]
     parts += [*code.co_names, *items([one for one in code.co_consts if not isinstance(one, types.CodeType)])]
     return _checksum(code.co_code + " ".join(parts).encode())
+
+
+def _wrapped(value: Any) -> Any:
+    """The function that another one was made of."""
+    try:
+        return value.__wrapped__
+    except Exception:
+        # All other processes wait for this one.
+        return None
 
 
 def _is_named(value: Any) -> bool:

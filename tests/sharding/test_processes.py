@@ -116,6 +116,7 @@ def test_values_that_compute_different_things_have_different_texts():
         (1, True),
         (freeze(np.zeros(2000)), freeze(np.eye(2000)[5])),
         (functools.partial(with_rate, 1), functools.partial(with_rate, 2)),
+        *[(made_by(with_rate(0.1)), made_by(with_rate(0.2))) for made_by in (jax.jit, jax.custom_jvp, functools.cache)],
     ]
     for one, other in pairs:
         assert text_of(one) != text_of(other)
