@@ -263,9 +263,18 @@ def _ordered(leaf: Any, kind: Any) -> Any:
 
 def _given(leaf: Any, kind: Any, target: Any) -> Any:
     """What was restored, as `load` gives it."""
-    if kind[0] == KEY and _leaves.sharding_of(target) is None:
+    sharding = _leaves.sharding_of(target)
+    if kind[0] == KEY and sharding is None:
         # On no device in particular.
         return jax.random.wrap_key_data(jnp.asarray(np.asarray(jax.random.key_data(leaf))), impl=kind[3])
+    if kind[0] != PYTHON and not hasattr(leaf, "dtype"):
+        # So the classic interface restores what has no axes.
+        leaf = np.asarray(leaf, _dtypes.dtype_of(kind[1]))
     if kind[0] == WEAK and isinstance(leaf, jax.Array) and leaf.is_fully_addressable:
         leaf = np.asarray(leaf)
-    return placed(leaf, kind[0], target) if isinstance(leaf, np.ndarray) else leaf
+    if isinstance(leaf, np.ndarray):
+        return placed(leaf, kind[0], target)
+    if isinstance(leaf, jax.Array) and leaf.is_fully_addressable and sharding is not None:
+        # `PyTreeRestore` heeds shardings in its `restore_args` alone.
+        return leaf if leaf.sharding == sharding else _leaves.put(leaf, sharding)
+    return leaf

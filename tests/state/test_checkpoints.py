@@ -221,6 +221,19 @@ def test_an_added_field_lies_where_the_target_has_it(place, tmp_path):
         assert all(leaf.sharding == place for leaf in laid) and not found.other[0].committed
 
 
+def test_what_was_restored_to_another_place_is_moved_to_that_of_the_target(place):
+    """`PyTreeRestore` of Orbax puts all on one device, unless its `restore_args` say otherwise."""
+    tree = {"w": jnp.arange(8.0), "keys": jax.random.split(jax.random.key(0), 8)}
+    like = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place) for name, leaf in tree.items()}
+    found = filled(tree, like)
+    assert same(found, tree) and all(leaf.sharding == place for leaf in found.values())
+
+
+def test_numbers_of_python_that_were_restored_are_the_arrays_that_were_saved():
+    tree = {"scalar": np.float32(2.5), "array": np.array(3), "jax": jnp.asarray(True), "weak": jnp.asarray(1j)}
+    assert same(state.match(beside(tree), tree).fill({"scalar": 2.5, "array": 3, "jax": True, "weak": 1j}), tree)
+
+
 # What is no schema
 
 
