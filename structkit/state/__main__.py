@@ -1,5 +1,6 @@
 """Print what is in files: `python -m structkit.state FILE ...`."""
 
+import io
 import sys
 
 from structkit.errors import StateError
@@ -15,6 +16,9 @@ def main(files: list[str]) -> int:
     if not files or files[0].startswith("-"):
         print("usage: python -m structkit.state FILE ...", file=sys.stderr)
         return 2
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Not every terminal has all letters.
+        sys.stdout.reconfigure(errors="backslashreplace")
     for number, file in enumerate(files):
         try:
             print("\n" * (number > 0) + str(inspect(file)))

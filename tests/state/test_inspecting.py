@@ -89,9 +89,11 @@ def test_the_command_prints_tables_and_errors(file, capsys):
     assert main([]) == main(["--help"]) == 2
 
 
-def test_python_m_prints_the_table(file):
-    state.save(file, [1])
+def test_python_m_prints_the_table_in_the_letters_that_its_terminal_has(file):
+    state.save(file, {"é": 1})
     command = [sys.executable, "-m", "structkit.state", file]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{state.inspect(file)}\n"
+    for encoding, name in (("utf-8", "é"), ("ascii", "\\xe9")):
+        environment["PYTHONIOENCODING"] = encoding
+        done = subprocess.run(command, env=environment, capture_output=True, encoding=encoding, check=True)
+        assert done.stdout == f"{state.inspect(file)}\n".replace("é", name)
