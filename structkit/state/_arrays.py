@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import struct
@@ -267,7 +268,7 @@ def _goes_anywhere(target: Any) -> bool:
 def _put_many(stacked: np.ndarray[Any, Any]) -> list[Any]:
     """The arrays along the first axis, each of its own."""
     found: list[Any] = []
-    with widths(stacked.dtype):
+    with widths(stacked.dtype), _any_numbers():
         if len(stacked) >= _MANY and stacked.dtype.itemsize <= 4:
             for start in range(0, len(stacked) - _CHUNK + 1, _CHUNK):
                 found += _parted(stacked[start : start + _CHUNK])
@@ -276,9 +277,21 @@ def _put_many(stacked: np.ndarray[Any, Any]) -> list[Any]:
     return found
 
 
+@contextlib.contextmanager
+def _any_numbers() -> Iterator[None]:
+    """NaN and infinity too: `jax.debug_nans` looks for where they are computed, not where they are read."""
+    with jax.debug_nans(False), jax.debug_infs(False):
+        yield
+
+
 @functools.cache
 def _jitted() -> Any:
-    return jax.jit(lambda stacked: [stacked[i] for i in range(_CHUNK)])
+    def parts(stacked: Any) -> list[Any]:
+        # Of numpy where `jax.disable_jit` has it run as it stands.
+        stacked = jnp.asarray(stacked)
+        return [stacked[i] for i in range(_CHUNK)]
+
+    return jax.jit(parts)
 
 
 def _parted(stacked: Any) -> Any:
@@ -287,7 +300,7 @@ def _parted(stacked: Any) -> Any:
 
 def _weak(array: np.ndarray[Any, Any]) -> Any:
     """The 0-d array with a weak type; None where there is none of this dtype with these bits."""
-    with jax.enable_x64(array.dtype.itemsize >= (16 if array.dtype.kind == "c" else 8)):
+    with jax.enable_x64(array.dtype.itemsize >= (16 if array.dtype.kind == "c" else 8)), _any_numbers():
         made = jnp.asarray(array.item())
     same = made.weak_type and made.dtype == array.dtype and np.asarray(made).tobytes() == array.tobytes()
     return made if same else None

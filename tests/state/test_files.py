@@ -227,6 +227,15 @@ def test_many_small_arrays_of_one_kind_come_back(file):
     assert same(there_and_back(file, tree), tree)
 
 
+@pytest.mark.parametrize("option", [jax.debug_nans, jax.debug_infs, jax.disable_jit])
+def test_options_for_debugging_do_not_get_in_the_way(file, option):
+    number = float("inf") if option is jax.debug_infs else float("nan")
+    tree = [jnp.asarray(number), jnp.full(100_000, np.float32(number)), *[jnp.full(2, np.float32(number))] * 5000]
+    with option(True):
+        found = there_and_back(file, tree)
+    assert same(found, tree)
+
+
 def test_the_mode_is_that_of_the_umask_and_nothing_is_left_beside_the_file(file):
     before = os.umask(0o027)
     try:
