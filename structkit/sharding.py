@@ -155,11 +155,33 @@ def shard(tree: _T, mesh: Mesh | AbstractMesh, *, rules: Rules | None = None, pa
     shapes = {i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)}
     if len(shapes) < len(leaves) and isinstance(mesh, AbstractMesh):
         raise NoMeshError("AbstractMesh")
-    moved = iter(jax.device_put(*[[each for i, each in enumerate(one) if i not in shapes] for one in (leaves, found)]))
+    moved = iter(_moved(*[[each for i, each in enumerate(one) if i not in shapes] for one in (leaves, found)]))
     made: _T = treedef.unflatten(
         [leaves[i].update(sharding=one) if i in shapes else next(moved) for i, one in enumerate(found)]
     )
     return made
+
+
+def _moved(leaves: list[Any], places: list[NamedSharding]) -> list[Any]:
+    """The leaves on their devices. Random keys `device_put` brings to no devices of other processes."""
+    keys = {i for i, place in enumerate(places) if not place.is_fully_addressable and _is_key(leaves[i])}
+    rest = [[each for i, each in enumerate(one) if i not in keys] for one in (leaves, places)]
+    moved = iter(jax.device_put(*rest))
+    return [_spread(leaf, places[i]) if i in keys else next(moved) for i, leaf in enumerate(leaves)]
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _spread(keys: Any, place: NamedSharding) -> Any:
+    def part(index: Any) -> Any:
+        # JAX asks by the axes of their words, too.
+        return keys[index[: keys.ndim]]
+
+    if keys.is_fully_addressable:
+        return jax.make_array_from_callback(keys.shape, place, part)
+    return jax.jit(lambda keys: keys, out_shardings=place)(keys)
 
 
 def constrain(

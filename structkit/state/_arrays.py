@@ -310,4 +310,4 @@ def _keys(data: np.ndarray[Any, Any], kind: Any, target: Any) -> Any:
     words = data.view(np.uint32).reshape(kind[2])
     keys = jax.random.wrap_key_data(jnp.asarray(words), impl=kind[3])
     sharding = sharding_of(target)
-    return keys if sharding is None else jax.device_put(keys, sharding)
+    return keys if sharding is None else put(keys, sharding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -119,10 +120,15 @@ def widths(dtype: np.dtype[Any]) -> Any:
     return jax.enable_x64(True) if wide else nullcontext()
 
 
+def _part(array: Any, index: Any) -> Any:
+    # Of random keys JAX asks by the axes of their words, too.
+    return array[index[: array.ndim]]
+
+
 def put(array: Any, sharding: Any) -> Any:
     """The array on the devices of a sharding; on the default device without one."""
     with widths(array.dtype):
         if sharding is not None and not sharding.is_fully_addressable:
             # Not by `device_put`, for which all processes would have to wait for each other.
-            return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+            return jax.make_array_from_callback(array.shape, sharding, partial(_part, array))
         return jax.device_put(array, sharding)

@@ -9,7 +9,6 @@ import re
 import socket
 import subprocess
 import sys
-import textwrap
 from typing import Any
 
 import jax
@@ -188,15 +187,19 @@ def test_long_values_are_cut_to_where_they_begin_to_differ():
     assert differences(texts, [[0], [1]]) == [f".rate: '{'a' * 119}... in process 0, '{'b' * 119}... in process 1"]
 
 
-PROGRAM = """
-import sys
+START = """
+import sys, tempfile
 import jax
+import jax.numpy as jnp
+from jax.sharding import PartitionSpec as P
 
 jax.config.update("jax_num_cpu_devices", 2)
 port, process = sys.argv[1:]
 jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(process), initialization_timeout=60)
-from structkit import Struct, errors, sharding, static
+from structkit import Struct, errors, field, sharding, state, static
+"""
 
+UNLIKE = """
 class Config(Struct):
     x: jax.Array
     rate: float = static(default=0.1)
@@ -214,12 +217,33 @@ sharding.assert_same_static(alike)
 jax.distributed.shutdown()
 """
 
+KEYS = """
+class Train(Struct):
+    weight: jax.Array = field(spec=P("data"))
+    keys: jax.Array = field(spec=P("data"))
+    key: jax.Array
 
-def test_two_processes_are_told_where_they_differ_and_go_on():
+mesh = jax.make_mesh((4,), ("data",))
+train = Train(jnp.arange(8.0), jax.random.split(jax.random.key(1), (4, 3)), jax.random.key(0, impl="rbg"))
+file = tempfile.mkdtemp() + "/train"
+state.save(file, train)
+whole, laid = sharding.shard(train, mesh, rules={"data": None}), sharding.shard(train, mesh)
+for found in (laid, sharding.shard(laid, mesh), sharding.shard(whole, mesh), state.load(file, laid)):
+    for leaf, whole in zip(jax.tree.leaves(found), jax.tree.leaves(train)):
+        place = jax.NamedSharding(mesh, P("data") if leaf.ndim else P())
+        assert leaf.sharding.is_equivalent_to(place, leaf.ndim)
+        parts = leaf.addressable_shards
+        assert len(parts) == 2 and all((part.data == whole[part.index[: leaf.ndim]]).all() for part in parts)
+jax.distributed.shutdown()
+"""
+
+
+def in_two_processes(program):
+    """What they print, when both have ended well."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(port)]
+    command = [sys.executable, "-c", START + program, str(port)]
     running = [
         subprocess.Popen([*command, str(process)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for process in range(2)
@@ -229,13 +253,22 @@ def test_two_processes_are_told_where_they_differ_and_go_on():
     finally:
         for process in running:
             process.kill()
-    for process, (shown, said) in zip(running, results, strict=True):
+    for process, (_, said) in zip(running, results, strict=True):
         assert process.returncode == 0, said
+    return [shown for shown, _ in results]
+
+
+def test_two_processes_are_told_where_they_differ_and_go_on():
+    for shown in in_two_processes(UNLIKE):
         # Below what gloo says.
         assert shown.endswith(
             "the processes have unlike trees, and would compute something wrong together:\n"
             "  .layers[0].rate: 0.1 in process 0, 1.1 in process 1\n"
         )
+
+
+def test_random_keys_are_laid_on_the_devices_of_several_processes():
+    in_two_processes(KEYS)
 
 
 def test_the_error_is_an_assertion_that_can_be_pickled():
