@@ -1,6 +1,6 @@
 """Train a small transformer, byte by byte, on the sources of Python's standard library.
 
-    python examples/transformer.py [--plot transformer.png] [--steps 400] [--small] [--file FILE] [--resume]
+    python examples/transformer.py [--plot transformer.png] [--steps STEPS] [--small] [--file FILE] [--resume]
 
 Parameters, optimizer and step are one `Struct`, which `state.save` writes to one file, every 50 steps and at the end;
 `--resume` goes on from there, with the losses of an unbroken run. Exits with an error if the loss on held-out text is
@@ -194,14 +194,17 @@ def bytes_bar(what: str) -> Callable[[int, int], None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train a small transformer on Python's standard library.")
-    parser.add_argument("--steps", type=int, default=400, help="steps of the optimizer (%(default)s)")
-    parser.add_argument("--small", action="store_true", help="60 steps, to see that it runs")
+    parser.add_argument("--steps", type=int, help="steps of the optimizer (400; with --small 60)")
+    parser.add_argument("--small", action="store_true", help="few steps, to see that it runs")
     parser.add_argument("--resume", action="store_true", help="go on from the file")
     parser.add_argument("--plot", type=Path, default=Path("transformer.png"), help="the picture (%(default)s)")
     parser.add_argument("--file", type=Path, help="the state (the name of the picture, with .safetensors)")
     args = parser.parse_args()
     file = args.file or args.plot.with_suffix(".safetensors")
-    steps, target = (60, 3.1) if args.small else (args.steps, TARGET_LOSS)
+    if args.resume and not file.exists():
+        parser.error(f"there is no {file} to go on from: leave --resume out")
+    steps, target = (60, 3.1) if args.small else (400, TARGET_LOSS)
+    steps = args.steps or steps
 
     text = corpus()
     training, held_out = text[: -len(text) // 20], text[-len(text) // 20 :]
