@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from structkit._core.statics import pack_statics
 from structkit._trees.nodes import DATACLASS, DICT, LEAF, NAMED_TUPLE, SEQUENCE, StructKind, kind_of
+from structkit.errors import StaticValueError
 from structkit.state import _codec
 from structkit.state._schema import Schema, count
 
@@ -160,8 +162,14 @@ class DictStatic:
         self._held = held
 
     def stands_for(self, value: Any) -> bool:
-        """Whether it is this value."""
-        return self._held is value or (type(self._held) is type(value) and bool(self._held == value))
+        """Whether it is this value, as the statics of two structs are the same."""
+        if self._held is value or type(self._held) is not type(value):
+            return self._held is value
+        try:
+            held, mine = [pack_statics("", ("static",), (one,)) for one in (self._held, value)]
+        except StaticValueError:
+            return bool(self._held == value)
+        return held == mine
 
     def beside(self, value: Any) -> str:
         """Another value, in words as this one's."""

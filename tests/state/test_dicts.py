@@ -9,7 +9,7 @@ import pytest
 
 from structkit import Struct, state
 from structkit.errors import StateError
-from tests.models import Coordinates, Ring, recursion_limit, shown
+from tests.models import Coordinates, Mixed, Ring, recursion_limit, shown
 from tests.state.trees import Dropped, Layer, Loose, Net, Renamed, net, same
 
 
@@ -45,6 +45,15 @@ def test_a_state_dict_comes_back(include_static):
         assert same(state.from_state_dict(like, made), tree)
     leaf = state.from_state_dict(jax.eval_shape(lambda: tree), made).layers[0][0].w
     assert leaf is tree.layers[0][0].w
+
+
+@pytest.mark.parametrize(("saved", "mine"), [(1, True), ((1,), (True,)), ((1.0,), (1,)), (0.0, -0.0)])
+def test_equal_statics_of_other_types_or_signs_do_not_fit(saved, mine):
+    made = state.to_state_dict(Mixed(1, saved), include_static=True)
+    with pytest.raises(StateError) as caught:
+        state.from_state_dict(Mixed(1, mine), made)
+    assert f"static: {saved} was saved, the target has {mine}" in str(caught.value)
+    assert state.from_state_dict(Mixed(2, saved), made) == Mixed(1, saved)
 
 
 def test_containers_are_copied_and_leaves_are_not():
