@@ -14,11 +14,13 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 from structkit import Struct, errors, field, sharding, static
 from tests.models import Box, Dense, Tower, run_on_eight_devices
 
-SIZES = (2, 4) if jax.device_count() == 8 else (1, 1)
+ON_EIGHT = jax.device_count() == 8
+SIZES = (2, 4) if ON_EIGHT else (1, 1)
 NAMES = ("data", "model")
 RULES = {"embed": "data", "mlp": "model", "layers": None}
 EXPLICIT, AUTO = AxisType.Explicit, AxisType.Auto
-KINDS = [(EXPLICIT, EXPLICIT), (AUTO, AUTO), (EXPLICIT, AUTO), (AUTO, EXPLICIT)]
+# Each kind of axis first and last; the same twice shows nothing more on one device.
+KINDS = [(EXPLICIT, AUTO), (AUTO, EXPLICIT), *([(EXPLICIT, EXPLICIT), (AUTO, AUTO)] if ON_EIGHT else [])]
 
 
 @pytest.fixture(params=KINDS, ids=lambda kinds: "-".join(kind.name for kind in kinds))
@@ -259,10 +261,9 @@ class Net(Struct):
     width: int = static(default=4)
 
     @classmethod
-    def make(cls, key):
-        keys = jax.random.split(key, 4)
-        layers = jax.vmap(lambda k: Dense(jax.random.normal(k, (8, 8)) / 3, jnp.zeros(8)))(keys[:3])
-        return cls(layers, Dense(jax.random.normal(keys[3], (8, 4)), jnp.zeros(4)))
+    def make(cls):
+        layers = Dense(jnp.sin(jnp.arange(192.0)).reshape(3, 8, 8), jnp.zeros((3, 8)))
+        return cls(layers, Dense(jnp.sin(jnp.arange(32.0)).reshape(8, 4), jnp.zeros(4)))
 
     def __call__(self, x):
         def layer(x, dense):
@@ -274,7 +275,7 @@ class Net(Struct):
 
 def train(optimizer, place):
     """The losses of three steps from parameters and a state that `place` has put somewhere."""
-    params = jax.jit(Net.make)(jax.random.key(0))
+    params = Net.make()
     params, state = place(params, None), place(jax.jit(optimizer.init)(params), params)
     x = jnp.ones((8, 8))
 
@@ -293,7 +294,7 @@ def train(optimizer, place):
 
 @pytest.mark.skipif(jax.device_count() == 1, reason="there is nothing to compare with")
 def test_a_sharded_model_learns_what_one_on_a_single_device_does():
-    optimizer = optax.adam(0.1)
+    optimizer = optax.adam(0.01)
     mesh = jax.make_mesh(SIZES, NAMES, axis_types=(AUTO, AUTO))
 
     def place(tree, params):
@@ -315,7 +316,7 @@ def test_a_state_is_made_in_its_place(mesh):
         assert leaf.sharding.is_equivalent_to(place, leaf.ndim)
 
 
-@pytest.mark.skipif(jax.device_count() != 8, reason="the page is for eight devices")
+@pytest.mark.skipif(not ON_EIGHT, reason="the page is for eight devices")
 def test_the_programs_of_the_page_run_and_print_what_they_say(monkeypatch):
     run_page = pytest.importorskip("tests.pages", reason="sybil is not installed").run_page
     run_page(pathlib.Path(__file__).parents[2] / "docs" / "scaling.md", monkeypatch)
