@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from structkit import Struct, StructError, VectorSpace, errors, static, struct
 from tests.models import Coordinates, Pair, Ring
 
-deterministic = settings(derandomize=True, database=None, deadline=None, max_examples=100)
+deterministic = settings(derandomize=True, database=None, deadline=None, max_examples=40)
 T = TypeVar("T")
 
 
@@ -59,7 +59,7 @@ KINDS = (Force, MixinFirst, Changeable, Typed, Child, Decorated, Node)
 ARRAYS = st.builds(
     lambda seed, shape, dtype: np.random.default_rng(seed).integers(-4, 4, shape).astype(dtype),
     st.integers(0, 1000),
-    st.sampled_from([(), (2,), (2, 3), (0,)]),
+    st.sampled_from([(), (2,), (0,)]),
     st.sampled_from(["float32", "int32", "complex64"]),
 )
 LEAVES = st.one_of(ARRAYS, ARRAYS.map(jnp.asarray), st.integers(-4, 4), st.integers(-4, 4).map(float))
