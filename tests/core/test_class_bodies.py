@@ -200,14 +200,3 @@ def test_a_value_that_a_mixin_keeps_beside_the_fields_is_refused_loudly(bases, i
         assert made == struct and vars(made) == made.__dict__ == {"x": 1}
         assert jax.tree.leaves(made) == [1]
         assert_frozen(made)
-
-
-def test_vars_can_be_asked_for_a_default_and_give_nothing_away():
-    point = Point(1)
-    assert vars(point).pop("other", 5) == 5 and vars(point).get("x") == 1
-    with pytest.raises(KeyError):
-        vars(point).pop("other")
-    for arguments in (("x",), ("x", 2)):
-        with pytest.raises(errors.FrozenInstanceError):
-            vars(point).pop(*arguments)
-    assert point == Point(1)

@@ -99,12 +99,14 @@ def test_vars_can_be_written_in_a_constructor_and_loses_no_value_in_silence():
         "update": ({"x": 3},),
         "__ior__": ({"x": 3},),
         "setdefault": ("z", 3),
-        "pop": ("x",),
+        "pop": ("x", 2),
     }
     for name, arguments in (writes | {"popitem": (), "clear": (), "__delitem__": ("x",)}).items():
         with pytest.raises(errors.FrozenInstanceError):
             getattr(vars(made), name)(*arguments)
-    assert vars(made) == {"x": 1, "y": 5}
+    assert vars(made) == {"x": 1, "y": 5} and vars(made).pop("z", 6) == 6
+    with pytest.raises(KeyError):
+        vars(made).pop("z")
 
 
 # Under construction

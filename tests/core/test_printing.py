@@ -126,6 +126,11 @@ TEXTS = [
             (jax.random.key(0), "key<fry>[]"),
             (jnp.float32(0.25), "f32(0.25)"),
             (jnp.asarray(0.5, jnp.bfloat16), "bf16(0.5)"),
+            # As few digits as the dtype needs.
+            (jnp.float32(0.1), "f32(0.1)"),
+            (jnp.float16(0.1), "f16(0.1)"),
+            (jnp.complex64(0.1), "c64((0.1+0j))"),
+            (np.array(0.1, np.float32), "f32(0.1)(numpy)"),
             (jnp.uint8(3), "u8(3)"),
             (jnp.asarray(True), "bool(True)"),
             (jnp.asarray(1 + 2j, jnp.complex64), "c64((1+2j))"),
@@ -421,17 +426,3 @@ def test_a_donated_struct_prints_compares_and_is_summarized():
     for other in (kept, result):
         assert isinstance(struct == other, bool)
         assert (struct != other) is not (struct == other)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (jnp.float32(0.1), "f32(0.1)"),
-        (jnp.float16(0.1), "f16(0.1)"),
-        (jnp.complex64(0.1), "c64((0.1+0j))"),
-        (np.array(0.1, np.float32), "f32(0.1)(numpy)"),
-    ],
-    ids=["f32", "f16", "c64", "numpy"],
-)
-def test_a_scalar_prints_as_few_digits_as_its_dtype_needs(value, text):
-    assert pformat(value) == text and repr(Point(value)) == f"Point(x={text})"

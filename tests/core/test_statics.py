@@ -251,27 +251,6 @@ def test_values_that_only_look_alike_never_share_a_trace(values):
     assert traces(*holders, *holders) == len(values)
 
 
-def test_a_static_decides_the_dtype_of_what_is_traced():
-    for order in itertools.permutations([(1, "i"), (True, "b"), (1.0, "f"), (1j, "c")]):
-        full = jax.jit(lambda holder: jnp.full((), holder.n))
-        for n, kind in order:
-            assert full(Holder(n)).dtype.kind == kind
-
-
-def test_statics_in_dicts_of_structs_do_not_retrace():
-    traced = []
-
-    @jax.jit
-    def run(tree):
-        traced.append(1)
-        return tree["a"].x
-
-    for _ in range(3):
-        run({"a": Holder(freeze({"sizes": [1, 2]})), "b": Holder((1, "b"))})
-        run({"b": Holder((1, "b")), "a": Holder(freeze({"sizes": [1, 2]}))})
-    assert traced == [1]
-
-
 # Refused
 
 

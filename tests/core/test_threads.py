@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import pytest
 
 from structkit import Static, Struct, derived, field, static
-from tests.models import Pair, Point, assert_frozen
+from tests.models import assert_frozen
 
 THREADS = 4
 
@@ -156,15 +155,3 @@ def test_writes_of_threads_to_the_fields_of_a_mutable_struct_never_undo_each_oth
         list(pool.map(write, names))
     assert lost == []
     assert vars(struct) == dict.fromkeys(names, 499)
-
-
-def test_structs_of_many_threads_flatten_and_compare_alike():
-    struct = Pair(jnp.arange(3.0), {"a": Point(1)}, name="shared")
-
-    def work(_):
-        for _ in range(50):
-            leaves, treedef = jax.tree.flatten(struct)
-            assert treedef.unflatten(leaves) == struct
-        return treedef
-
-    assert len(set(in_threads(work))) == 1

@@ -343,20 +343,8 @@ def test_a_descriptor_as_default_keeps_the_values():
 
 
 def test_fields_of_any_name_work():
-    names = [
-        "self",
-        "cls",
-        "new",
-        "values",
-        "aux",
-        "children",
-        "changes",
-        "equal_values",
-        "set_dict",
-        "type",
-        "x_later",
-        "_A__x",
-    ]
+    names = ["self", "cls", "new", "values", "aux", "children", "changes", "equal_values", "set_dict", "type"]
+    names += ["x_later", "_A__x"]
     A = ours.dataclass(type("A", (), {"__annotations__": dict.fromkeys(names, int), "__module__": __name__}))
     a = A(*range(len(names)))
     assert jax.tree.map(lambda leaf: leaf + 1, a) == A(*range(1, len(names) + 1)) and a.replace(self=7, cls=8).self == 7
