@@ -26,23 +26,20 @@ def program(tmp_path):
     return file
 
 
-def failures(tools, program, *reported):
+@pytest.mark.parametrize(
+    ("reported", "wrong"),
+    [
+        pytest.param([2], [], id="the marked line alone is right"),
+        pytest.param([], [("missed", "wrong")], id="a marked line that is not reported is missed"),
+        pytest.param([1, 2], [("false alarm", "line 1")], id="a line without a mark is a false alarm"),
+        pytest.param([2, 3], [("false alarm", "call")], id="a line that is fine is a false alarm"),
+    ],
+)
+def test_what_is_reported_is_compared_with_the_marks(tools, program, reported, wrong):
     check, checkers = tools
     reports = [checkers.Report(program, line, "text") for line in reported]
-    return {(failure.what, failure.where) for failure, _ in check.compare("mypy", "3.13", program, reports)}
-
-
-def test_a_marked_line_that_is_reported_and_nothing_else_is_right(tools, program):
-    assert failures(tools, program, 2) == set()
-
-
-def test_a_marked_line_that_is_not_reported_is_missed(tools, program):
-    assert failures(tools, program) == {("missed", "program.py: wrong")}
-
-
-def test_a_line_that_is_reported_without_a_mark_is_a_false_alarm(tools, program):
-    assert failures(tools, program, 1, 2) == {("false alarm", "program.py: line 1")}
-    assert failures(tools, program, 2, 3) == {("false alarm", "program.py: call")}
+    found = [(failure.what, failure.where) for failure, _ in check.compare("mypy", "3.13", program, reports)]
+    assert found == [(what, f"program.py: {line}") for what, line in wrong]
 
 
 def test_reports_in_other_files_do_not_count(tools, program, tmp_path):
@@ -79,7 +76,7 @@ def test_the_allow_list_has_a_reason_for_each_entry_and_names_lines_that_exist(t
 def test_an_entry_without_a_reason_is_refused(tools, tmp_path):
     file = tmp_path / "known.toml"
     file.write_text(
-        '[[known]]\nchecker = "ty"\ntargets = ["3.13"]\nwhat = "missed"\nlines = []\nreason = ""\nupstream = "u"\n'
+        '[[known]]\ncheckers = ["ty"]\ntargets = ["3.13"]\nwhat = "missed"\nlines = []\nreason = ""\nupstream = "u"\n'
     )
     with pytest.raises(ValueError, match="lacks its reason"):
         tools[0].known_failures(file)

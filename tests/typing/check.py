@@ -13,6 +13,7 @@ import __future__
 
 import argparse
 import ast
+import itertools
 import os
 import re
 import subprocess
@@ -93,15 +94,14 @@ def known_failures(file: Path) -> dict[Failure, str]:
     """The entries of the allow-list, one for each checker, target and line, with their reasons.
 
     Args:
-        file: a TOML file of `[[known]]` tables with `checker`, `targets`, `what`, `lines`, `reason` and `upstream`.
+        file: a TOML file of `[[known]]` tables with `checkers`, `targets`, `what`, `lines`, `reason` and `upstream`.
     """
     found: dict[Failure, str] = {}
     for entry in tomllib.loads(file.read_text())["known"]:
         if not (entry["reason"] and entry["upstream"] and entry["what"] in (MISSED, FALSE_ALARM)):
             raise ValueError(f"{file.name}: an entry lacks its reason, its upstream or a right `what`: {entry}")
-        for target in entry["targets"]:
-            for line in entry["lines"]:
-                found[Failure(entry["checker"], target, entry["what"], line)] = entry["reason"]
+        for checker, target, line in itertools.product(entry["checkers"], entry["targets"], entry["lines"]):
+            found[Failure(checker, target, entry["what"], line)] = entry["reason"]
     return found
 
 

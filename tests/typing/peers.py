@@ -5,7 +5,7 @@
 The checkers are as they come, with nothing configured. An error counts as caught when its line is reported with a text
 that the checker does not give for a right line of the same program too: "has no attribute 'replace'" says nothing
 about a misspelt field where every `replace` gets it. An error that cannot be written with a peer is not in its program.
-`peers/program.py` is the one for structkit, from which the others are made.
+`programs/everyday.py` is the one for structkit, from which the others are made.
 
 Exits with an error when structkit falls behind a peer or below what `MUST_REACH` says.
 """
@@ -26,7 +26,7 @@ from typing import NamedTuple
 from check import marked
 from checkers import CHECKERS, TARGETS, CheckerError, Report, check, verify_versions
 
-PROGRAM = Path(__file__).resolve().parent / "peers" / "program.py"
+PROGRAM = Path(__file__).resolve().parent / "programs" / "everyday.py"
 OURS = "structkit"
 NAMES = {
     OURS: "structkit",

@@ -80,12 +80,8 @@ best(Good())
 best(Structural())
 named: Named = Scale("a")
 
-Layer("a")  # error: abstract
 Incomplete("a", 2.0)  # error: abstract-child
 HasSize()  # error: abstract-property
-Scale("a")(3)  # error: call
-wrong: Sized = Scale.named("a")  # error: self
-best(Scale("a"))  # error: protocol
 unnamed: Named = Sized(3)  # error: protocol-attribute
 Sized(3).size = 4  # error: property-write
 Sized(size=3)  # error: property-argument

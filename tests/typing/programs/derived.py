@@ -32,9 +32,6 @@ class Labelled(Struct):
 
 Square(2.0, 3.0)
 Square(side=2.0, scale=3.0)
-Square(2.0)  # error: initvar-missing
-Square(2.0, "3")  # error: initvar-type
-Square(2.0, 3.0, 4.0)  # error: derived-positional
 Square(2.0, 3.0, area=4.0)  # error: derived-by-name
 Square(2.0, 3.0, count=1)  # error: derived-default-by-name
 Square(2.0, 3.0, hidden=1)  # error: init-false-by-name

@@ -12,9 +12,6 @@ class Layer(Struct):
     name: str = static(default="layer")
     size: int = derived(default=0)
 
-    def reset(self) -> None:
-        self.rate = 0.0  # error: self-write
-
     def double(self) -> "Layer":
         return self.replace(rate=2 * self.rate)
 
@@ -41,28 +38,21 @@ stack = Stack(layer, [layer])
 wide = Wide(jnp.ones(3))
 counter = Counter()
 
-layer.rate = 1.0  # error: write
 layer.name = "other"  # error: static-write
 layer.size = 3  # error: derived-write
-layer.rate += 1.0  # error: augmented-write
 stack.first.rate = 1.0  # error: nested-write
 stack.layers[0].rate = 1.0  # error: item-write
 wide.rate = 1.0  # error: inherited-write
 wide.width = 2  # error: child-write
 layer.rate, other = 1.0, 2.0  # error: tuple-write
-del layer.rate  # error: delete
-layer.nmae = "x"  # error: unknown-write
 layer.replace = None  # error: method-write
 counter.count = 3
 counter.count += 1
 counter.increase()
-counter.count = "3"  # error: mutable-type
 counter.coutn = 3  # error: mutable-unknown
 counter.names = (1,)  # error: mutable-tuple-type
 
 weight: jax.Array = layer.weight
 rate: float = stack.layers[0].rate
-layer.wieght  # error: unknown-read
 stack.first.wieght  # error: nested-unknown-read
-text: str = layer.rate  # error: read-type
 layer.double().triple()  # error: unknown-method

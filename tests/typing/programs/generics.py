@@ -49,8 +49,6 @@ held: Box[int] = Holder(Box(1)).inner
 changed: Box[int] = number.replace(label="b")
 placed: Box[int] = at(number, lambda b: b.value).set(2)
 
-Box[int]("x")  # error: argument
-wrong: int = Box("a").get()  # error: method
 wrong_box: Box[str] = Box(1).map(float)  # error: map
 Pair[int, str](1, 2)  # error: second
 IntBox("x")  # error: bound-in-child

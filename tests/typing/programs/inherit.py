@@ -58,9 +58,6 @@ class Required(Base, kw_only=True):
 
 Child(1)
 Child(1, "b", 2.0)
-Child("1")  # error: inherited-type
-Child(b="b")  # error: inherited-missing
-Child(1, 2.0)  # error: inherited-order
 Child(1, "b", "2.0")  # error: own-type
 Child(1, "b", 2.0, 3)  # error: too-many
 Override()
@@ -79,10 +76,6 @@ Required(1)  # error: kw-only-child-missing
 base: Base = Child(1)
 child: Child = Base(1)  # error: base-for-child
 Child(1).d  # error: unknown-read
-
-
-class WrongOverride(Base):
-    a: str  # error: override-annotation
 
 
 class WrongMethod(Mixed):

@@ -39,14 +39,6 @@ def colour(shape: Circle | Box) -> str:
             return width  # error: capture-type
 
 
-def too_many(shape: Circle | Box) -> float:
-    match shape:
-        case Circle(_, _):  # error: too-many
-            return 1.0
-        case _:
-            return 2.0
-
-
 def too_many_derived(shape: Circle | Box) -> float:
     match shape:
         case Box(_, _, _):  # error: derived-positional

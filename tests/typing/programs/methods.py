@@ -68,5 +68,3 @@ model.size = 3  # error: property-write
 model.norm = x  # error: cached-property-write
 model + 3  # error: operator
 Model.create("3")  # error: classmethod-argument
-wrong_create: int = Model.create(3)  # error: classmethod-result
-model.nrom  # error: unknown

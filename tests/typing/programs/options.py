@@ -40,16 +40,11 @@ class NoInit(Struct, init=False):
 older: bool = Ordered(1) < Ordered(2, 1)
 largest: Ordered = max(Ordered(1), Ordered(2))
 Ordered(1) < 3  # error: order-other
-plain: bool = Plain(1) < Plain(2)  # error: no-order
 Leaf(1, 2)
 NoInit()
 NoInit(1)  # error: no-init
 same: bool = Ordered(1) == Ordered(2)
 hash(Ordered(1))
-
-
-class WrongOption(Struct, frozen="no"):  # error: option-type
-    a: int
 
 
 class WrongKeyword(Struct, order=1.5):  # error: option-number

@@ -40,7 +40,6 @@ place: Ref[Model, int] = at(model, lambda m: m.step)
 step: int = place.get()
 weight: jax.Array = at(model, lambda m: m.table["a"].weight).get()
 
-at(model, lambda m: m.stpe)  # error: unknown
 at(model, lambda m: m.layers[0].wieght)  # error: unknown-in-list
 at(model, lambda m: m.table["a"].wieght)  # error: unknown-in-dict
 at(model, lambda m: m.pair[0].wieght)  # error: unknown-in-tuple
@@ -48,9 +47,7 @@ at(model, lambda m: m.pair[2])  # error: tuple-index
 at(model, lambda m: m.head.weight)  # error: optional
 at(model, lambda m: m.table[0])  # error: dict-key
 at(model, lambda m: m.layers["a"])  # error: list-index
-at(model, lambda m: m.step).set("1")  # error: value
 at(model, lambda m: m.layers[0].weight).set("w")  # error: value-in-list
-at(model, lambda m: m.table["a"]).set(w)  # error: value-in-dict
 at(model, lambda m: m.pair[1]).set("1")  # error: value-in-tuple
 at(model, lambda m: m.head).set(3)  # error: value-optional
 at(model, lambda m: m.pair[0].name).set(1)  # error: value-static
@@ -58,6 +55,4 @@ at(model, lambda m: m.step).apply(str)  # error: function-result
 at(model, lambda m: m.layers[0].weight).apply(lambda x: "w")  # error: lambda-result
 at(model, lambda m: m.layers[0]).at(lambda x: x.wieght)  # error: chain-unknown
 at(model, lambda m: m.layers[0]).at(lambda x: x.weight).set(1)  # error: chain-value
-wrong_tree: Linear = at(model, lambda m: m.step).set(1)  # error: tree
-wrong_get: str = at(model, lambda m: m.step).get()  # error: get
 at(model, 3)  # error: no-function

@@ -41,9 +41,7 @@ layer.replace(step=1).replace(step=2).next().replace(name="b")
 kept: Layer = layer.replace(step=1)
 widened: Wide = wide.replace(width=3, weight=jnp.ones(3))
 widest: Wide = wide.wider().next()
-wrong: Wide = layer.replace(step=1)  # error: method-result
 wrong_next: Wide = layer.next()  # error: self-result
-layer.replace(jnp.ones(3))  # error: method-positional
 
 function: Layer = replace(layer, step=1)
 wrong_function: Wide = replace(layer, step=1)  # error: function-result

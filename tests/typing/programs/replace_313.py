@@ -21,8 +21,6 @@ class Wide(Layer):
 
 
 layer, wide = Layer(jnp.ones(3)), Wide(jnp.ones(3))
-layer.replace(wieght=jnp.ones(3))  # error: unknown
-layer.replace(weight="w")  # error: type
 layer.replace(step="1")  # error: kw-only-type
 layer.replace(name=1)  # error: static-type
 layer.replace(bias=3)  # error: optional-type

@@ -25,7 +25,6 @@ text: str = pformat(point) + pformat(point, width=40, short_arrays=False, hide_d
 same: bool = point == moved
 number: int = hash(point)
 
-dataclasses.asdict(3)  # error: asdict
 dataclasses.fields("x")  # error: fields
 wrong: int = dataclasses.astuple(point)  # error: astuple-result
 wrong_replace: int = dataclasses.replace(point, x=1.0)  # error: replace-result

@@ -1,4 +1,4 @@
-"""A program with planted errors, for structkit: `# error` lines are wrong, all others right."""
+"""What most users write. `peers.py` says it in the words of other libraries and compares what checkers see."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -33,7 +33,7 @@ class Linear(Struct):
 class Config(Struct):
     depth: int = static(default=2)
     rate: float = 0.1
-    names: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list[str])
 
 
 class Model(Struct):
@@ -41,7 +41,7 @@ class Model(Struct):
     head: Linear
     config: Config = field(default_factory=Config)
     step: int = field(default=0, kw_only=True)
-    table: dict[str, jax.Array] = field(default_factory=dict)
+    table: dict[str, jax.Array] = field(default_factory=dict[str, jax.Array])
     extra: Linear | None = None
 
     def params(self) -> int:
