@@ -118,36 +118,6 @@ def test_a_cached_property_neither_retraces_nor_leaks_tracers():
     assert not isinstance(cached.triple, jax.core.Tracer)
 
 
-def test_a_cached_property_that_fails_is_computed_again():
-    class A(Struct):
-        x: int
-
-        @functools.cached_property
-        def sometimes(self):
-            calls.append(1)
-            if len(calls) == 1:
-                raise ValueError("not yet")
-            return self.x
-
-    a = A(1)
-    with pytest.raises(ValueError, match="not yet"):
-        a.sometimes
-    assert a.sometimes == 1
-
-
-def test_a_cached_property_is_inherited_overridden_and_reached_through_super():
-    class A(Cached):
-        y: int = 2
-
-    class B(A):
-        @functools.cached_property
-        def triple(self):
-            return super().triple + 1
-
-    b = B(1)
-    assert (A(1).triple, b.triple, b.triple) == (3, 4, 4)
-
-
 def test_a_cached_property_of_an_object_that_delegates_attributes_is_its_own():
     class Outer(Struct):
         inner: Any

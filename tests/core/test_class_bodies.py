@@ -41,17 +41,6 @@ def test_a_name_of_the_body_is_the_users_and_breaks_no_object(name, value):
     assert_frozen(one)
 
 
-def test_a_cache_of_the_users_is_no_cache_of_the_struct():
-    class W(Struct):
-        x: Any
-        __cache__: ClassVar[dict] = {}
-        __cached__: ClassVar[dict] = {}
-        y = property(lambda self: self.__cache__.setdefault(self.x, 2 * self.x))
-
-    assert [W(1).y, W(5).y, W(1).y] == [2, 10, 2]
-    assert W.__cache__ == {1: 2, 5: 10} and W.__cached__ == {}
-
-
 @pytest.mark.parametrize("name", ["__flat__", "__struct__"])
 @pytest.mark.parametrize("value", [lambda self: 1, None, property(lambda self: 1), 5])
 def test_the_names_that_structs_live_on_are_refused_in_a_body_and_in_a_mixin(name, value):

@@ -97,49 +97,6 @@ def test_a_field_hides_a_method_or_value_of_a_base():
     assert inspect.signature(B).parameters["area"].default is inspect.Parameter.empty
 
 
-def test_methods_of_all_kinds_work_and_zero_argument_super_in_them():
-    class A(Struct):
-        x: int
-
-        def value(self):
-            return self.x, __class__.__name__
-
-        @property
-        def double(self):
-            return 2 * self.x
-
-        @classmethod
-        def make(cls):
-            return cls(cls.plus(1))
-
-        @staticmethod
-        def plus(value):
-            return value + 1
-
-        def __iter__(self):
-            return iter(self.value())
-
-        def __len__(self):
-            return 0
-
-    class B(A):
-        def value(self):
-            return 5, *super().value()
-
-        @property
-        def double(self):
-            return super().double + 1
-
-        @classmethod
-        def make(cls):
-            return super().make()
-
-    b = B.make()
-    assert (b.value(), b.double, list(b), len(b), bool(b)) == ((5, 2, "A"), 5, [5, 2, "A"], 0, False)
-    assert b == B(2)
-    assert jax.tree.leaves([b]) == [2]
-
-
 # Several parents
 
 

@@ -106,14 +106,6 @@ def test_a_name_that_users_choose_is_a_field_in_every_kind_of_class(name):
         check_name(name, kind)
 
 
-def test_all_awkward_names_live_in_one_class():
-    annotations = dict.fromkeys(NAMES, int)
-    A = types.new_class("Awkward", (Struct,), {}, lambda ns: ns.update(__annotations__=annotations))
-    a = A(*range(len(NAMES)))
-    assert vars(a) == {name: i for i, name in enumerate(NAMES)}
-    assert a == A(**vars(a))
-
-
 @pytest.mark.parametrize("name", ["__dunder__", "__flat__", "__init__", "__class__", "class", "None", "not a name", ""])
 def test_a_name_with_a_meaning_to_python_or_none_at_all_is_refused_as_a_field(name):
     with pytest.raises(errors.DefinitionError) as error:
@@ -140,12 +132,6 @@ def test_a_class_may_have_any_name(name):
     A = types.new_class(name, (Struct,), {}, lambda namespace: namespace.update(body))
     assert vars(A(1, 2.5)) == {"x": 1, "n": 2.5}
     assert repr(A(1, 2.5)) == f"{name}(x=1, n=2.5)"
-
-
-def test_a_field_is_found_under_the_normal_form_of_its_name(module):
-    made = module("from structkit import Struct\nclass A(Struct):\n    ﬁeld: int\n    def get(self): return self.ﬁeld")
-    assert vars(made.A(1)) == {"field": 1}
-    assert made.A(1).get() == 1
 
 
 # Names with two leading underscores are mangled, as everywhere.

@@ -33,29 +33,6 @@ def test_post_init_may_assign_every_field_and_gets_the_converted_init_vars():
     assert vars(A(2, 3, 5, scale="1")) == {"x": 6, "n": 6, "y": 7, "m": 6, "left": 5, "made": [5]}
 
 
-def test_post_init_calls_the_one_of_a_base_only_when_asked():
-    calls = []
-
-    class A(Struct):
-        x: int
-
-        def __post_init__(self):
-            calls.append("A")
-
-    class B(A):
-        def __post_init__(self):
-            super().__post_init__()
-            calls.append("B")
-
-    Mixin = type("Mixin", (), {"__post_init__": lambda self: calls.append(f"Mixin {self.x}")})
-    C, D = (
-        type(A)(name, bases, {"__annotations__": {"y": int}, "y": 2})
-        for name, bases in (("C", (A,)), ("D", (Mixin, A)))
-    )
-    B(1), C(1), D(1)
-    assert calls == ["A", "B", "A", "Mixin 1"]
-
-
 def test_replace_asks_for_an_init_var_also_where_nothing_uses_it():
     class A(Point):
         scale: InitVar[int]
