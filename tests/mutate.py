@@ -41,27 +41,14 @@ PACKAGE = "structkit"
 FLOOR = 95.0
 JOBS = len(os.sched_getaffinity(0))
 
-SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
-    ast.Eq: (ast.NotEq,),
-    ast.NotEq: (ast.Eq,),
-    ast.Lt: (ast.LtE, ast.GtE),
-    ast.LtE: (ast.Lt, ast.Gt),
-    ast.Gt: (ast.GtE, ast.LtE),
-    ast.GtE: (ast.Gt, ast.Lt),
-    ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-    ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,),
-    ast.And: (ast.Or,),
-    ast.Or: (ast.And,),
-    ast.Add: (ast.Sub,),
-    ast.Sub: (ast.Add,),
-    ast.Mult: (ast.Add,),
-    ast.Div: (ast.Mult,),
-    ast.FloorDiv: (ast.Mult,),
-    ast.Mod: (ast.Mult,),
-    ast.BitOr: (ast.BitAnd,),
-    ast.BitAnd: (ast.BitOr,),
+# Each operator with what may be written in its place.
+OPERATORS = """
+Eq NotEq; NotEq Eq; Lt LtE GtE; LtE Lt Gt; Gt GtE LtE; GtE Gt Lt; Is IsNot; IsNot Is; In NotIn; NotIn In
+And Or; Or And; Add Sub; Sub Add; Mult Add; Div Mult; FloorDiv Mult; Mod Mult; BitOr BitAnd; BitAnd BitOr
+"""
+SWAPS = {
+    getattr(ast, name): [getattr(ast, other) for other in others]
+    for name, *others in map(str.split, re.split("[;\n]", OPERATORS.strip()))
 }
 TRUE, FALSE, NONE = (ast.Constant(value) for value in (True, False, None))
 BLOCKS = {"body", "orelse", "finalbody", "handlers", "cases"}
