@@ -24,6 +24,9 @@ Point(x=array, y=array, z=array, sizes=(1, 2))
 Point()  # error: missing
 Point("x")  # error: wrong-type
 Point(array, y="y")  # error: wrong-type-by-name
+Point(1.0)  # fine: float
+Point([1.0, 2.0])  # fine: list
+Point(x=2)  # fine: int
 x: jax.Array = Point(array).x
 n: int = Point(array).x  # error: field-type
 

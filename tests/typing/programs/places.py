@@ -1,9 +1,10 @@
-"""`at`: typed places inside trees."""
+"""`at`: typed places inside trees, one or several, by functions and by paths; `editing`."""
 
 import jax
 import jax.numpy as jnp
+from typing_extensions import assert_type
 
-from structkit import Ref, Struct, at, static
+from structkit import Ref, Refs, Struct, at, editing, static
 
 
 class Linear(Struct):
@@ -56,3 +57,36 @@ at(model, lambda m: m.layers[0].weight).apply(lambda x: "w")  # error: lambda-re
 at(model, lambda m: m.layers[0]).at(lambda x: x.wieght)  # error: chain-unknown
 at(model, lambda m: m.layers[0]).at(lambda x: x.weight).set(1)  # error: chain-value
 at(model, 3)  # error: no-function
+
+by_path: Model = at(model, "layers.*.weight").set(w)
+at_path: Model = at(model, "layers[0].weight").apply(jnp.sin)
+with_path: Model = at(model, "**").apply(lambda path, leaf: leaf if "weight" in path else 0, with_path=True)
+paths: list[str] = at(model, "layers.*").at("weight").paths()
+
+together: Model = at(model, lambda m: (m.step, m.layers[0].weight)).set((1, w))
+values: tuple[int, jax.Array] = at(model, lambda m: (m.step, m.layers[0].weight)).get()
+
+several = at(model, lambda m: m.step, lambda m: m.layers[0].name)
+assert_type(several, Refs[Model, tuple[int, str], int | str])
+set_both: Model = several.set((1, "a"))
+got: tuple[int, str] = several.get()
+applied: Model = several.apply(lambda value: value)
+of_three: tuple[int, str, jax.Array] = at(
+    model, lambda m: m.step, lambda m: m.layers[0].name, lambda m: m.layers[0].weight
+).get()
+some: Model = at(model, "step", "head").set((1, None))
+texts: list[str] = place.paths()
+
+with editing(model) as m:
+    m.layers[0].weight = 3
+    m.step = m.layers[0].weight + 1
+
+at(model, lambda m: (m.stpe, m.head))  # error: unknown-of-several
+at(model, lambda m: m.step, lambda m: m.haed)  # error: unknown-in-second
+at(model, lambda m: (m.step, m.layers[0].weight)).set((1, "w"))  # error: value-of-several
+at(model, lambda m: (m.step, m.layers[0].weight)).set(1)  # error: no-tuple
+several.set((1, 2))  # error: value-of-second
+several.set((1,))  # error: too-few
+several.apply(lambda value: None)  # error: result-of-apply
+wrong_get: tuple[str, str] = several.get()  # error: get
+wrong_tree: Linear = at(model, "layers[0]").set(w)  # error: tree
