@@ -179,8 +179,7 @@ def test_importing_the_package_leaves_the_printer_and_heavy_modules_alone():
     assert set(shown.split()) == {"structkit"}
 
 
-@pytest.mark.parametrize("flag", ["-O", "-OO", "-Xno_debug_ranges"])
-def test_classes_are_made_without_assertions_docstrings_and_columns_too(flag):
+def test_classes_are_made_without_assertions_docstrings_and_columns_too():
     shown = run_python(
         """
         from structkit import Struct, derived, static, struct
@@ -202,7 +201,8 @@ def test_classes_are_made_without_assertions_docstrings_and_columns_too(flag):
 
         print(A(1), B(2).replace(x=3), C(1, B(2)), A.__init__.__doc__)
         """,
-        flag,
+        "-OO",
+        "-Xno_debug_ranges",
     )
     assert shown == "A(x=1, s='s') B(x=3, s='s', y=3) C(x=1, y=B(x=2, s='s', y=2)) Make a A from its fields.\n"
 
