@@ -374,6 +374,11 @@ class Holder(Struct):
     x: Any = 1.0
 
 
+class Broken:
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+
 class Spoken(Struct):
     x: Any
 
@@ -424,6 +429,10 @@ class Ring:
     @classmethod
     def tree_unflatten(cls, size, children):
         return cls(*children, size)
+
+
+class Colour(enum.Enum):
+    RED = 1
 
 
 class Level(enum.IntEnum):

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import enum
 import functools
 import pprint
 from typing import Any
@@ -14,16 +13,26 @@ import pytest
 import wadler_lindig
 
 from structkit import Struct, field, pformat, static, struct, summary
-from tests.models import Box, Coordinates, Empty, Linear, Model, Mutable, Pair, Point, Silent, Skipping, Spoken
+from tests.models import (
+    Box,
+    Broken,
+    Colour,
+    Coordinates,
+    Empty,
+    Linear,
+    Model,
+    Mutable,
+    Pair,
+    Point,
+    Silent,
+    Skipping,
+    Spoken,
+)
 
 
 @dataclasses.dataclass
 class Plain:
     a: Any = 1
-
-
-class Colour(enum.Enum):
-    RED = 1
 
 
 class Lines(Struct):
@@ -38,11 +47,6 @@ class Failing(Struct):
 
     def __repr__(self):
         raise ValueError("no")
-
-
-class Broken:
-    def __repr__(self):
-        raise RuntimeError("no text")
 
 
 class Secret(Struct):

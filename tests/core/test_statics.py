@@ -22,15 +22,11 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from structkit import Static, Struct, at, construct, errors, field, freeze, replace, static
-from tests.models import Coordinates, Holder, Level, Mutable, Skipping, T
+from tests.models import Colour, Coordinates, Holder, Level, Mutable, Skipping, T
 
 
 class Named(str):
     pass
-
-
-class Color(enum.Enum):
-    RED = 1
 
 
 class Mode(enum.StrEnum):
@@ -118,7 +114,7 @@ GOOD = {
     "frozenset": lambda: frozenset([1, 2.0, (True,), "a"]),
     "named tuple": lambda: Coordinates(1, (True,)),
     "str subclass": lambda: Named("text"),
-    "enum": lambda: Color.RED,
+    "enum": lambda: Colour.RED,
     "int enum": lambda: Level.ONE,
     "str enum": lambda: Mode.ONE,
     "flag": lambda: Flag.A | Flag.B,
@@ -226,7 +222,7 @@ LOOKALIKES = [
     ),
     (Inner(0.0), Inner(-0.0), Inner(np.float32(0))),
     (PartitionSpec("x"), ("x",), PartitionSpec(("x",), None)),
-    (Color.RED, Level.ONE),
+    (Colour.RED, Level.ONE),
     (Flag.A, 1),
     (int, "int"),
     (None, 0, False, ()),

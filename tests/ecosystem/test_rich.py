@@ -7,7 +7,7 @@ import pytest
 from rich import pretty
 
 from structkit import Struct, derived, field
-from tests.models import Silent, Spoken
+from tests.models import Broken, Silent, Spoken
 
 
 class Point(Struct):
@@ -22,11 +22,6 @@ class Half(Struct):
 
     def __post_init__(self):
         self.y = pretty.pretty_repr(self)
-
-
-class Raises:
-    def __repr__(self):
-        raise RuntimeError("no text")
 
 
 def cycle():
@@ -44,7 +39,7 @@ def cycle():
         ([Spoken(1), Point(Spoken(1))], "[SPOKEN 1, Point(x=SPOKEN 1, y=None)]"),
         (Half(1).y, "'Half(x=1, y=<unset>)'"),
         (cycle(), "[Point(x=[...], y=None)]"),
-        (Point(Raises()), "Point(x=<Raises whose repr raises RuntimeError>, y=None)"),
+        (Point(Broken()), "Point(x=<Broken whose repr raises RuntimeError>, y=None)"),
     ],
 )
 def test_a_struct_is_shown_by_its_fields(tree, expected):

@@ -1,7 +1,5 @@
 """What `assert_same_static` compares, and what it says in two processes."""
 
-import dataclasses
-import enum
 import functools
 import json
 import pickle
@@ -19,7 +17,7 @@ import pytest
 
 from structkit import Struct, errors, freeze, sharding, static, struct
 from structkit._trees.processes import differences, static_texts
-from tests.models import Box, Linear, Pair, Point, Ring, run_python
+from tests.models import Box, Colour, Linear, Pair, Point, Ring, Standard, run_python
 
 
 class Config(Struct):
@@ -31,15 +29,6 @@ class Config(Struct):
 class DropIn:
     x: Any
     size: int = struct.field(pytree_node=False, default=3)
-
-
-class Colour(enum.Enum):
-    RED = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Plain:
-    x: Any
 
 
 def text_of(value):
@@ -91,7 +80,7 @@ def test_the_texts_of_static_values_have_no_addresses_and_say_what_differs():
     assert text_of(functools.partial(with_rate, rate=3)) == "partial(tests.sharding.test_processes.with_rate, rate=3)"
     assert text_of(Config) == "tests.sharding.test_processes.Config"
     assert text_of(Colour.RED) == "<Colour.RED: 1>"
-    assert text_of(Plain((1, "x"))) == "tests.sharding.test_processes.Plain(x=(1, 'x'))"
+    assert text_of(Standard((1, "x"))) == "tests.models.Standard(x=(1, 'x'))"
     assert text_of(object()) == "<object object>"
     assert text_of(Point(1.0)) == "tests.models.Point(x=1.0)"
     assert text_of((1, True, 1.0, "1", None)) == "(1, True, 1.0, '1', None)"
@@ -100,7 +89,7 @@ def test_the_texts_of_static_values_have_no_addresses_and_say_what_differs():
     assert text_of(with_rate(np.arange(3.0))).endswith("rate=array([0., 1., 2.]), with the CRC-32 34d9082a")
     assert text_of(with_rate(jnp.ones((2, 3)))).endswith("rate=float32[2, 3]")
     assert text_of(np.dtype("float32")) == "dtype('float32')"
-    assert text_of(Plain(1).__eq__) == "tests.sharding.test_processes.Plain(x=1).__eq__"
+    assert text_of(Standard(1).__eq__) == "tests.models.Standard(x=1).__eq__"
 
 
 def test_values_that_compute_different_things_have_different_texts():

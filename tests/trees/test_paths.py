@@ -1,6 +1,5 @@
 """Paths as text: what each form leads to, that every path of JAX's is one, and what is refused."""
 
-import enum
 from collections import OrderedDict
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from structkit import Ref, Struct, at, errors, static, struct
-from tests.models import Coordinates, Mutable, Pair
+from tests.models import Colour, Coordinates, Mutable, Pair
 
 deterministic = settings(derandomize=True, database=None, deadline=None)
 
@@ -25,10 +24,6 @@ class Model(Struct):
 class Old:
     w: Any
     n: Any = struct.field(pytree_node=False, default=3)
-
-
-class Color(enum.Enum):
-    RED = 1
 
 
 class Key:
@@ -76,11 +71,11 @@ def mixed(value):
     "path",
     [
         *(jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(TREE)[0]),
-        *(jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path({Color.RED: 1})[0]),
+        *(jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path({Colour.RED: 1})[0]),
     ],
 )
 def test_every_path_that_jax_writes_is_one(path):
-    tree = {Color.RED: 1} if "Color" in path else TREE
+    tree = {Colour.RED: 1} if "Colour" in path else TREE
     named = {jax.tree_util.keystr(way): leaf for way, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
     assert at(tree, path).get() is named[path] and at(tree, path).paths() == [path]
     changed = at(tree, path).set("new")
