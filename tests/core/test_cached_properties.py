@@ -118,6 +118,19 @@ def test_a_cached_property_neither_retraces_nor_leaks_tracers():
     assert not isinstance(cached.triple, jax.core.Tracer)
 
 
+def test_a_cached_property_is_inherited_overridden_and_reached_through_super():
+    class A(Cached):
+        y: int = 2
+
+    class B(A):
+        @functools.cached_property
+        def triple(self):
+            return super().triple + 1
+
+    b = B(1)
+    assert (A(1).triple, b.triple, b.triple) == (3, 4, 4)
+
+
 def test_a_cached_property_of_an_object_that_delegates_attributes_is_its_own():
     class Outer(Struct):
         inner: Any

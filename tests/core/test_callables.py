@@ -172,6 +172,27 @@ def test_the_hash_looks_at_no_array():
     assert hash(Function(zeros)) == hash(Function(zeros))
 
 
+def test_a_stack_of_callables_runs_inside_one_trace():
+    def stacked(a, b, x):
+        assert (a == b) is False and (a == a) is True
+        assert isinstance(hash(a), int)
+        return jax.jit(b)(jax.checkpoint(a)(jax.jit(a)(x)))
+
+    blocks = [Function(k * one) for k in (2, 3)]
+    assert jax.jit(stacked)(*blocks, one) == 12
+    assert jax.jit(stacked)(blocks[0], blocks[0].replace(x=3 * one), one) == 12
+    assert [gradient.x for gradient in jax.grad(stacked, (0, 1))(*blocks, one)] == [12, 4]
+
+    def loop(blocks, x):
+        for block in blocks:
+            x = jax.checkpoint(block)(x)
+        return jax.lax.scan(lambda carry, _: (jax.lax.cond(carry > 0, *blocks, carry), None), x, None, length=2)[0]
+
+    assert jax.jit(loop)(blocks, one) == 24
+    assert [gradient.x for gradient in jax.grad(loop)(blocks, one)] == [36, 8]
+    assert jax.vmap(lambda x: jax.jit(Function(x))(one))(jnp.arange(3.0)).tolist() == [0, 1, 2]
+
+
 def test_a_callable_of_numbers_in_a_static_field_does_not_retrace():
     traced = []
 

@@ -95,6 +95,17 @@ def test_a_wide_struct_with_statics_defaults_and_keywords_works():
         cls()
 
 
+def test_a_wide_struct_with_a_custom_init_works():
+    def __init__(self, values):
+        for i, value in enumerate(values):
+            setattr(self, f"f{i}", value)
+
+    cls = wide(300, __init__=__init__)
+    assert jax.tree.leaves(cls(range(300))) == list(range(300))
+    with pytest.raises(TypeError, match="f299"):
+        cls(range(299))
+
+
 def test_a_struct_of_many_statics_tells_look_alikes_apart_in_the_last_one():
     cls, ones = wide(300, Static[Any]), [1] * 299
     assert jax.tree.structure(cls(*ones, 1)) == jax.tree.structure(cls(*ones, 1))

@@ -97,6 +97,35 @@ def test_a_field_hides_a_method_or_value_of_a_base():
     assert inspect.signature(B).parameters["area"].default is inspect.Parameter.empty
 
 
+def test_methods_of_all_kinds_and_zero_argument_super_work_also_where_a_length_makes_the_struct_false():
+    class A(Struct):
+        x: int
+
+        def value(self):
+            return self.x, __class__.__name__
+
+        @property
+        def double(self):
+            return 2 * self.x
+
+        @classmethod
+        def make(cls):
+            return cls(2)
+
+        def __len__(self):
+            return 0
+
+    class B(A):
+        def value(self):
+            return 5, *super().value()
+
+        double = property(lambda self: super(B, self).double + 1)
+
+    b = B.make()
+    assert (b.value(), b.double, bool(b)) == ((5, 2, "A"), 5, False)
+    assert b == B(2) == b.replace() and jax.tree.leaves([b]) == [2]
+
+
 # Several parents
 
 

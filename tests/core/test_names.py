@@ -106,6 +106,14 @@ def test_a_name_that_users_choose_is_a_field_in_every_kind_of_class(name):
         check_name(name, kind)
 
 
+def test_all_awkward_names_live_in_one_class():
+    annotations = dict.fromkeys(NAMES, int)
+    A = types.new_class("Awkward", (Struct,), {}, lambda ns: ns.update(__annotations__=annotations))
+    a = A(*range(len(NAMES)))
+    assert vars(a) == {name: i for i, name in enumerate(NAMES)}
+    assert a == A(**vars(a))
+
+
 @pytest.mark.parametrize("name", ["__dunder__", "__flat__", "__init__", "__class__", "class", "None", "not a name", ""])
 def test_a_name_with_a_meaning_to_python_or_none_at_all_is_refused_as_a_field(name):
     with pytest.raises(errors.DefinitionError) as error:

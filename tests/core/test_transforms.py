@@ -370,6 +370,15 @@ def test_a_callable_struct_its_methods_and_its_class_are_jitted():
     assert np.allclose(jax.jit(model())(x), model()(x))
 
 
+def test_other_transformations_take_a_callable_struct_with_array_fields():
+    layer, x = Scale(f32(3.0)), f32([0.0, 1.0])
+    for result in (jax.vmap(layer)(x), jax.checkpoint(layer)(x), jax.jvp(layer, (x,), (x,))[1], jax.lax.map(layer, x)):
+        assert result.tolist() == [0.0, 3.0]
+    assert jax.grad(layer)(2.0) == 3
+    assert jax.eval_shape(layer, x).shape == (2,)
+    assert "mul" in str(jax.make_jaxpr(layer)(x))
+
+
 # Layers and prefixes
 
 
