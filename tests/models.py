@@ -201,7 +201,6 @@ COPIES = {
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
     },
 }
-copies = pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
 
 
 def collected(references: list[Any]) -> bool:

@@ -37,7 +37,6 @@ from tests.models import (
     Standard,
     assert_frozen,
     collected,
-    copies,
     run_python,
 )
 
@@ -204,7 +203,7 @@ def abandoned(cls, use):
     use(kept[0])
 
 
-@copies
+@pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("half_built", [draft, filled, abandoned])
 @pytest.mark.parametrize("cls", [HalfFrozen, HalfMutable])
 def test_a_half_built_object_is_copied_and_pickled_as_it_is(cls, half_built, duplicate):

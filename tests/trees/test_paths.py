@@ -4,7 +4,6 @@ from collections import OrderedDict
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -132,14 +131,6 @@ def test_a_path_leads_to_one_place(path):
 def test_a_number_is_whichever_of_the_keys_there_is():
     assert at({0: "int"}, "0").get() == "int" and at({"0": "text"}, "0").get() == "text"
     assert at(mixed(1), "['0']").set(2) == {0: 1, "0": 2} and at(mixed(1), "[0]").set(2) == {0: 2, "0": 1}
-
-
-def test_a_path_is_read_in_jit():
-    @jax.jit
-    def doubled(tree):
-        return at(tree, "[1].x").apply(lambda x: x * 2)
-
-    assert doubled([0.0, Pair(jnp.ones(2))])[1].x.tolist() == [2.0, 2.0]
 
 
 CURE = "point at the leaf and use .apply(lambda leaf: ...)"

@@ -13,7 +13,7 @@ from structkit import Struct, at, errors, static
 from structkit._trees import nodes
 from structkit._trees.patterns import leaf_mask
 from tests.models import Coordinates, Pair
-from tests.trees.test_paths import TREES, Old, deterministic
+from tests.trees.test_paths import Old, deterministic
 
 
 class Layer(Struct):
@@ -331,19 +331,6 @@ def test_what_matches_is_what_a_regular_expression_over_all_paths_finds(tree, pa
         assert "matches nothing" in str(error) and expected == {}
     else:
         assert found == expected and list(found) == list(expected)
-
-
-@settings(deterministic, max_examples=100)
-@given(TREES)
-def test_the_leaves_of_any_tree_are_reached_by_two_stars(tree):
-    leaves, treedef = jax.tree.flatten(tree)
-    if leaves:
-        after = at(tree, "**").apply(lambda leaf: leaf + 1)
-        assert jax.tree.leaves(after) == [leaf + 1 for leaf in leaves] and jax.tree.structure(after) == treedef
-        assert list(at(tree, "**").get().values()) == leaves
-        assert list(at(tree, "**").get()) == [
-            jax.tree_util.keystr(way) for way, _ in jax.tree_util.tree_flatten_with_path(tree)[0]
-        ]
 
 
 @settings(max_examples=200)
