@@ -59,10 +59,12 @@ KINDS = (Force, MixinFirst, Changeable, Typed, Child, Decorated, Node)
 ARRAYS = st.builds(
     lambda seed, shape, dtype: np.random.default_rng(seed).integers(-4, 4, shape).astype(dtype),
     st.integers(0, 1000),
-    st.sampled_from([(), (2,), (0,)]),
+    st.sampled_from([(), (2,), (2, 3), (0,)]),
     st.sampled_from(["float32", "int32", "complex64"]),
 )
-LEAVES = st.one_of(ARRAYS, ARRAYS.map(jnp.asarray), st.integers(-4, 4), st.integers(-4, 4).map(float))
+# Few of JAX's own: each operation is compiled for each shape and dtype.
+OF_JAX = st.sampled_from([jnp.array([1, -2], jnp.float32), jnp.array(3, jnp.int32), jnp.zeros(0, jnp.complex64)])
+LEAVES = st.one_of(ARRAYS, OF_JAX, st.integers(-4, 4), st.integers(-4, 4).map(float))
 TREES = st.recursive(
     st.one_of(LEAVES, st.none()),
     lambda inner: st.one_of(
