@@ -1,6 +1,8 @@
 """The comparison of type checkers' reports with the programs in `tests/typing`; `make types` runs the checkers."""
 
+import ast
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -105,6 +107,16 @@ def test_a_checker_of_another_version_is_an_error(tools, monkeypatch, tmp_path):
         (tmp_path / checker).chmod(0o755)
     with pytest.raises(checkers.CheckerError, match=r"mypy is 0\.0\.1, wanted \d+\.\d+"):
         checkers.verify_versions()
+
+
+def test_the_programs_of_peers_are_python_with_no_word_of_structkit(tools):
+    peers = importlib.import_module("peers")
+    for peer in peers.PEERS:
+        text = peers.in_words_of(peer)
+        assert (
+            ast.parse(text)
+            and re.findall(r"structkit|(?<!msgspec\.)\bStruct\b|(?<![.\w])(?:static|derived|at)\(", text) == []
+        )
 
 
 @pytest.mark.parametrize("file", sorted((HERE / "programs").glob("*.py")), ids=lambda file: file.stem)
