@@ -195,6 +195,11 @@ def test_a_base_reads_as_before_where_a_child_has_moved_its_field():
             bare.x
 
 
+def test_an_inconsistent_order_of_bases_is_pythons_own_error():
+    with pytest.raises(TypeError, match="consistent method resolution"):
+        types.new_class("A", (Struct, Point))
+
+
 # Mixins
 
 
