@@ -86,8 +86,13 @@ class Field(dataclasses.Field[Any]):
         self.metadata: Any = _NO_METADATA
         if metadata is not None:
             self.metadata = types.MappingProxyType(metadata)
-            spec = _spec_by_metadata(metadata) if spec is None else spec
-            static = _static_by_metadata(metadata) if static is None else static
+            if spec is None and isinstance(metadata.get("spec"), PartitionSpec):
+                # What is none is somebody's own remark.
+                spec = metadata["spec"]
+            if static is None:
+                static = next(
+                    (bool(metadata[mark]) is on for mark, on in _STATIC_MARKS.items() if mark in metadata), None
+                )
         self.spec, self.explicit_static, self.static = spec, static, bool(static)
 
     def named(self, name: str, annotation: Any, is_initvar: bool) -> Field:
@@ -107,44 +112,17 @@ class Field(dataclasses.Field[Any]):
         return _restore_field, (options, self.name, self.type, self.static, self.is_initvar)
 
 
-_SHOWN = (
-    "name",
-    "type",
-    "static",
-    "default",
-    "default_factory",
-    "converter",
-    "init",
-    "kw_only",
-    "spec",
-    "doc",
-    "aliases",
-)
-OPTIONS = (*_SHOWN[3:], "repr", "compare", "hash")
+_SAID = ("default", "default_factory", "converter", "init", "kw_only", "spec", "doc", "aliases")
+_SHOWN = ("name", "type", "static", *_SAID)
+OPTIONS = (*_SAID, "repr", "compare", "hash")
 
 
 def _restore_field(options: dict[str, Any], name: str, annotation: Any, static: bool, is_initvar: bool) -> Field:
     return Field(static=static, **options).named(name, annotation, is_initvar)
 
 
-def _static_by_metadata(metadata: Mapping[Any, Any]) -> bool | None:
-    """What JAX's mark (`{"static": True}`), or that of flax or jax_dataclasses, says; None without one."""
-    for mark, static in _STATIC_MARKS.items():
-        if mark in metadata:
-            return bool(metadata[mark]) is static
-    return None
-
-
-# Key of the metadata -> what True means there.
+# The marks of JAX, flax and jax_dataclasses: key of the metadata -> whether True means static.
 _STATIC_MARKS = {"static": True, "pytree_node": False, "__jax_dataclasses_static_field__": True}
-
-
-def _spec_by_metadata(metadata: Mapping[Any, Any]) -> Any:
-    """The partition spec of a field that has no option for it. What is none is somebody's own remark."""
-    spec = metadata.get("spec")
-    return spec if isinstance(spec, PartitionSpec) else None
-
-
 _NO_METADATA = types.MappingProxyType[str, Any]({})
 
 
@@ -171,19 +149,16 @@ def check_aliases(struct: str, fields: Mapping[str, Field]) -> None:
         if not aliases:
             continue
         if not isinstance(aliases, tuple) or not all([isinstance(alias, str) for alias in aliases]):
-            raise DefinitionError(
-                struct, f"the aliases of {name!r} are no tuple of names", 'write aliases=("old_name",)'
-            )
+            what = f"the aliases of {name!r} are no tuple of names"
+            raise DefinitionError(struct, what, 'write aliases=("old_name",)')
         for alias in aliases:
             # Where a name is both, old state of two fields that were swapped would load without a word.
             if alias in fields:
-                raise DefinitionError(
-                    struct, f"{alias!r} is a field and an alias of {name!r}", "rename the field, or drop the alias"
-                )
+                what = f"{alias!r} is a field and an alias of {name!r}"
+                raise DefinitionError(struct, what, "rename the field, or drop the alias")
             if owners.setdefault(alias, name) != name:
-                raise DefinitionError(
-                    struct, f"{alias!r} is an alias of {owners[alias]!r} and of {name!r}", "leave it to one of them"
-                )
+                what = f"{alias!r} is an alias of {owners[alias]!r} and of {name!r}"
+                raise DefinitionError(struct, what, "leave it to one of them")
 
 
 def adopt_fields(dataclass_fields: Mapping[str, Any]) -> dict[str, Field]:
@@ -221,7 +196,9 @@ def declared_fields(
         if isinstance(value, _FIELD_LIKE) and name not in annotations:
             raise _unannotated(struct, name, value)
     check_aliases(struct, {**inherited, **own})
-    _check_static_defaults(struct, own)
+    # A default that cannot be static is refused with the class, not with its first object.
+    kept = {name: f.default for name, f in own.items() if f.static and f.default is not MISSING and f.converter is None}
+    pack_statics(struct, tuple(kept), tuple(kept.values()))
     return own
 
 
@@ -272,7 +249,7 @@ def _refuse_misleading(struct: str, name: str, value: Any) -> None:
     if _defined_in_body(struct, name, value):
         raise DefinitionError(struct, f"{name!r} is a field and a method of the same body", "rename one of the two")
     maker = value if isinstance(value, types.FunctionType) else type(value)
-    if (maker.__module__, maker.__name__) not in _MISLEADING:
+    if f"{maker.__module__}.{maker.__name__}" not in _MISLEADING:
         return
     if maker is value:
         what, cure = f"{maker.__name__} itself for its default", f"write {name}: <type> = {maker.__name__}(...)"
@@ -283,12 +260,9 @@ def _refuse_misleading(struct: str, name: str, value: Any) -> None:
 
 # What other libraries leave in a class body, whose options would be lost; and functions that were not called.
 _MISLEADING = {
-    *[("attr._make", name) for name in ("_CountingAttr", "Factory")],
-    ("msgspec._core", "Field"),
-    ("pydantic.fields", "FieldInfo"),
-    *[("structkit._core.specifiers", name) for name in ("field", "static", "derived")],
-    ("structkit.struct", "field"),
-    ("dataclasses", "field"),
+    *("attr._make._CountingAttr", "attr._make.Factory", "msgspec._core.Field", "pydantic.fields.FieldInfo"),
+    *[f"structkit._core.specifiers.{name}" for name in ("field", "static", "derived")],
+    *("structkit.struct.field", "dataclasses.field"),
 }
 
 
@@ -309,40 +283,30 @@ def _check_spec(struct: str, declared: Field) -> None:
         raise DefinitionError(struct, f"{what}with '...' before its end", cure)
     if declared.static or declared.is_initvar:
         kind = "an InitVar" if declared.is_initvar else "static"
-        raise DefinitionError(
-            struct, f"{name!r} is {kind} and has a spec, which only leaves have", "leave the spec out"
-        )
-
-
-_BUILTIN_MUTABLES = (list, dict, set, bytearray)
+        what = f"{name!r} is {kind} and has a spec, which only leaves have"
+        raise DefinitionError(struct, what, "leave the spec out")
 
 
 def _refuse_mutable(struct: str, declared: Field) -> None:
-    default = declared.default
     try:
-        part = _mutable_part(default)
+        part = _mutable_part(declared.default)
     except RecursionError:
         # What is nested too deeply to look into is told where it is used.
         return
     if part is None:
         return
-    frozen = declared.static and declared.converter is None
-    cure = (_frozen_cure if frozen else _factory_cure)(default, part)
-    raise MutableDefaultError(struct, declared.name, type(part).__name__, cure)
-
-
-def _factory_cure(default: Any, part: Any) -> str:
-    if part is default and type(part) in _BUILTIN_MUTABLES:
-        return f"default_factory=lambda: {default!r}" if default else f"default_factory={type(part).__name__}"
+    whole = part is declared.default and type(part) in (list, dict, set, bytearray)
     array = isinstance(part, np.ndarray)
-    return "default_factory=lambda: np.array(...), or a jax.Array" if array else "default_factory=lambda: ..."
-
-
-def _frozen_cure(default: Any, part: Any) -> str:
-    """A static field could not hold what a factory makes either."""
-    if part is default and type(part) in (list, dict, set):
-        return f"default=freeze({default!r})"
-    return "default=freeze(np.array(...))" if isinstance(part, np.ndarray) else "a value that has a hash"
+    text = repr(part) if whole else "np.array(...)" if array else "..."
+    if declared.static and declared.converter is None:
+        # It could not hold what a factory makes either.
+        freezes = array or (whole and type(part) is not bytearray)
+        cure = f"default=freeze({text})" if freezes else "a value that has a hash"
+    elif whole and not part:
+        cure = f"default_factory={type(part).__name__}"
+    else:
+        cure = f"default_factory=lambda: {text}{', or a jax.Array' if array else ''}"
+    raise MutableDefaultError(struct, declared.name, type(part).__name__, cure)
 
 
 def _mutable_part(value: Any) -> Any:
@@ -352,10 +316,3 @@ def _mutable_part(value: Any) -> Any:
     parts = getattr(value, "__flat__", ((),))[0] if hasattr(type(value), "__struct__") else ()
     parts = value if type(value) is tuple else parts
     return next((found for part in parts if (found := _mutable_part(part)) is not None), None)
-
-
-def _check_static_defaults(struct: str, own: dict[str, Field]) -> None:
-    """Refuse a default that cannot be static with the class, not with its first object."""
-    kept = {name: f.default for name, f in own.items() if f.static and f.default is not MISSING and f.converter is None}
-    if kept:
-        pack_statics(struct, tuple(kept), tuple(kept.values()))
