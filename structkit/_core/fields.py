@@ -38,13 +38,8 @@ class Field(dataclasses.Field[Any]):
     """
 
     if TYPE_CHECKING:
-        name: str
         default: Any
         default_factory: Any
-        init: bool
-        repr: bool
-        compare: bool
-        hash: bool | None
         kw_only: Any
         _field_type: Any
         doc: str | None
@@ -89,10 +84,9 @@ class Field(dataclasses.Field[Any]):
             if spec is None and isinstance(metadata.get("spec"), PartitionSpec):
                 # What is none is somebody's own remark.
                 spec = metadata["spec"]
-            if static is None:
-                static = next(
-                    (bool(metadata[mark]) is on for mark, on in _STATIC_MARKS.items() if mark in metadata), None
-                )
+            for mark, on in _STATIC_MARKS.items():
+                if static is None and mark in metadata:
+                    static = bool(metadata[mark]) is on
         self.spec, self.explicit_static, self.static = spec, static, bool(static)
 
     def named(self, name: str, annotation: Any, is_initvar: bool) -> Field:

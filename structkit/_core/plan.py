@@ -76,9 +76,7 @@ def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], opt
     # A class statement leaves a qualified name: what has neither that nor fields is an empty shell of cloudpickle's.
     plan.filled_later = "__qualname__" not in namespace and "__annotations__" not in namespace and not options
     plan.frozen = _frozen(plan, parents)
-    inherited: dict[str, Field] = {}
-    for parent in reversed(parents):
-        inherited.update(_arguments_of(parent))
+    inherited = {key: f for parent in reversed(parents) for key, f in _arguments_of(parent).items()}
     own = declared_fields(name, namespace, inherited, options.get("kw_only", False))
     if len(bases) > 1:
         _refuse_conflicts(plan, bases, own)
@@ -139,20 +137,15 @@ def _frozen(plan: ClassPlan, parents: list[type]) -> bool:
             what = f"a frozen struct cannot inherit from {parent.__name__}, which is {kind}"
             raise DefinitionError(plan.name, what, cure)
         if not frozen and parent_frozen and class_dict(parent)["__dataclass_fields__"]:
-            raise DefinitionError(
-                plan.name,
-                f"a mutable struct cannot inherit fields from {parent.__name__}, which is frozen",
-                f"drop frozen=False, or make {parent.__name__} mutable too",
-            )
+            what = f"a mutable struct cannot inherit fields from {parent.__name__}, which is frozen"
+            raise DefinitionError(plan.name, what, f"drop frozen=False, or make {parent.__name__} mutable too")
     return frozen
 
 
 def _arguments_of(base: type) -> dict[str, Field]:
     """The fields and `InitVar`s of a base: of a struct, of a standard dataclass, or none."""
-    base_plan = plan_of(base)
-    if base_plan is not None:
-        return base_plan.arguments
-    return adopt_fields(class_dict(base).get("__dataclass_fields__", {}))
+    plan = plan_of(base)
+    return plan.arguments if plan else adopt_fields(class_dict(base).get("__dataclass_fields__", {}))
 
 
 def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, Field]) -> None:
@@ -165,22 +158,17 @@ def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, F
             decided = name in own and own[name].explicit_static is not None
             if kind == other_kind or decided or issubclass(other, base):
                 continue
-            first, second = sorted(((other_kind, other), (kind, base)), key=lambda pair: pair[0])
-            raise DefinitionError(
-                plan.name,
-                f"field {name!r} is {first[0]} in {first[1].__name__} and {second[0]} in {second[1].__name__}",
-                f"declare it in {plan.name} with field(static=True) or field(static=False)",
-            )
+            told = sorted([f"{other_kind} in {other.__name__}", f"{kind} in {base.__name__}"])
+            cure = f"declare it in {plan.name} with field(static=True) or field(static=False)"
+            raise DefinitionError(plan.name, f"field {name!r} is {' and '.join(told)}", cure)
 
 
 def _refuse_shadowed(plan: ClassPlan, namespace: dict[str, Any], own: Iterable[str]) -> None:
     for name in plan.fields:
         if name in namespace and name not in own:
-            raise DefinitionError(
-                plan.name,
-                f"{name!r} is a field of a parent class and is overridden without an annotation",
-                f"write {name}: <type> = ... to change its default, or choose another name",
-            )
+            what = f"{name!r} is a field of a parent class and is overridden without an annotation"
+            cure = f"write {name}: <type> = ... to change its default, or choose another name"
+            raise DefinitionError(plan.name, what, cure)
 
 
 def _lay_out(plan: ClassPlan) -> None:
@@ -254,11 +242,9 @@ def _check_order(plan: ClassPlan) -> None:
         if f.default is not MISSING or f.default_factory is not MISSING:
             with_default = name
         elif with_default is not None:
-            raise DefinitionError(
-                plan.name,
-                f"non-default argument {name!r} follows default argument {with_default!r}",
-                f"reorder the fields, give {name!r} a default, or set kw_only=True",
-            )
+            what = f"non-default argument {name!r} follows default argument {with_default!r}"
+            cure = f"reorder the fields, give {name!r} a default, or set kw_only=True"
+            raise DefinitionError(plan.name, what, cure)
 
 
 def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
@@ -273,8 +259,6 @@ def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, bool],
 def unknown_option(name: str, keywords: dict[str, Any]) -> DefinitionError:
     """The error for class keywords that neither the options nor an `__init_subclass__` take."""
     unknown = next((keyword for keyword in keywords if nearest(keyword, OPTIONS)), next(iter(keywords)))
-    return DefinitionError(
-        name,
-        f"unknown class option {unknown!r}{nearest(unknown, OPTIONS)}",
-        f"the options are {', '.join(OPTIONS)}; others need a base with __init_subclass__({unknown}=...)",
-    )
+    what = f"unknown class option {unknown!r}{nearest(unknown, OPTIONS)}"
+    cure = f"the options are {', '.join(OPTIONS)}; others need a base with __init_subclass__({unknown}=...)"
+    return DefinitionError(name, what, cure)
