@@ -18,10 +18,10 @@ FLOORS = [
     ["errors", "_bridges", "_core", "_trees", "_interop"],
     ["_core.annotations", "_core.statics"],
     ["_core.fields"],
-    ["_core.defaults", "_core.specifiers", "_core.plan"],
+    ["_core.specifiers", "_core.plan"],
     ["_core.flat"],
-    ["_core.lifecycle", "_core.registry", "_core.compare", "_core.pretty"],
-    ["_core.attributes", "_core.initgen", "_core.reload", "_core.replace"],
+    ["_core.lifecycle", "_core.registry", "_core.compare"],
+    ["_core.attributes", "_core.initgen", "_core.pretty", "_core.reload", "_core.replace"],
     ["_core.struct"],
     ["_trees.nodes", "_trees.arrays", "_trees.differences", "_trees.indexing", "_trees.values", "_interop.flax"],
     [

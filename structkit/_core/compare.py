@@ -1,4 +1,4 @@
-"""Equality, order and hashing of structs.
+"""Equality, order and hashing of structs, and whether a field has its default.
 
 For most classes two objects are equal when their contents are. A struct that can be called is a function to JAX, which
 keeps compiled programs by `==` and `hash` of functions: there, two objects are equal only if they compute the same.
@@ -19,7 +19,7 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from structkit._core.fields import Field
+from structkit._core.fields import MISSING, Field
 from structkit._core.flat import Flat, items
 from structkit._core.plan import ClassPlan, class_dict
 from structkit._core.statics import SCALARS, of_its_own, one_level, pack_statics
@@ -35,12 +35,17 @@ _Rule = Callable[[Any], tuple[Any, Any]]
 def equal(self: Any, other: Any) -> Any:
     """Whether both are of one class, with equal statics and leaves: a bool, or a traced boolean inside a trace.
 
-    Of structs that can be called, whether they compute the same.
+    Structs that can be called are equal if they compute the same, which is a bool inside a trace too. There every field
+    counts: numbers by type and sign, arrays by dtype, weak type and contents, tracers by identity, dicts with the order
+    of their keys, and what has no hash by identity.
     """
-    if self.__struct__.callable:
-        # JAX is given it as a function, and keeps programs by it.
-        return equal_callables(self, other)
-    return equal_contents(self, other)
+    if not self.__struct__.callable:
+        return equal_contents(self, other)
+    if type(self) is not type(other):
+        return NotImplemented
+    # Not by its own `==`: that is what may be calling.
+    same = self is other or self.__flat__[1] == other.__flat__[1]
+    return same and _compare([*zip(_data(self), _data(other))], _program)
 
 
 def equal_contents(self: Any, other: Any) -> Any:
@@ -62,19 +67,6 @@ def not_equal(self: Any, other: Any) -> Any:
     return not result if isinstance(result, bool) else jnp.logical_not(result)
 
 
-def equal_callables(self: Any, other: Any) -> Any:
-    """Whether two structs that can be called compute the same: a bool, inside a trace too.
-
-    Every field counts: numbers by type and sign, arrays by dtype, weak type and contents, tracers by identity, dicts
-    with the order of their keys, and what has no hash by identity.
-    """
-    if type(self) is not type(other):
-        return NotImplemented
-    # Not by its own `==`: that is what may be calling.
-    same = self is other or self.__flat__[1] == other.__flat__[1]
-    return same and _compare([*zip(_data(self), _data(other))], _program)
-
-
 def equal_values(values: tuple[Any, ...], others: tuple[Any, ...]) -> Any:
     """Whether two tuples of fields are equal as Python's tuples are, but arrays by shape, dtype and contents.
 
@@ -82,12 +74,7 @@ def equal_values(values: tuple[Any, ...], others: tuple[Any, ...]) -> Any:
     """
     if SCALARS.issuperset(map(type, values)) and SCALARS.issuperset(map(type, others)):
         return values == others
-    verdicts: list[Any] = []
-    for a, b in zip(values, others):
-        verdicts.append(_equal_as_python(a, b))
-        if verdicts[-1] is False:
-            return _as_traced(False, [*values, *others])
-    return _as_traced(_all(verdicts), [*values, *others])
+    return _as_traced(_all(map(_equal_as_python, values, others)), [*values, *others])
 
 
 def _equal_as_python(a: Any, b: Any) -> Any:
@@ -96,9 +83,8 @@ def _equal_as_python(a: Any, b: Any) -> Any:
     arrays = isinstance(a, _ARRAYS) or isinstance(b, _ARRAYS)
     try:
         if arrays and not np.ndim(a) == np.ndim(b) == 0:
-            return _equal_arrays(a, b, _compared)
-        same = a == b
-        return same if isinstance(same, jax.core.Tracer) else bool(same)
+            return _equal_arrays(a, b)
+        return _by_own_equality(a, b)
     except RecursionError:
         raise
     except Exception:
@@ -106,8 +92,19 @@ def _equal_as_python(a: Any, b: Any) -> Any:
         return _compare([(a, b)], _compared)
 
 
-def _all(verdicts: list[Any]) -> Any:
-    traced = [verdict for verdict in verdicts if not isinstance(verdict, _BOOLS)]
+def _by_own_equality(a: Any, b: Any) -> Any:
+    same = a == b
+    return same if isinstance(same, jax.core.Tracer) else bool(same)
+
+
+def _all(verdicts: Iterable[Any]) -> Any:
+    """Whether all hold: False at the first one that does not, traced where one of them is."""
+    traced: list[Any] = []
+    for verdict in verdicts:
+        if not isinstance(verdict, _BOOLS):
+            traced.append(verdict)
+        elif not verdict:
+            return False
     return functools.reduce(jnp.logical_and, traced) if traced else True
 
 
@@ -142,13 +139,12 @@ def _data(struct: Any) -> tuple[Any, ...]:
 
 
 def _compared(self: Any) -> tuple[Any, Any]:
-    plan: ClassPlan = self.__struct__
-    return _program(self) if plan.compares_all else _chosen(self, lambda f: f.compare)
+    return _program(self) if self.__struct__.compares_all else _chosen(self, lambda f: f.compare)
 
 
 def _hashed(self: Any) -> tuple[Any, Any]:
-    plan: ClassPlan = self.__struct__
-    return _program(self) if plan.hashes_all else _chosen(self, lambda f: f.compare if f.hash is None else f.hash)
+    everything = self.__struct__.hashes_all
+    return _program(self) if everything else _chosen(self, lambda f: f.compare if f.hash is None else f.hash)
 
 
 def _chosen(self: Any, counts: Callable[[Field], Any]) -> tuple[Any, Any]:
@@ -183,7 +179,10 @@ def _compare_structs(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
 
 def _compare(waiting: list[tuple[Any, Any]], rule: _Rule) -> Any:
     """Whether the two of each pair are equal: False as soon as two are not."""
-    verdicts: list[Any] = []
+    return _all(_verdicts(waiting, rule))
+
+
+def _verdicts(waiting: list[tuple[Any, Any]], rule: _Rule) -> Iterator[Any]:
     entered: dict[tuple[int, int], Any] = {}
     while waiting:
         a, b = waiting.pop()
@@ -191,26 +190,23 @@ def _compare(waiting: list[tuple[Any, Any]], rule: _Rule) -> Any:
         if rule is _program and a is b:
             continue
         if kind is not type(b):
-            verdict = rule is not _program and _equal_arrays(a, b, rule)
+            yield rule is not _program and _equal_arrays(a, b)
         elif kind in SCALARS:
             # By program, by what they print: 0.0 and -0.0 are equal, and a NaN is not equal to itself.
-            verdict = a == b if rule is _compared else repr(a) == repr(b)
+            yield a == b if rule is _compared else repr(a) == repr(b)
         elif rule is _compared and isinstance(a, Flat) and not _decides(a, rule):
-            verdict = (not a.__struct__.frozen and _met(a, b, entered)) or _compare_structs(a, b, waiting)
+            yield (not a.__struct__.frozen and _met(a, b, entered)) or _compare_structs(a, b, waiting)
         elif isinstance(a, _ARRAYS):
-            verdict = _equal_arrays(a, b, rule)
+            yield _equal_arrays(a, b, exact=rule is _program)
+            # A program is also made for where its arrays are.
+            yield rule is not _program or getattr(a, "sharding", None) == getattr(b, "sharding", None)
         elif (level := _level(a, rule, a)) is None or (other := _level(b, rule, a)) is None:
-            verdict = _equal_opaque(a, b, rule)
-        elif _met(a, b, entered):
-            continue
-        else:
+            yield _equal_opaque(a, b, rule)
+        elif not _met(a, b, entered):
             # Not `!=`, for which an item may have a method of its own.
-            verdict = level[0] == other[0]
-            waiting.extend(zip(level[1], other[1]) if verdict else ())
-        if isinstance(verdict, _BOOLS) and not verdict:
-            return False
-        verdicts.append(verdict)
-    return _all(verdicts)
+            same = level[0] == other[0]
+            waiting.extend(zip(level[1], other[1]) if same else ())
+            yield same
 
 
 def _met(a: Any, b: Any, entered: dict[tuple[int, int], Any]) -> bool:
@@ -267,8 +263,7 @@ def _equal_opaque(a: Any, b: Any, rule: _Rule) -> Any:
     """Whether two values of one type are equal of which that is all that is known."""
     if rule is not _program and (isinstance(a, Flat) or _is_node(a)):
         # What the `==` of a user's class raises is the user's to see.
-        same = a == b
-        return same if isinstance(same, jax.core.Tracer) else bool(same)
+        return _by_own_equality(a, b)
     if not isinstance(a, Flat):
         a, b = (of_its_own(a), of_its_own(b)) if rule is _program else (a, b)
     try:
@@ -276,47 +271,47 @@ def _equal_opaque(a: Any, b: Any, rule: _Rule) -> Any:
     except RecursionError:
         raise
     except Exception:
-        return a is b
+        return False
 
 
-def _equal_arrays(a: Any, b: Any, rule: _Rule) -> Any:
-    """Whether two arrays, or an array and a number, have the same shape, dtype and contents; False for all others."""
+def _equal_arrays(a: Any, b: Any, exact: bool = False) -> Any:
+    """Whether two arrays, or an array and a number, have the same shape, dtype and contents; False for all others.
+
+    `exact` is by weak types and bits, too, and says of no traced array that it is equal.
+    """
     one_is_array = isinstance(a, _ARRAYS) or isinstance(b, _ARRAYS)
     if not (one_is_array and isinstance(a, _LEAVES) and isinstance(b, _LEAVES)):
         return False
-    shape, dtype = _form(a)
+    form = _form(a, exact)
     traced = isinstance(a, jax.core.Tracer) or isinstance(b, jax.core.Tracer)
-    if (shape, dtype) != _form(b) or (traced and rule is _program):
+    if form != _form(b, exact) or (traced and exact):
         return False
     if traced:
         return jnp.all(jnp.equal(a, b))  # pyright: ignore[reportUnknownArgumentType]  # JAX 0.12 makes Tracer generic
     try:
         # The dtypes of random keys are JAX's own.
-        x, y = map(np.asarray, (a, b) if isinstance(dtype, np.dtype) else map(jax.random.key_data, (a, b)))
-        if rule is _program:
-            return _placing(a) == _placing(b) and x.tobytes() == y.tobytes()
-        return bool((x == y).all())
+        x, y = map(np.asarray, (a, b) if isinstance(form[1], np.dtype) else map(jax.random.key_data, (a, b)))
+        return x.tobytes() == y.tobytes() if exact else bool((x == y).all())
     except Exception:
         # Deleted (donated) and non-addressable arrays have no contents to look at here.
         return a is b
 
 
-def _form(value: Any) -> tuple[tuple[int, ...], Any]:
-    """The shape and dtype of an array or a number."""
-    return (value.shape, value.dtype) if isinstance(value, _ARRAYS) else ((), jnp.result_type(value))
-
-
-def _placing(array: Any) -> tuple[Any, Any]:
-    """What else a program is made for."""
-    return getattr(array, "weak_type", None), getattr(array, "sharding", None)
+def _form(value: Any, exact: bool) -> tuple[Any, ...]:
+    """The shape and dtype of an array or a number, and whether its type is weak where that matters."""
+    form = (value.shape, value.dtype) if isinstance(value, _ARRAYS) else ((), jnp.result_type(value))
+    return (*form, getattr(value, "weak_type", None)) if exact else form
 
 
 def hash_struct(self: Any) -> int:
-    """The hash of the statics and the data."""
+    """The hash of the statics and the data.
+
+    Of structs that can be called, arrays by identity, so that JAX's caches compare none on the host; where the class
+    says what is equal, the class alone.
+    """
     plan: ClassPlan = self.__struct__
     if plan.callable:
-        # A `__hash__` of the user's came here through `super()`.
-        return hash_callable(self)
+        return hash(type(self)) if _decides(self, _program) else _hash(self, _program)
     children, aux = self.__flat__ if plan.hashes_all else _hashed(self)
     for child in children:
         if type(child) not in SCALARS:
@@ -325,15 +320,7 @@ def hash_struct(self: Any) -> int:
     return hash((children if type(children) is tuple else items(children), aux))
 
 
-def hash_callable(self: Any) -> int:
-    """The hash of a struct that can be called: arrays by identity, so that JAX's caches compare none on the host.
-
-    Where its class says what is equal, the class alone.
-    """
-    return hash(type(self)) if _decides(self, _program) else _hash(self, _program)
-
-
-_OURS = (equal, equal_callables, hash_struct, hash_callable)
+_OURS = (equal, hash_struct)
 # The beginning of a program is enough to tell most apart, and what holds itself has no end.
 _ENOUGH = 1000
 
@@ -351,12 +338,11 @@ def _hash(struct: Any, rule: _Rule) -> int:
             if rule is _program and len(found) >= _ENOUGH:
                 return hash((tuple(found), aux))
             try:
-                if rule is _program:
-                    level = None if isinstance(value, _ARRAYS) else _level(value, rule)
-                else:
-                    level = None if _class_attribute(type(value), "__hash__") is None else _level(value, rule)
+                by_program = rule is _program
+                whole = isinstance(value, _ARRAYS) if by_program else _class_attribute(type(value), "__hash__") is None
+                level = None if whole else _level(value, rule)
                 if level is None:
-                    found.append(_identity(value) if rule is _program else hash(value))
+                    found.append(_identity(value) if by_program else hash(value))
                     continue
                 found.append(hash(level[0]))
             except UnhashableFieldError:
@@ -391,20 +377,54 @@ def _ordering(qualname: str, operation: Any) -> Callable[[Any, Any], bool]:
         if type(self) is not type(other):
             return NotImplemented
         names = [key for key, f in self.__struct__.fields.items() if f.compare]
-        return operation(tuple([getattr(self, key) for key in names]), tuple([getattr(other, key) for key in names]))
+        return operation(*[tuple([getattr(struct, key) for key in names]) for struct in (self, other)])
 
     compare.__name__, compare.__qualname__ = qualname.rpartition(".")[2], qualname
     compare.__doc__ = f"Compare the fields in order, as tuples do ({operation.__name__})."
     return compare
 
 
-_ORDERINGS = {f"__{name}__": getattr(operator, name) for name in ("lt", "le", "gt", "ge")}
-
-
 def orderings(plan: ClassPlan, namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The methods that `order=True` adds to a class."""
-    for name in _ORDERINGS:
+    qualname = namespace.get("__qualname__", plan.name)
+    methods: dict[str, Any] = {}
+    for operation in (operator.lt, operator.le, operator.gt, operator.ge):
+        name = f"__{operation.__name__}__"
         if name in namespace:
             raise DefinitionError(plan.name, f"order=True would overwrite its {name}", "drop one of the two")
-    qualname = namespace.get("__qualname__", plan.name)
-    return {name: _ordering(f"{qualname}.{name}", operation) for name, operation in _ORDERINGS.items()}
+        methods[name] = _ordering(f"{qualname}.{name}", operation)
+    return methods
+
+
+# A factory may count, or draw random numbers; these make the same each time.
+_FACTORIES = (list, dict, set, frozenset, tuple)
+
+
+def is_default(field: Any, value: Any) -> bool:
+    """Whether `value` is what the field's default is, or what its converter makes of that; False where it is not known.
+
+    Args:
+        field: a field of a struct or of a dataclass.
+        value: what an object has there. Arrays are compared by their bits; a traced value is no default.
+    """
+    try:
+        default = field.default_factory() if field.default_factory in _FACTORIES else field.default
+        if default is MISSING:
+            return False
+        converter: Any = getattr(field, "converter", None)
+        return _alike(value, default) or (converter is not None and _alike(value, converter(default)))
+    except Exception:
+        # User code, contents that are elsewhere or gone: nothing may keep an object from being shown.
+        return False
+
+
+def _alike(a: Any, b: Any) -> bool:
+    (leaves, treedef), (others, other) = jax.tree.flatten(a), jax.tree.flatten(b)
+    return bool(treedef == other) and all(map(_alike_leaves, leaves, others))
+
+
+def _alike_leaves(a: Any, b: Any) -> bool:
+    if type(a) is not type(b) or isinstance(a, _ARRAYS):
+        return type(a) is type(b) and _equal_arrays(a, b, exact=True)
+    # By what they print: 0.0 and -0.0 are equal, and a NaN is not equal to itself.
+    return repr(a) == repr(b) if type(a) in SCALARS else a is b or (a == b) is True

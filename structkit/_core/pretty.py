@@ -15,7 +15,7 @@ import jax.core
 import numpy as np
 
 from structkit._bridges import signature_text
-from structkit._core.defaults import is_default
+from structkit._core.compare import is_default
 from structkit._core.flat import Flat, Unset, field_values
 from structkit._core.plan import GENERATED, ClassPlan
 from structkit._core.statics import SCALARS
