@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 import operator
 import types
@@ -55,11 +56,12 @@ def _tag(struct: str, field: str, value: Any) -> Any:
     try:
         return _tag_of(value)
     except _Unfit as unfit:
-        what = unfit.what if unfit.value is value else f"a {type(value).__name__} with {unfit.what} in it"
-        raise StaticValueError(struct, field, what, unfit.cure) from None
+        what, cure = unfit.what, unfit.cure
+        if unfit.value is not value:
+            what = f"a {type(value).__name__} with {what} in it"
     except RecursionError:
-        what = f"a {type(value).__name__} that is nested too deeply"
-        raise StaticValueError(struct, field, what, "use a data field") from None
+        what, cure = f"a {type(value).__name__} that is nested too deeply", "use a data field"
+    raise StaticValueError(struct, field, what, cure)
 
 
 class _Unfit(Exception):
@@ -89,9 +91,8 @@ def _tag_of(value: Any) -> Any:
     if dataclasses.is_dataclass(cls):
         # A struct or a dataclass, whose own `==` says nothing of types, nor of fields that do not compare.
         if isinstance(getattr(value, "__flat__", ((),))[0], list):
-            raise _Unfit(
-                value, f"a {type(value).__name__} under construction", "it still changes; store it when it is made"
-            )
+            what = f"a {type(value).__name__} under construction"
+            raise _Unfit(value, what, "it still changes; store it when it is made")
         held = [(getattr(value, f.name, None), f.compare) for f in dataclasses.fields(cls)]
         return cls, *[
             _tag_in(value, item) if compares or isinstance(item, jax.Array) else of_its_own(item)
@@ -124,26 +125,17 @@ def _refuse_hidden_data(value: Any) -> None:
 
     That is a method of an object with data, or such an object in a `functools.partial` or in what `jax.jit` made of it.
     """
-    waiting = [value]
-    # An object may answer any name, `__wrapped__` too, without end.
-    for _ in range(20):
-        function = waiting.pop()
-        held: tuple[Any, ...] = ()
-        if isinstance(function, types.MethodType):
-            held = (function.__self__,)
-        elif isinstance(function, functools.partial):
-            held = (function.func, *function.args, *function.keywords.values())
-        elif (wrapped := _wrapped(function)) is not None:
-            held = (wrapped,)
+    functions = [value]
+    # Not without end: an object may answer any name, `__wrapped__` too.
+    for function in itertools.islice(functions, 20):
+        held = _held_by(function)
+        functions.extend(held)
         for item in held:
             if type(item) not in _HARMLESS and _holds_data(item):
                 what = f"a function around data, a {type(item).__name__}"
                 if isinstance(function, types.MethodType):
                     what = f"{type(item).__name__}.{function.__name__}, a method of an object that holds data"
                 raise _Unfit(value, what, _HIDDEN)
-        waiting.extend(held)
-        if not waiting:
-            break
 
 
 _HIDDEN = "JAX would not see the data in it; keep the function alone, or call the method where it is needed"
@@ -152,12 +144,17 @@ _HIDDEN = "JAX would not see the data in it; keep the function alone, or call th
 _HARMLESS = SCALARS | {types.FunctionType, type(jax.jit(len)), jax.custom_jvp, jax.custom_vjp}
 
 
-def _wrapped(function: Any) -> Any:
+def _held_by(function: Any) -> tuple[Any, ...]:
+    if isinstance(function, types.MethodType):
+        return (function.__self__,)
+    if isinstance(function, functools.partial):
+        return function.func, *function.args, *function.keywords.values()
     try:
-        return getattr(function, "__wrapped__", None)
+        wrapped = getattr(function, "__wrapped__", None)
     except Exception:
         # Code of the value's class may raise anything.
-        return None
+        wrapped = None
+    return () if wrapped is None else (wrapped,)
 
 
 def _holds_data(owner: Any) -> bool:
@@ -178,10 +175,6 @@ def _tag_of_float(value: float) -> str:
     return "-0.0" if value == 0 and math.copysign(1, value) < 0 else "float"
 
 
-def _tag_of_complex(value: complex) -> tuple[str, str, str]:
-    return "complex", _tag_of_float(value.real), _tag_of_float(value.imag)
-
-
 def _tag_of_tuple(value: tuple[Any, ...]) -> tuple[Any, ...] | None:
     tags = tuple([_tag_of(item) for item in value])
     return None if tags.count(None) == len(tags) else ("tuple", tags)
@@ -195,7 +188,7 @@ def _tag_of_frozenset(value: frozenset[Any]) -> frozenset[Any] | None:
 _SPECIAL_TAGS: dict[type, Callable[[Any], Any]] = {
     bool: lambda value: "bool",
     float: _tag_of_float,
-    complex: _tag_of_complex,
+    complex: lambda value: ("complex", _tag_of_float(value.real), _tag_of_float(value.imag)),
     tuple: _tag_of_tuple,
     frozenset: _tag_of_frozenset,
     types.FunctionType: lambda value: _refuse_hidden_data(value) if value.__dict__ else None,
@@ -368,16 +361,25 @@ def freeze(value: Any) -> Any:
 
 
 def _frozen(value: Any) -> Any:
+    if isinstance(value, jax.core.Tracer):
+        raise FreezeError(None, "a tracer", "it has no value yet; freeze outside of jit, or use a data field")
+    if isinstance(value, jax.Array):
+        if not isinstance(value.dtype, np.dtype):
+            raise FreezeError(None, "a random key", "use its jax.random.key_data, or a data field")
+        value = np.asarray(value)
+    if isinstance(value, np.ndarray):
+        return FrozenArray(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*map(_frozen, value))
-    for kind, frozen in _FROZEN_FORMS.items():
-        if isinstance(value, kind):
-            return frozen(value)
-    node = one_level(value)
-    if node is None:
-        return value
-    found = [*map(_frozen, node[0])]
-    return value if all(map(operator.is_, found, node[0])) else node[1].unflatten(found)
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_frozen, value))
+    if isinstance(value, (set, frozenset)):
+        return frozenset(map(_frozen, value))
+    if isinstance(value, dict):
+        return FrozenDict({key: _frozen_entry(key, item) for key, item in value.items()})
+    node: Any = one_level(value)
+    found = [] if node is None else [*map(_frozen, node[0])]
+    return value if not found or all(map(operator.is_, found, node[0])) else node[1].unflatten(found)
 
 
 def one_level(value: Any) -> tuple[list[Any], Any] | None:
@@ -394,25 +396,3 @@ def _frozen_entry(key: Any, item: Any) -> Any:
         return _frozen(item)
     except FreezeError as error:
         raise FreezeError(key if error.entry is None else error.entry, error.what, error.cure) from None
-
-
-def _refuse_tracer(value: Any) -> Any:
-    raise FreezeError(None, "a tracer", "it has no value yet; freeze outside of jit, or use a data field")
-
-
-def _freeze_jax_array(value: Any) -> FrozenArray:
-    if not isinstance(value.dtype, np.dtype):
-        raise FreezeError(None, "a random key", "use its jax.random.key_data, or a data field")
-    return FrozenArray(np.asarray(value))
-
-
-_FROZEN_FORMS: dict[type, Callable[[Any], Any]] = {
-    jax.core.Tracer: _refuse_tracer,
-    list: lambda value: tuple(map(_frozen, value)),
-    tuple: lambda value: tuple(map(_frozen, value)),
-    set: lambda value: frozenset(map(_frozen, value)),
-    frozenset: lambda value: frozenset(map(_frozen, value)),
-    dict: lambda value: FrozenDict({key: _frozen_entry(key, item) for key, item in value.items()}),
-    np.ndarray: FrozenArray,
-    jax.Array: _freeze_jax_array,
-}
