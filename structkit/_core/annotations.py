@@ -124,7 +124,7 @@ def _kind_of_text(text: str, body: _Names) -> str:
         found = _resolve(head, body)
         kind = _kind(found, body)
         # Most strings end here: parsing costs more than the rest of a class's creation.
-        if kind != FIELD or not bracket or not _is_container(found):
+        if kind != FIELD or not bracket or id(found) not in _CONTAINERS:
             return kind
     try:
         tree = ast.parse(text.strip(), mode="eval").body
@@ -148,13 +148,12 @@ def _parts(tree: ast.expr, body: _Names) -> list[str]:
         return []
     head = ast.unparse(tree.value)
     found = _resolve(head, body)
-    if not _is_container(found):
+    if id(found) not in _CONTAINERS:
         return [head]
     parts = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
     # The others are notes, which say nothing here.
     return [ast.unparse(part) for part in (parts[:1] if found is Annotated else parts)]
 
 
-def _is_container(found: Any) -> bool:
-    # By identity: what a name resolves to may be an array, whose == is no bool.
-    return any(found is container for container in (Union, typing.Optional, Annotated))
+# By identity: what a name resolves to may be an array, whose == is no bool.
+_CONTAINERS = {id(container) for container in (Union, typing.Optional, Annotated)}

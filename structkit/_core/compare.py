@@ -194,28 +194,21 @@ def _verdicts(waiting: list[tuple[Any, Any]], rule: _Rule) -> Iterator[Any]:
         elif kind in SCALARS:
             # By program, by what they print: 0.0 and -0.0 are equal, and a NaN is not equal to itself.
             yield a == b if rule is _compared else repr(a) == repr(b)
-        elif rule is _compared and isinstance(a, Flat) and not _decides(a, rule):
-            yield (not a.__struct__.frozen and _met(a, b, entered)) or _compare_structs(a, b, waiting)
+        elif rule is _compared and isinstance(a, Flat) and a.__struct__.frozen and not _decides(a, rule):
+            yield _compare_structs(a, b, waiting)
         elif isinstance(a, _ARRAYS):
             yield _equal_arrays(a, b, exact=rule is _program)
             # A program is also made for where its arrays are.
             yield rule is not _program or getattr(a, "sharding", None) == getattr(b, "sharding", None)
         elif (level := _level(a, rule, a)) is None or (other := _level(b, rule, a)) is None:
             yield _equal_opaque(a, b, rule)
-        elif not _met(a, b, entered):
+        elif (id(a), id(b)) not in entered:
+            # Of what may hold itself; kept, so that no other object gets the same id meanwhile.
+            entered[id(a), id(b)] = a, b
             # Not `!=`, for which an item may have a method of its own.
             same = level[0] == other[0]
             waiting.extend(zip(level[1], other[1]) if same else ())
             yield same
-
-
-def _met(a: Any, b: Any, entered: dict[tuple[int, int], Any]) -> bool:
-    """Whether two nodes that may hold themselves have been entered before."""
-    pair = id(a), id(b)
-    seen = pair in entered
-    # Kept, so that no other object gets the same id meanwhile.
-    entered[pair] = a, b
-    return seen
 
 
 def _level(value: Any, rule: _Rule, like: Any = None) -> tuple[Any, Iterable[Any]] | None:
@@ -264,8 +257,8 @@ def _equal_opaque(a: Any, b: Any, rule: _Rule) -> Any:
     if rule is not _program and (isinstance(a, Flat) or _is_node(a)):
         # What the `==` of a user's class raises is the user's to see.
         return _by_own_equality(a, b)
-    if not isinstance(a, Flat):
-        a, b = (of_its_own(a), of_its_own(b)) if rule is _program else (a, b)
+    if rule is _program and not isinstance(a, Flat):
+        a, b = of_its_own(a), of_its_own(b)
     try:
         return a is b or bool(a == b)
     except RecursionError:
@@ -401,11 +394,9 @@ _FACTORIES = (list, dict, set, frozenset, tuple)
 
 
 def is_default(field: Any, value: Any) -> bool:
-    """Whether `value` is what the field's default is, or what its converter makes of that; False where it is not known.
+    """Whether an object has in a field its default, or what the converter makes of that; False where it is not known.
 
-    Args:
-        field: a field of a struct or of a dataclass.
-        value: what an object has there. Arrays are compared by their bits; a traced value is no default.
+    Arrays are compared by their bits; a traced value is no default.
     """
     try:
         default = field.default_factory() if field.default_factory in _FACTORIES else field.default
@@ -424,7 +415,9 @@ def _alike(a: Any, b: Any) -> bool:
 
 
 def _alike_leaves(a: Any, b: Any) -> bool:
-    if type(a) is not type(b) or isinstance(a, _ARRAYS):
-        return type(a) is type(b) and _equal_arrays(a, b, exact=True)
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, _ARRAYS):
+        return bool(_equal_arrays(a, b, exact=True))
     # By what they print: 0.0 and -0.0 are equal, and a NaN is not equal to itself.
     return repr(a) == repr(b) if type(a) in SCALARS else a is b or (a == b) is True

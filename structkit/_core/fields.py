@@ -42,13 +42,6 @@ class Field(dataclasses.Field[Any]):
         default_factory: Any
         kw_only: Any
         _field_type: Any
-        doc: str | None
-        aliases: tuple[str, ...]
-        converter: Callable[[Any], Any] | None
-        explicit_static: bool | None
-        is_initvar: bool
-        spec: Any
-        static: bool
 
     # Python 3.14 has a slot for `doc`.
     __slots__ = ("aliases", "converter", "explicit_static", "is_initvar", "spec", "static") + (
@@ -101,14 +94,14 @@ class Field(dataclasses.Field[Any]):
 
     def __reduce__(self) -> Any:
         # The sentinels of dataclasses do not survive pickling by value (cloudpickle), so they are left out.
-        options = {name: getattr(self, name) for name in OPTIONS if getattr(self, name) is not MISSING}
+        options = {name: getattr(self, name) for name in _OPTIONS if getattr(self, name) is not MISSING}
         options["metadata"] = dict(self.metadata)
         return _restore_field, (options, self.name, self.type, self.static, self.is_initvar)
 
 
 _SAID = ("default", "default_factory", "converter", "init", "kw_only", "spec", "doc", "aliases")
 _SHOWN = ("name", "type", "static", *_SAID)
-OPTIONS = (*_SAID, "repr", "compare", "hash")
+_OPTIONS = (*_SAID, "repr", "compare", "hash")
 
 
 def _restore_field(options: dict[str, Any], name: str, annotation: Any, static: bool, is_initvar: bool) -> Field:
@@ -122,11 +115,9 @@ _NO_METADATA = types.MappingProxyType[str, Any]({})
 
 def adopt(stranger: Any) -> Field:
     """A new `Field` with what another field says; the metadata of a standard one may make it static."""
-    options: dict[str, Any] = {}
-    for name in OPTIONS:
-        value = getattr(stranger, name, None)
-        # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
-        options[name] = MISSING if isinstance(value, type(MISSING)) else value
+    options: dict[str, Any] = {name: getattr(stranger, name, None) for name in _OPTIONS}
+    # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
+    options.update({name: MISSING for name, value in options.items() if isinstance(value, type(MISSING))})
     if not isinstance(stranger, Field):
         # Where Equinox keeps it; what cannot be called is somebody's own remark.
         converter = stranger.metadata.get("converter")
@@ -240,7 +231,8 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
 
 def _refuse_misleading(struct: str, name: str, value: Any) -> None:
     """Refuse a default that was hardly meant to be one."""
-    if _defined_in_body(struct, name, value):
+    function = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", value)
+    if isinstance(function, types.FunctionType) and function.__qualname__.endswith(f"{struct}.{name}"):
         raise DefinitionError(struct, f"{name!r} is a field and a method of the same body", "rename one of the two")
     maker = value if isinstance(value, types.FunctionType) else type(value)
     if f"{maker.__module__}.{maker.__name__}" not in _MISLEADING:
@@ -258,12 +250,6 @@ _MISLEADING = {
     *[f"structkit._core.specifiers.{name}" for name in ("field", "static", "derived")],
     *("structkit.struct.field", "dataclasses.field"),
 }
-
-
-def _defined_in_body(struct: str, name: str, value: Any) -> bool:
-    """Whether a field's default is a method or property that the body defines under the field's own name."""
-    function = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", value)
-    return isinstance(function, types.FunctionType) and function.__qualname__.endswith(f"{struct}.{name}")
 
 
 def _check_spec(struct: str, declared: Field) -> None:

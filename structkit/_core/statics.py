@@ -246,7 +246,12 @@ class FrozenDict(Mapping[Any, Any]):
         alike = len(set(map(type, items))) == 1 and type(next(iter(items))) in (str, int, float, bytes)
         order = sorted(items) if alike else sorted(items, key=lambda key: (type(key).__qualname__, repr(key)))
         self._items = {key: items[key] for key in order}
-        self._tags = {key: _tags_of_entry(key, value) for key, value in self._items.items()}
+        self._tags: dict[Any, Any] = {}
+        for key, value in self._items.items():
+            try:
+                self._tags[key] = _tag_of(key), _tag_of(value)
+            except _Unfit as unfit:
+                raise FreezeError(key, unfit.what, unfit.cure) from None
         self._hash = hash((FrozenDict, frozenset(self._items.items())))
 
     def __getitem__(self, key: Any) -> Any:
@@ -272,13 +277,6 @@ class FrozenDict(Mapping[Any, Any]):
 
     def __repr__(self) -> str:
         return f"freeze({self._items!r})"
-
-
-def _tags_of_entry(key: Any, value: Any) -> tuple[Any, Any]:
-    try:
-        return _tag_of(key), _tag_of(value)
-    except _Unfit as unfit:
-        raise FreezeError(key, unfit.what, unfit.cure) from None
 
 
 class FrozenArray:
