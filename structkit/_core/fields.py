@@ -178,8 +178,8 @@ def declared_fields(
             if own[name].kw_only is MISSING:
                 own[name].kw_only = keyword_only
     for name, value in namespace.items():
-        if isinstance(value, _FIELD_LIKE) and name not in annotations:
-            raise _unannotated(struct, name, value)
+        if name not in annotations:
+            _refuse_unannotated(struct, name, value, inherited)
     check_aliases(struct, {**inherited, **own})
     # A default that cannot be static is refused with the class, not with its first object.
     kept = {name: f.default for name, f in own.items() if f.static and f.default is not MISSING and f.converter is None}
@@ -187,19 +187,23 @@ def declared_fields(
     return own
 
 
-_FIELD_LIKE: tuple[type[Any], ...] = (dataclasses.Field, np.ndarray, jax.Array)
+_ARRAYS: tuple[type[Any], ...] = (np.ndarray, jax.Array)
 
 
-def _unannotated(struct: str, name: str, value: Any) -> DefinitionError:
+def _refuse_unannotated(struct: str, name: str, value: Any, inherited: dict[str, Field]) -> None:
     if isinstance(value, dataclasses.Field):
         what, cure = "a field but has no type annotation", f"write {name}: <type> = field(...)"
-    else:
+    elif isinstance(value, _ARRAYS):
         # It would be an attribute of the class, and no leaf, without a word.
         what = "an array without a type annotation, so it would be no leaf"
-        cure = (
-            f"write {name}: jax.Array = ... for a field, {name}: ClassVar[jax.Array] = ... for a constant of the class"
-        )
-    return DefinitionError(struct, f"{name!r} is {what}", cure)
+        constant = f"{name}: ClassVar[jax.Array] = ... for a constant of the class"
+        cure = f"write {name}: jax.Array = ... for a field, {constant}"
+    elif name in inherited and not inherited[name].is_initvar:
+        what = "a field of a parent class and is overridden without an annotation"
+        cure = f"write {name}: <type> = ... to change its default, or choose another name"
+    else:
+        return
+    raise DefinitionError(struct, f"{name!r} is {what}", cure)
 
 
 def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, parent: Field | None) -> Field:

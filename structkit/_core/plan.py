@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -20,9 +20,6 @@ OPTIONS = ("init", "repr", "eq", "order", "frozen", "kw_only", "match_args")
 
 # How a class gets its `__init__`.
 GENERATED, CUSTOM, INHERITED = "generated", "custom", "inherited"
-
-# What every struct has under these names is not for a body or a mixin to replace.
-RESERVED = ("__flat__", "__struct__")
 
 
 @dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)
@@ -83,7 +80,6 @@ def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], opt
     plan.arguments = {**inherited, **own}
     plan.fields = {key: f for key, f in plan.arguments.items() if not f.is_initvar}
     plan.initvars = {key: f for key, f in plan.arguments.items() if f.is_initvar}
-    _refuse_shadowed(plan, namespace, own)
     _lay_out(plan)
     _collect_hooks(plan, namespace, own)
     return plan
@@ -120,7 +116,7 @@ def linearize(bases: tuple[type, ...]) -> list[type]:
 
 def _refuse_reserved(plan: ClassPlan, namespace: dict[str, Any]) -> None:
     for body in (namespace, *map(class_dict, plan.new_bases)):
-        for name in RESERVED:
+        for name in ("__flat__", "__struct__"):
             # A struct among the bases has its own plan and its own slot.
             if name in body and not isinstance(body[name], (ClassPlan, types.MemberDescriptorType)):
                 raise DefinitionError(plan.name, f"{name!r} is what structs keep their fields in", "rename it")
@@ -161,14 +157,6 @@ def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, F
             told = sorted([f"{other_kind} in {other.__name__}", f"{kind} in {base.__name__}"])
             cure = f"declare it in {plan.name} with field(static=True) or field(static=False)"
             raise DefinitionError(plan.name, f"field {name!r} is {' and '.join(told)}", cure)
-
-
-def _refuse_shadowed(plan: ClassPlan, namespace: dict[str, Any], own: Iterable[str]) -> None:
-    for name in plan.fields:
-        if name in namespace and name not in own:
-            what = f"{name!r} is a field of a parent class and is overridden without an annotation"
-            cure = f"write {name}: <type> = ... to change its default, or choose another name"
-            raise DefinitionError(plan.name, what, cure)
 
 
 def _lay_out(plan: ClassPlan) -> None:

@@ -93,15 +93,14 @@ def _tag_of(value: Any) -> Any:
         if isinstance(getattr(value, "__flat__", ((),))[0], list):
             what = f"a {type(value).__name__} under construction"
             raise _Unfit(value, what, "it still changes; store it when it is made")
-        held = [(getattr(value, f.name, None), f.compare) for f in dataclasses.fields(cls)]
-        return cls, *[
-            _tag_in(value, item) if compares or isinstance(item, jax.Array) else of_its_own(item)
-            for item, compares in held
-        ]
+        return cls, *[_tag_of_field(value, f) for f in dataclasses.fields(cls)]
     return cls
 
 
-def _tag_in(owner: Any, item: Any) -> Any:
+def _tag_of_field(owner: Any, field: dataclasses.Field[Any]) -> Any:
+    item = getattr(owner, field.name, None)
+    if not field.compare and not isinstance(item, jax.Array):
+        return of_its_own(item)
     try:
         return _tag_of(item)
     except _Unfit:
@@ -305,9 +304,7 @@ class FrozenArray:
         return self._array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        if dtype is not None and np.dtype(dtype) != self.array.dtype:
-            return self.array.astype(dtype)
-        return self.array.copy() if copy else self.array
+        return np.array(self.array, dtype, copy=copy)
 
     def __hash__(self) -> int:
         return self._hash
