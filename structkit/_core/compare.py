@@ -45,7 +45,7 @@ def equal(self: Any, other: Any) -> Any:
         return NotImplemented
     # Not by its own `==`: that is what may be calling.
     same = self is other or self.__flat__[1] == other.__flat__[1]
-    return same and _compare([*zip(_data(self), _data(other))], _program)
+    return same and _all(_verdicts([*zip(_data(self), _data(other))], _program))
 
 
 def equal_contents(self: Any, other: Any) -> Any:
@@ -55,7 +55,7 @@ def equal_contents(self: Any, other: Any) -> Any:
     waiting: list[tuple[Any, Any]] = []
     verdict: Any = _compare_structs(self, other, waiting)
     if verdict and waiting:
-        verdict = _compare(waiting, _compared)
+        verdict = _all(_verdicts(waiting, _compared))
     return _as_traced(False, [*_data(self), *_data(other)]) if verdict is False else verdict
 
 
@@ -89,7 +89,7 @@ def _equal_as_python(a: Any, b: Any) -> Any:
         raise
     except Exception:
         # An array in a container has no truth value.
-        return _compare([(a, b)], _compared)
+        return _all(_verdicts([(a, b)], _compared))
 
 
 def _by_own_equality(a: Any, b: Any) -> Any:
@@ -177,12 +177,8 @@ def _compare_structs(a: Any, b: Any, waiting: list[tuple[Any, Any]]) -> bool:
     return True
 
 
-def _compare(waiting: list[tuple[Any, Any]], rule: _Rule) -> Any:
-    """Whether the two of each pair are equal: False as soon as two are not."""
-    return _all(_verdicts(waiting, rule))
-
-
 def _verdicts(waiting: list[tuple[Any, Any]], rule: _Rule) -> Iterator[Any]:
+    """Whether the two of each pair are equal, and of each pair further in."""
     entered: dict[tuple[int, int], Any] = {}
     while waiting:
         a, b = waiting.pop()

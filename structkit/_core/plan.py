@@ -32,7 +32,6 @@ class ClassPlan:
     options: Mapping[str, bool]  # The class options that were given.
     finished: bool  # Whether the class is made and registered; until then hooks of bases may set what they like on it.
     fields: dict[str, Field]  # By name, in the order of `__init__`.
-    initvars: dict[str, Field]  # The `InitVar`s by name.
     arguments: dict[str, Field]  # What `__init__` takes: fields and `InitVar`s in declaration order.
     data_names: tuple[str, ...]  # The data fields: the children, in order.
     static_names: tuple[str, ...]
@@ -79,7 +78,6 @@ def make_plan(name: str, bases: tuple[type, ...], namespace: dict[str, Any], opt
         _refuse_conflicts(plan, bases, own)
     plan.arguments = {**inherited, **own}
     plan.fields = {key: f for key, f in plan.arguments.items() if not f.is_initvar}
-    plan.initvars = {key: f for key, f in plan.arguments.items() if f.is_initvar}
     _lay_out(plan)
     _collect_hooks(plan, namespace, own)
     return plan
@@ -187,8 +185,8 @@ def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Fi
     plan.init, plan.given_init = _init_kind(plan, namespace, own)
     if plan.init == GENERATED:
         _check_order(plan)
-    hooks = plan.post_init is not None or plan.checks or plan.init != GENERATED or plan.initvars
-    plan.simple = not hooks and all([f.init and f.converter is None for f in plan.arguments.values()])
+    plain = all([f.init and f.converter is None and not f.is_initvar for f in plan.arguments.values()])
+    plan.simple = plain and plan.init == GENERATED and plan.post_init is None and not plan.checks
 
 
 def _init_kind(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]) -> tuple[str, Any]:

@@ -152,7 +152,7 @@ def _reconstructed(self: Any, plan: ClassPlan, changes: dict[str, Any]) -> Any:
                 )
         elif name in changes:
             arguments[name] = changes[name]
-        elif name not in plan.initvars:
+        elif name in plan.fields:
             arguments[name] = getattr(self, name)
         elif f.default is MISSING:
             raise NotReplaceableError(plan.name, name, "is an InitVar, which is not kept; pass it again")

@@ -124,6 +124,7 @@ def _refuse_hidden_data(value: Any) -> None:
 
     That is a method of an object with data, or such an object in a `functools.partial` or in what `jax.jit` made of it.
     """
+    cure = "JAX would not see the data in it; keep the function alone, or call the method where it is needed"
     functions = [value]
     # Not without end: an object may answer any name, `__wrapped__` too.
     for function in itertools.islice(functions, 20):
@@ -134,10 +135,8 @@ def _refuse_hidden_data(value: Any) -> None:
                 what = f"a function around data, a {type(item).__name__}"
                 if isinstance(function, types.MethodType):
                     what = f"{type(item).__name__}.{function.__name__}, a method of an object that holds data"
-                raise _Unfit(value, what, _HIDDEN)
+                raise _Unfit(value, what, cure)
 
-
-_HIDDEN = "JAX would not see the data in it; keep the function alone, or call the method where it is needed"
 
 # Numbers and texts, and functions that say themselves what they are made of.
 _HARMLESS = SCALARS | {types.FunctionType, type(jax.jit(len)), jax.custom_jvp, jax.custom_vjp}
