@@ -187,13 +187,10 @@ def declared_fields(
     return own
 
 
-_ARRAYS: tuple[type[Any], ...] = (np.ndarray, jax.Array)
-
-
 def _refuse_unannotated(struct: str, name: str, value: Any, inherited: dict[str, Field]) -> None:
     if isinstance(value, dataclasses.Field):
         what, cure = "a field but has no type annotation", f"write {name}: <type> = field(...)"
-    elif isinstance(value, _ARRAYS):
+    elif isinstance(value, (np.ndarray, jax.Array)):
         # It would be an attribute of the class, and no leaf, without a word.
         what = "an array without a type annotation, so it would be no leaf"
         constant = f"{name}: ClassVar[jax.Array] = ... for a constant of the class"
@@ -241,10 +238,9 @@ def _refuse_misleading(struct: str, name: str, value: Any) -> None:
     maker = value if isinstance(value, types.FunctionType) else type(value)
     if f"{maker.__module__}.{maker.__name__}" not in _MISLEADING:
         return
+    what, cure = f"a field of {maker.__module__}, which is not understood", "use structkit.field"
     if maker is value:
         what, cure = f"{maker.__name__} itself for its default", f"write {name}: <type> = {maker.__name__}(...)"
-    else:
-        what, cure = f"a field of {maker.__module__}, which is not understood", "use structkit.field"
     raise DefinitionError(struct, f"{name!r} has {what}", cure)
 
 

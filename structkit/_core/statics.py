@@ -283,7 +283,7 @@ class FrozenArray:
     `numpy.asarray` and `jax.numpy.asarray` take it; `.array` is the read-only array.
     """
 
-    __slots__ = ("_array", "_hash")
+    __slots__ = ("_key",)
 
     # Without it, the == of a numpy scalar would compare element by element.
     __array_ufunc__ = None
@@ -293,26 +293,21 @@ class FrozenArray:
             raise FreezeError(None, "an array of objects", "use a tuple")
         if isinstance(array, np.ma.MaskedArray):
             raise FreezeError(None, "a masked array", "freeze its data and its mask")
-        self._array = np.array(array, order="C")
-        self._array.setflags(write=False)
-        self._hash = hash((array.shape, array.dtype.str, self._array.tobytes()))
+        self._key = array.shape, array.dtype, array.tobytes()
 
     @property
     def array(self) -> np.ndarray[Any, Any]:
         """The contents; read-only."""
-        return self._array
+        return np.ndarray(*self._key)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         return np.array(self.array, dtype, copy=copy)
 
     def __hash__(self) -> int:
-        return self._hash
+        return hash(self._key)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, FrozenArray):
-            return NotImplemented
-        a, b = self.array, other.array
-        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+        return self._key == other._key if isinstance(other, FrozenArray) else NotImplemented
 
     def __reduce__(self) -> Any:
         return FrozenArray, (self.array,)
