@@ -121,18 +121,15 @@ def adopt(stranger: Any) -> Field:
     if not isinstance(stranger, Field):
         # Where Equinox keeps it; what cannot be called is somebody's own remark.
         converter = stranger.metadata.get("converter")
-        options["converter"] = converter if callable(converter) else None
-        options["aliases"] = ()
+        options.update(converter=converter if callable(converter) else None, aliases=())
     return Field(metadata=stranger.metadata, static=getattr(stranger, "explicit_static", None), **options)
 
 
 def check_aliases(struct: str, fields: Mapping[str, Field]) -> None:
     """Refuse aliases that leave open which of the fields, inherited ones too, a name in saved state is."""
     owners: dict[str, str] = {}
-    for name, f in fields.items():
-        aliases: Any = f.aliases
-        if not aliases:
-            continue
+    declared: dict[str, Any] = {name: f.aliases for name, f in fields.items() if f.aliases}
+    for name, aliases in declared.items():
         if not isinstance(aliases, tuple) or not all([isinstance(alias, str) for alias in aliases]):
             what = f"the aliases of {name!r} are no tuple of names"
             raise DefinitionError(struct, what, 'write aliases=("old_name",)')

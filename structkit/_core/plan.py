@@ -235,11 +235,10 @@ def _check_order(plan: ClassPlan) -> None:
 
 def split_options(name: str, keywords: dict[str, Any]) -> tuple[dict[str, bool], dict[str, Any]]:
     """The class options among `keywords`, and the others, which are for `__init_subclass__`."""
-    options = {key: bool(keywords[key]) for key in OPTIONS if key in keywords}
-    others = {key: value for key, value in keywords.items() if key not in OPTIONS}
+    options = {key: bool(keywords.pop(key)) for key in OPTIONS if key in keywords}
     if options.get("order") and not options.get("eq", True):
         raise DefinitionError(name, "order=True needs ==", "drop eq=False")
-    return options, others
+    return options, keywords
 
 
 def unknown_option(name: str, keywords: dict[str, Any]) -> DefinitionError:

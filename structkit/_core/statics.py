@@ -238,19 +238,20 @@ class FrozenDict(Mapping[Any, Any]):
     to equal programs.
     """
 
-    __slots__ = ("_hash", "_items", "_tags")
+    __slots__ = ("_entries", "_items")
 
     def __init__(self, items: Mapping[Any, Any]):
         alike = len(set(map(type, items))) == 1 and type(next(iter(items))) in (str, int, float, bytes)
         order = sorted(items) if alike else sorted(items, key=lambda key: (type(key).__qualname__, repr(key)))
         self._items = {key: items[key] for key in order}
-        self._tags: dict[Any, Any] = {}
+        entries: list[Any] = []
         for key, value in self._items.items():
             try:
-                self._tags[key] = _tag_of(key), _tag_of(value)
+                # The tags first: of values that differ in type, numpy's scalars compare with a tuple item by item.
+                entries.append((_tag_of(key), _tag_of(value), key, value))
             except _Unfit as unfit:
                 raise FreezeError(key, unfit.what, unfit.cure) from None
-        self._hash = hash((FrozenDict, frozenset(self._items.items())))
+        self._entries = frozenset(entries)
 
     def __getitem__(self, key: Any) -> Any:
         return self._items[key]
@@ -262,13 +263,10 @@ class FrozenDict(Mapping[Any, Any]):
         return len(self._items)
 
     def __hash__(self) -> int:
-        return self._hash
+        return hash(self._entries)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, FrozenDict):
-            return NotImplemented
-        # The tags first: of values that differ in type, numpy's scalars compare with a tuple item by item.
-        return self._tags == other._tags and self._items == other._items
+        return self._entries == other._entries if isinstance(other, FrozenDict) else NotImplemented
 
     def __reduce__(self) -> Any:
         return FrozenDict, (self._items,)
