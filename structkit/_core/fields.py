@@ -41,7 +41,6 @@ class Field(dataclasses.Field[Any]):
         default: Any
         default_factory: Any
         kw_only: Any
-        _field_type: Any
 
     # Python 3.14 has a slot for `doc`.
     __slots__ = ("aliases", "converter", "explicit_static", "is_initvar", "spec", "static") + (
