@@ -102,11 +102,10 @@ def linearize(bases: tuple[type, ...]) -> list[type]:
     """
     sequences = [*map(class_mro, bases), bases]
     order: list[type] = []
-    while sequences := [sequence for sequence in sequences if sequence]:
+    while object not in order:
+        sequences = [sequence for sequence in sequences if sequence]
         tails = {cls for sequence in sequences for cls in sequence[1:]}
-        head = next((sequence[0] for sequence in sequences if sequence[0] not in tails), None)
-        if head is None:
-            break
+        head = next((sequence[0] for sequence in sequences if sequence[0] not in tails), object)
         order.append(head)
         sequences = [sequence[1:] if sequence[0] is head else sequence for sequence in sequences]
     return order

@@ -195,9 +195,10 @@ def test_a_base_reads_as_before_where_a_child_has_moved_its_field():
             bare.x
 
 
-def test_an_inconsistent_order_of_bases_is_pythons_own_error():
+@pytest.mark.parametrize("options", [{}, {"frozen": False}, {"order": True}])
+def test_an_inconsistent_order_of_bases_is_pythons_own_error(options):
     with pytest.raises(TypeError, match="consistent method resolution"):
-        types.new_class("A", (Struct, Point))
+        types.new_class("A", (Struct, Point), options)
 
 
 # Mixins
