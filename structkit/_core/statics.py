@@ -243,14 +243,16 @@ class FrozenDict(Mapping[Any, Any]):
     def __init__(self, items: Mapping[Any, Any]):
         alike = len(set(map(type, items))) == 1 and type(next(iter(items))) in (str, int, float, bytes)
         order = sorted(items) if alike else sorted(items, key=lambda key: (type(key).__qualname__, repr(key)))
-        self._items = {key: items[key] for key in order}
+        self._items: dict[Any, Any] = {}
         entries: list[Any] = []
-        for key, value in self._items.items():
+        for key in order:
             try:
+                self._items[key] = value = _frozen(items[key])
                 # The tags first: of values that differ in type, numpy's scalars compare with a tuple item by item.
                 entries.append((_tag_of(key), _tag_of(value), key, value))
-            except _Unfit as unfit:
-                raise FreezeError(key, unfit.what, unfit.cure) from None
+            except (FreezeError, _Unfit) as error:
+                entry = getattr(error, "entry", None)
+                raise FreezeError(key if entry is None else entry, error.what, error.cure) from None
         self._entries = frozenset(entries)
 
     def __getitem__(self, key: Any) -> Any:
@@ -363,7 +365,7 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return frozenset(map(_frozen, value))
     if isinstance(value, dict):
-        return FrozenDict({key: _frozen_entry(key, item) for key, item in value.items()})
+        return FrozenDict(value)
     node: Any = one_level(value)
     found = [] if node is None else [*map(_frozen, node[0])]
     return value if not found or all(map(operator.is_, found, node[0])) else node[1].unflatten(found)
@@ -376,10 +378,3 @@ def one_level(value: Any) -> tuple[list[Any], Any] | None:
     """
     children, treedef = jax.tree.flatten(value, is_leaf=lambda inner: inner is not value)
     return None if len(children) == 1 and children[0] is value else (children, treedef)
-
-
-def _frozen_entry(key: Any, item: Any) -> Any:
-    try:
-        return _frozen(item)
-    except FreezeError as error:
-        raise FreezeError(key if error.entry is None else error.entry, error.what, error.cure) from None
