@@ -42,9 +42,7 @@ FIELD, STATIC, CLASSVAR, INITVAR, KW_ONLY = "field", "static", "classvar", "init
 def annotation_kinds(namespace: dict[str, Any]) -> dict[str, tuple[Any, str]]:
     """The annotations of what a class body left behind: name -> (annotation, kind), in order."""
     # Eager annotations are a dict in the namespace; lazy ones (Python 3.14) have to be asked for.
-    annotations: dict[str, Any] | None = namespace.get("__annotations__")
-    if annotations is None:
-        annotations = lazy_annotations(namespace)
+    annotations: dict[str, Any] = namespace.get("__annotations__") or lazy_annotations(namespace)
     # A name in a forward reference is not defined yet (Python 3.14): what is defined is told by its text.
     forward = {name for name, annotation in annotations.items() if isinstance(annotation, typing.ForwardRef)}
     texts = namespace_texts(namespace) if forward else {}

@@ -6,6 +6,7 @@ Everything after it (flat form, generated code, comparison, updates) reads the p
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -51,11 +52,6 @@ class ClassPlan:
     filled_later: bool  # Whether the class is about to get another plan, with what else it has.
     successor: Any  # The class that a reload has put in the place of this one, or None.
 
-    @property
-    def is_root(self) -> bool:
-        """Whether this is the plan of `Struct` itself."""
-        return self.mro == [object]
-
     def pack(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The aux half of a flat form, from the values of the static fields."""
         return pack_statics(self.name, self.static_names, values)
@@ -90,8 +86,7 @@ class_mro: Callable[[Any], tuple[Any, ...]] = vars(type)["__mro__"].__get__
 
 def plan_of(cls: type) -> ClassPlan | None:
     """The plan of `cls`, or None when it is no struct class."""
-    plan: ClassPlan | None = class_dict(cls).get("__struct__")
-    return plan
+    return class_dict(cls).get("__struct__")  # type: ignore[no-any-return]
 
 
 def linearize(bases: tuple[type, ...]) -> list[type]:
@@ -148,8 +143,7 @@ def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, F
         for name, f in _arguments_of(base).items():
             kind = "an InitVar" if f.is_initvar else "static" if f.static else "a data field"
             other, other_kind = seen.setdefault(name, (base, kind))
-            decided = name in own and own[name].explicit_static is not None
-            if kind == other_kind or decided or issubclass(other, base):
+            if kind == other_kind or issubclass(other, base) or (name in own and own[name].explicit_static is not None):
                 continue
             told = sorted([f"{other_kind} in {other.__name__}", f"{kind} in {base.__name__}"])
             cure = f"declare it in {plan.name} with field(static=True) or field(static=False)"
@@ -173,12 +167,9 @@ def _lay_out(plan: ClassPlan) -> None:
 def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]) -> None:
     bodies = [namespace, *map(class_dict, plan.mro)]
     plan.callable = any(["__call__" in body for body in bodies])
+    holders = [body for body in bodies if "__post_init__" in body]
     # A struct has a wrapper around what was written, or one around nothing.
-    written = [
-        body["__post_init__"] if "__struct__" not in body else body["__struct__"].post_init
-        for body in bodies
-        if "__post_init__" in body
-    ]
+    written = [body["__struct__"].post_init if "__struct__" in body else body["__post_init__"] for body in holders]
     plan.post_init = next((method for method in written if method is not None), None)
     plan.checks = tuple([body["__check_init__"] for body in bodies if "__check_init__" in body])
     plan.init, plan.given_init = _init_kind(plan, namespace, own)
@@ -220,15 +211,12 @@ _empty_init.__annotations__.clear()
 
 
 def _check_order(plan: ClassPlan) -> None:
-    with_default: str | None = None
-    for name, f in plan.arguments.items():
-        if not f.init or f.kw_only:
-            continue
-        if f.default is not MISSING or f.default_factory is not MISSING:
-            with_default = name
-        elif with_default is not None:
-            what = f"non-default argument {name!r} follows default argument {with_default!r}"
-            cure = f"reorder the fields, give {name!r} a default, or set kw_only=True"
+    positional = [f for f in plan.arguments.values() if f.init and not f.kw_only]
+    required = {f.name for f in positional if f.default is MISSING and f.default_factory is MISSING}
+    for before, f in itertools.pairwise(positional):
+        if f.name in required and before.name not in required:
+            what = f"non-default argument {f.name!r} follows default argument {before.name!r}"
+            cure = f"reorder the fields, give {f.name!r} a default, or set kw_only=True"
             raise DefinitionError(plan.name, what, cure)
 
 

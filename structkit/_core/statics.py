@@ -105,8 +105,7 @@ def _tag_of_field(owner: Any, field: dataclasses.Field[Any]) -> Any:
         return _tag_of(item)
     except _Unfit:
         # An ordinary dataclass that has a hash although it holds a dict or a numpy array says itself what is equal.
-        opaque: bool = type(item).__hash__ is None and not isinstance(item, jax.Array)
-        if opaque and not hasattr(type(owner), "__struct__"):
+        if type(item).__hash__ is None and not isinstance(item, jax.Array) and not hasattr(type(owner), "__struct__"):
             return None
         raise
 
@@ -156,8 +155,6 @@ def _held_by(function: Any) -> tuple[Any, ...]:
 
 
 def _holds_data(owner: Any) -> bool:
-    if isinstance(owner, type):
-        return False
     plan = getattr(type(owner), "__struct__", None)
     if plan is not None:
         # Not by its leaves: it may be under construction.
