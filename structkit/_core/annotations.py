@@ -24,8 +24,6 @@ _Names = typing.Mapping[str, Any]
 class StaticMarker:
     """The metadata that `Static[T]` puts into `Annotated`."""
 
-    __slots__ = ()
-
     def __repr__(self) -> str:
         return "static"
 

@@ -415,5 +415,4 @@ def _alike_leaves(a: Any, b: Any) -> bool:
         return False
     if isinstance(a, _ARRAYS):
         return bool(_equal_arrays(a, b, exact=True))
-    # By what they print: 0.0 and -0.0 are equal, and a NaN is not equal to itself.
     return repr(a) == repr(b) if type(a) in SCALARS else a is b or (a == b) is True

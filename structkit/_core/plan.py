@@ -93,14 +93,16 @@ def linearize(bases: tuple[type, ...]) -> list[type]:
     """The method resolution order of a class with these bases, without the class itself.
 
     The C3 merge (Barrett et al., 1996) as `type` computes it; needed before the class exists. Where no consistent
-    order exists the result is cut short, and `type.__new__` raises Python's own error.
+    order exists, the error is Python's, too.
     """
     sequences = [*map(class_mro, bases), bases]
     order: list[type] = []
-    while object not in order:
-        sequences = [sequence for sequence in sequences if sequence]
+    while sequences := [sequence for sequence in sequences if sequence]:
         tails = {cls for sequence in sequences for cls in sequence[1:]}
-        head = next((sequence[0] for sequence in sequences if sequence[0] not in tails), object)
+        head = next((sequence[0] for sequence in sequences if sequence[0] not in tails), None)
+        if head is None:
+            names = ", ".join([base.__name__ for base in bases])
+            raise TypeError(f"Cannot create a consistent method resolution order (MRO) for bases {names}")
         order.append(head)
         sequences = [sequence[1:] if sequence[0] is head else sequence for sequence in sequences]
     return order

@@ -195,10 +195,11 @@ def test_a_base_reads_as_before_where_a_child_has_moved_its_field():
             bare.x
 
 
+@pytest.mark.parametrize("mixins", [(), (type("Mixin", (), {}),)])
 @pytest.mark.parametrize("options", [{}, {"frozen": False}, {"order": True}])
-def test_an_inconsistent_order_of_bases_is_pythons_own_error(options):
+def test_an_inconsistent_order_of_bases_is_pythons_own_error(options, mixins):
     with pytest.raises(TypeError, match="consistent method resolution"):
-        types.new_class("A", (Struct, Point), options)
+        types.new_class("A", (*mixins, Struct, Empty), options)
 
 
 # Mixins
