@@ -6,7 +6,7 @@ import dataclasses
 import keyword
 import types
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -37,11 +37,6 @@ class Field(dataclasses.Field[Any]):
         is_initvar: whether it is an `InitVar`: an argument of `__init__`, but no field.
     """
 
-    if TYPE_CHECKING:
-        default: Any
-        default_factory: Any
-        kw_only: Any
-
     # Python 3.14 has a slot for `doc`.
     __slots__ = ("aliases", "converter", "explicit_static", "is_initvar", "spec", "static") + (
         () if hasattr(dataclasses.Field, "doc") else ("doc",)
@@ -67,9 +62,19 @@ class Field(dataclasses.Field[Any]):
         if default is not MISSING and default_factory is not MISSING:
             raise ValueError("cannot specify both default and default_factory; keep the one that is meant")
         # Not by the base class, which takes twice as long: most fields are an annotation and nothing else.
-        self.default, self.default_factory, self.converter = default, default_factory, converter
-        self.init, self.repr, self.compare, self.hash, self.kw_only = init, repr, compare, hash, kw_only
-        self.doc, self.aliases, self.name, self.type, self.is_initvar = doc, aliases, "", None, False
+        self.name: str = ""
+        self.type: Any = None
+        self.is_initvar: bool = False
+        self.default: Any = default
+        self.default_factory: Any = default_factory
+        self.converter: Callable[[Any], Any] | None = converter
+        self.init: bool = init
+        self.repr: bool = repr
+        self.compare: bool = compare
+        self.hash: bool | None = hash
+        self.kw_only: Any = kw_only
+        self.doc: str | None = doc
+        self.aliases: tuple[str, ...] = aliases
         self.metadata: Any = _NO_METADATA
         if metadata is not None:
             self.metadata = types.MappingProxyType(metadata)
@@ -79,7 +84,9 @@ class Field(dataclasses.Field[Any]):
             for mark, on in _STATIC_MARKS.items():
                 if static is None and mark in metadata:
                     static = bool(metadata[mark]) is on
-        self.spec, self.explicit_static, self.static = spec, static, bool(static)
+        self.spec: Any = spec
+        self.explicit_static: bool | None = static
+        self.static: bool = bool(static)
 
     def named(self, name: str, annotation: Any, is_initvar: bool) -> Field:
         """The same field, once it knows its name, its annotation, and whether it is an `InitVar`."""
