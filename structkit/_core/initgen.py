@@ -12,13 +12,14 @@ import linecache
 import re
 import sys
 import types
+import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from structkit._bridges import set_annotations, without_columns
 from structkit._core.fields import MISSING, Field
 from structkit._core.flat import Draft, Incomplete, Unset, store
-from structkit._core.lifecycle import abandon, as_function, finish, init_part
+from structkit._core.lifecycle import abandon, finish, init_part
 from structkit._core.plan import ClassPlan
 from structkit._core.statics import PLAIN, pack_statics
 
@@ -51,7 +52,7 @@ _HELPERS = {
         "type": type,
     }.items()
 }
-_CELLS = {*_HELPERS, "checks", "cls", "names", "post_init", "static_names", "struct"}
+_CELLS = {*_HELPERS, "cls", "names", "plan", "post_init", "static_names"}
 # A field may have one of these names: the word then gets another one.
 _WORDS = {*_CELLS, "aux", "check", "children", "self"}
 # What an argument has for itself.
@@ -72,19 +73,18 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
     arguments = [*plan.arguments.values()]
     shape = template(plan.frozen, plan.post_init is not None, bool(plan.checks), tuple(map(_argument, arguments)))
     # Placeholder -> name in this class, and placeholder -> value.
-    words = dict(zip(_places(len(arguments)), plan.arguments))
+    words = dict(zip(shape.places, plan.arguments))
     values: dict[str, Any] = {
-        "checks": plan.checks,
         # None while hooks (`__init_subclass__`) run: `init_part` then does the work, more slowly.
         "cls": None,
         "names": tuple([words[place] for place in shape.set_here]),
-        "post_init": None if plan.post_init is None else as_function(plan.post_init),
+        "plan": plan,
+        "post_init": plan.post_init,
         "static_names": plan.static_names,
-        "struct": plan.name,
     }
     words["_name"] = plan.name
     taken = {*plan.arguments}
-    for word in sorted(_WORDS & taken):
+    for word in _WORDS & taken:
         words[word] = _free(word, taken)
     for kind, i in shape.own:
         words[f"{kind}_{i}"] = _free(f"{kind}_{arguments[i].name}", taken)
@@ -100,11 +100,11 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
         co_filename=filename,
         co_qualname=f"{qualname}.__init__",
     )
-    cells = {word: _HELPERS.get(word) or types.CellType(values[word]) for word in shape.code.co_freevars}
     # Code that `exec` runs may have a module of its own in name only.
     scope = vars(sys.modules[module]) if module in sys.modules else {"__name__": module}
     defaults = [(f, FACTORY if f.default is MISSING else f.default) for f in map(arguments.__getitem__, shape.defaults)]
     positional = tuple([default for f, default in defaults if not f.kw_only])
+    cells = {word: _HELPERS.get(word) or types.CellType(values[word]) for word in shape.code.co_freevars}
     init = types.FunctionType(code, scope, "__init__", positional, tuple(cells.values()))
     init.__kwdefaults__ = {f.name: default for f, default in defaults if f.kw_only}
     init.__module__ = module
@@ -117,19 +117,13 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
     return init, publish
 
 
-def is_generated(init: Any) -> bool:
-    """Whether a function is an `__init__` that was made here."""
-    code = getattr(init, "__code__", None)
-    return code is not None and code.co_filename.startswith("<structkit: ")
-
-
 def rebind_post_init(init: Any, post_init: Any) -> None:
-    """Make a generated `__init__` call another `__post_init__`, which was put in the place of the class's own."""
-    init = inspect.unwrap(init, stop=is_generated)
-    if is_generated(init):
-        for name, cell in zip(init.__code__.co_freevars, init.__closure__):
+    """Make a generated `__init__`, decorated or not, call another `__post_init__` than the class's own."""
+    init = inspect.unwrap(init)
+    if isinstance(init, types.FunctionType) and init.__code__.co_filename.startswith("<structkit: "):
+        for name, cell in zip(init.__code__.co_freevars, init.__closure__ or ()):
             if name.rstrip("_") == "post_init":
-                cell.cell_contents = as_function(post_init)
+                cell.cell_contents = post_init
 
 
 def _argument(f: Field) -> tuple[bool, ...]:
@@ -149,17 +143,13 @@ def _exchanged(parts: Iterable[str], words: dict[str, str]) -> list[str]:
     return [words.get(part, part) for part in parts]
 
 
-@functools.cache
-def _places(count: int) -> tuple[str, ...]:
-    return tuple([f"_{i}" for i in range(count)])
-
-
 class Template(NamedTuple):
     """The `__init__` of all classes of one shape, with placeholders: `_0` for an argument, `make_0` for its factory."""
 
     code: types.CodeType
     pieces: list[str]  # The source, in turn what is between two words and a word.
-    set_here: list[str]  # The placeholders of the fields that it sets, data first.
+    places: list[str]  # The placeholders of the arguments.
+    set_here: list[str]  # Those of the fields that it sets, data first.
     own: list[tuple[str, int]]  # Of each thing that an argument has for itself, the kind and the argument.
     defaults: list[int]  # The parameters with a default.
 
@@ -195,29 +185,34 @@ def template(frozen: bool, post_init: bool, checks: bool, arguments: tuple[tuple
             own.append(("convert", i))
         (initvars if initvar else statics if static else data).append(value)
     set_here = [value for value in data + statics if value[0] == "_"]
-    lines = [
-        f"def __init__({', '.join(positional + (keywords if len(keywords) > 1 else []))}):",
-        f'"""Make a _name from its fields{", then run its __post_init__" if post_init else ""}."""',
-        *prepare,
-        *_body(frozen, post_init, checks, data, statics, initvars),
-    ]
-    source = "\n    ".join(lines) + "\n"
-    pieces = _WORD.split(source)
+    source = "\n    ".join(
+        [
+            f"def __init__({', '.join(positional + (keywords if len(keywords) > 1 else []))}):",
+            f'"""Make a _name from its fields{", then run its __post_init__" if post_init else ""}."""',
+            *prepare,
+            *_body(frozen, ["self", *initvars] if post_init else [], checks, data, statics, set_here),
+        ]
+    )
+    pieces = _WORD.split(source + "\n")
     cells = [*_CELLS.intersection(pieces), *[f"{kind}_{i}" for kind, i in own]]
-    return Template(_compile(source, cells), pieces, set_here, own, defaults)
+    places = [f"_{i}" for i in range(len(arguments))]
+    return Template(_compile(source, cells), pieces, places, set_here, own, defaults)
 
 
-_WORD = re.compile(r"(\b[^\W\d]\w*)")
+# There are no numbers in the source.
+_WORD = re.compile(r"(\w+)", re.ASCII)
 
 
 def _body(
-    frozen: bool, post_init: bool, checks: bool, data: list[str], statics: list[str], initvars: list[str]
+    frozen: bool, hook: list[str], checks: bool, data: list[str], statics: list[str], set_here: list[str]
 ) -> list[str]:
-    """The lines that store the flat form, once each field has its value or is `unset_0`."""
-    values = data + statics
-    set_here = [value for value in values if value[0] == "_"]
+    """The lines that store the flat form, once each field has its value or is `unset_0`.
+
+    `hook` has the arguments of `__post_init__`, if there is one.
+    """
+    complete = set_here == data + statics
     aux, pack = "()", []
-    if any([value not in set_here for value in statics]):
+    if not {*statics}.issubset(set_here):
         # They are checked when the last one is set.
         aux = f"incomplete({_tuple(['static_names', *statics])})"
     elif statics:
@@ -226,10 +221,10 @@ def _body(
             f"if {' and '.join([f'type({value}) in plain' for value in statics])}:",
             f"    aux = {_tuple(['static_names', *statics])}",
             "else:",
-            f"    aux = pack_statics(struct, static_names, {_tuple(statics)})",
+            f"    aux = pack_statics(plan.name, static_names, {_tuple(statics)})",
         ]
-    run_checks = ["for check in checks:", "    check(self)"] if checks else []
-    if not post_init and set_here == values:
+    run_checks = ["for check in plan.checks:", "    check(self)"] if checks else []
+    if complete and not hook:
         return [
             f"children = {_tuple(data) if frozen else _list(data)}",
             "if type(self) is not cls:",
@@ -239,21 +234,20 @@ def _body(
             *run_checks,
         ]
     # Where `__post_init__` may assign, or fields are not set yet, the children are a draft until the end.
-    draft = _list(data) if all([value in set_here for value in data]) else f"draft({_list(data)})"
-    if set_here != values:
+    draft = _list(data) if {*data}.issubset(set_here) else f"draft({_list(data)})"
+    close = ["children, aux = self.__flat__", "store(self, (tuple(children), aux))"] if frozen else []
+    if not complete:
         # It has to be seen whether all are set; and it runs the checks.
         close, run_checks = ["finish(self)"], []
-    else:
-        close = ["children, aux = self.__flat__", "store(self, (tuple(children), aux))"] if frozen else []
-    steps = [f"store(self, ({draft}, {aux}))"]
-    steps += [f"post_init({', '.join(['self', *initvars])})"] if post_init else []
     return [
         "if type(self) is not cls:",
-        f"    return init_part(self, names, {_tuple(set_here)}{f', {_tuple(initvars)}' if post_init else ''})",
+        f"    return init_part(self, names, {_tuple(set_here)}{f', {_tuple(hook[1:])}' if hook else ''})",
         *pack,
         # All of it in the `try`, since an interrupt may come between any two steps.
         "try:",
-        *[f"    {step}" for step in steps + close],
+        f"    store(self, ({draft}, {aux}))",
+        *([f"    post_init({', '.join(hook)})"] if hook else []),
+        *[f"    {step}" for step in close],
         "except BaseException:",
         "    abandon(self)",
         "    raise",
@@ -281,17 +275,10 @@ def _list(parts: list[str]) -> str:
 
 def _filename(title: str, source: str) -> str:
     """A file name under which `linecache` may show `source`; a source that comes again keeps its name."""
-    cache: dict[str, Any] = linecache.cache
-    count = _filenames.get(title, 1)
-    filename = f"<structkit: {title}>" if count == 1 else f"<structkit: {title} ({count})>"
-    if filename in cache and "".join(cache[filename][2]) != source:
-        _filenames[title] = count + 1
-        return f"<structkit: {title} ({count + 1})>"
-    return filename
-
-
-# Title -> how many sources it has had. To look for a free name from the first one on would be quadratic.
-_filenames: dict[str, int] = {}
+    filename = f"<structkit: {title}>"
+    if filename not in linecache.cache or "".join(linecache.getlines(filename)) == source:
+        return filename
+    return f"<structkit: {title} {zlib.crc32(source.encode()):08x}>"
 
 
 def _annotations(plan: ClassPlan, declared: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing_extensions import dataclass_transform
 from structkit._bridges import ProtocolMeta, serve_pprint, signature
 from structkit._core import attributes, compare, flat, lifecycle, pretty, replace
 from structkit._core.fields import MISSING, Field
-from structkit._core.initgen import generate_init, is_generated, rebind_post_init
+from structkit._core.initgen import generate_init, rebind_post_init
 from structkit._core.plan import (
     GENERATED,
     INHERITED,
@@ -148,12 +148,12 @@ else:
                     "change the default in the body",
                 )
             super().__setattr__(name, value)
-            if name == "__init__" and not is_generated(value):
+            if name == "__init__":
                 # A decorator that checks or logs: changed copies have to go through it as well.
                 plan.simple = False
             elif name == "__post_init__":
-                plan.post_init = value
-                rebind_post_init(class_dict(cls).get("__init__"), value)
+                plan.post_init = lifecycle.as_function(value)
+                rebind_post_init(class_dict(cls).get("__init__"), plan.post_init)
 
         def __delattr__(cls, name: str) -> None:
             """Delete a class attribute; a field's property must stay."""
@@ -181,8 +181,9 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
     members.update(attributes.own_cached_properties(plan, namespace))
     publish: Callable[[type], None] | None = None
     if plan.init == GENERATED:
-        module = namespace.get("__module__", "builtins")
-        members["__init__"], publish = generate_init(plan, module, qualname)
+        if plan.post_init is not None:
+            plan.post_init = lifecycle.as_function(plan.post_init)
+        members["__init__"], publish = generate_init(plan, namespace.get("__module__", "builtins"), qualname)
     elif plan.given_init is not None:
         # An inherited one begins a draft already.
         members["__init__"] = plan.given_init if plan.init == INHERITED else lifecycle.wrap_init(plan.given_init)
