@@ -11,7 +11,7 @@ from typing import Any
 
 from structkit._core.flat import Draft, Flat, field_values, frozen_error
 from structkit._core.lifecycle import Open, assign, is_bare
-from structkit._core.plan import ClassPlan, class_dict, class_mro
+from structkit._core.plan import ClassPlan, class_dict, class_mro, plan_of
 from structkit.errors import UnknownAttributeError, UnsetFieldError
 
 
@@ -36,7 +36,7 @@ def _assign_with_care(self: Any, plan: ClassPlan, name: str, value: Any) -> None
     if not writable:
         raise frozen_error(plan, name)
     if name in plan.fields:
-        return assign(self, name, value)
+        return assign(name, self, value)
     if not hasattr(_class_attribute(type(self), name), "__set__") or name in Flat.__slots__:
         raise UnknownAttributeError(plan.name, name, plan.fields)
     object.__setattr__(self, name, value)
@@ -44,8 +44,7 @@ def _assign_with_care(self: Any, plan: ClassPlan, name: str, value: Any) -> None
 
 def guarded_delattr(self: Any, name: str) -> None:
     """Refuse to delete an attribute."""
-    plan: ClassPlan = self.__struct__
-    raise frozen_error(plan, name, "delete")
+    raise frozen_error(self.__struct__, name, "delete")
 
 
 def guard_getattr(getattr_: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
@@ -81,11 +80,7 @@ def field_properties(plan: ClassPlan, qualname: str) -> dict[str, property]:
 
 def _property(name: str, getter: Callable[[Any], Any], doc: str | None) -> property:
     # Partials, not closures: fewer objects for the garbage collector, which class creation wakes often.
-    return property(getter, functools.partial(_assign, name), functools.partial(_delete, name), doc)
-
-
-def _assign(name: str, self: Any, value: Any) -> None:
-    assign(self, name, value)
+    return property(getter, functools.partial(assign, name), functools.partial(_delete, name), doc)
 
 
 def _delete(name: str, self: Any) -> None:
@@ -114,9 +109,7 @@ def _getter_code(static: bool, i: int) -> types.CodeType:
     )
     filename = f"<structkit: getter of {('child', 'static')[half]} {i}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    scope: dict[str, Any] = {}
-    exec(compile(source, filename, "exec"), scope)
-    return scope["getter"].__code__  # type: ignore[no-any-return]
+    return next(part for part in compile(source, filename, "exec").co_consts if isinstance(part, types.CodeType))
 
 
 def _unset(self: Any, half: int, i: int, error: AttributeError) -> AttributeError:
@@ -136,25 +129,19 @@ def correct_getters(plan: ClassPlan) -> None:
     Only multiple inheritance, or a field that turns static, moves a field to another place. From then on the base
     looks the place up, which is slower than the constant index that it had.
     """
+    fields, index = plan.fields, plan.index
     for base in plan.mro:
-        base_plan: ClassPlan | None = class_dict(base).get("__struct__")
-        if base_plan is None:
+        known = plan_of(base)
+        if known is None:
             continue
-        moved = _moved(base_plan, plan)
+        places = known.index.items()
+        moved = [name for name, i in places if index[name] != i or fields[name].static != known.fields[name].static]
         for name in moved:
             getter = _searching_getter(f"{base.__qualname__}.{name}", name)
-            type.__setattr__(base, name, _property(name, getter, base_plan.fields[name].doc))
+            type.__setattr__(base, name, _property(name, getter, known.fields[name].doc))
         if not moved and not plan.new_bases:
             # The one parent has the same layout, and has mended its own bases.
             return
-
-
-def _moved(base: ClassPlan, plan: ClassPlan) -> list[str]:
-    """The fields of a base that a class keeps in another place."""
-    if base.static_names == plan.static_names and base.data_names == plan.data_names[: len(base.data_names)]:
-        return []
-    places = {name: (f.static, plan.index[name]) for name, f in plan.fields.items()}
-    return [name for name, f in base.fields.items() if places[name] != (f.static, base.index[name])]
 
 
 def _searching_getter(qualname: str, name: str) -> Callable[[Any], Any]:
@@ -211,17 +198,13 @@ def _new_cache(instance: Any) -> dict[Any, Any]:
 
 def own_cached_properties(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, CachedProperty]:
     """Replacements for the `functools.cached_property` objects that a class would get from its body or a mixin."""
-    found: dict[str, CachedProperty] = {}
-    seen: set[str] = set()
-    for body in (namespace, *map(class_dict, plan.new_bases)):
-        for name, value in body.items():
-            if type(value) is functools.cached_property and name not in seen:
-                found[name] = CachedProperty(value, name)
-            seen.add(name)
-    return found
+    bodies = [*map(class_dict, reversed(plan.new_bases)), namespace]
+    found = {name: value for body in bodies for name, value in body.items()}
+    cached = functools.cached_property
+    return {name: CachedProperty(value, name) for name, value in found.items() if type(value) is cached}
 
 
-class Vars(dict[str, Any]):
+class Vars(dict[str, Any], MutableMapping[str, Any]):
     """The fields of a struct as `vars` gives them: a new dict each time, so writing to it is writing to the struct.
 
     Code that writes to `self.__dict__` in a constructor works; elsewhere it fails as an assignment does, where a
@@ -248,14 +231,7 @@ class Vars(dict[str, Any]):
     # All that changes a dict, in terms of these two.
     update: Any = MutableMapping.update
     setdefault: Any = MutableMapping.setdefault
-
-    def pop(self, name: Any, *default: Any) -> Any:
-        if name not in self and default:
-            return default[0]
-        value = self[name]
-        del self[name]
-        return value
-
+    pop: Any = MutableMapping.pop
     popitem: Any = MutableMapping.popitem
     clear: Any = MutableMapping.clear
 

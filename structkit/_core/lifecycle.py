@@ -84,13 +84,6 @@ def is_bare(self: Any) -> bool:
     return not hasattr(self, "__flat__")
 
 
-def begin(self: Any, kind: type[Draft] = Draft) -> None:
-    """Turn a bare object into a draft."""
-    plan: ClassPlan = self.__struct__
-    children, aux = plan.start or start(plan)
-    store(self, (kind(children), aux))
-
-
 def finish(self: Any) -> None:
     """Close a draft: fill in what has a default, refuse what is unset, freeze, run the checks."""
     plan: ClassPlan = self.__struct__
@@ -139,7 +132,7 @@ def abandon(self: Any) -> None:
         store(self, snapshot(self))
 
 
-def assign(self: Any, name: str, value: Any) -> None:
+def assign(name: str, self: Any, value: Any) -> None:
     """Set a field of an object that may be written to. The converter runs, unless the object is filled from outside."""
     plan: ClassPlan = self.__struct__
     if is_bare(self):
@@ -157,7 +150,7 @@ def assign(self: Any, name: str, value: Any) -> None:
         if plan.frozen:
             raise frozen_error(plan, name)
         store(self, (list(items(children)), aux))
-        return assign(self, name, value)
+        return assign(name, self, value)
     _put(self, plan, name, value)
     children.missing.discard(name)
     if not children.missing:
@@ -177,6 +170,38 @@ def _put(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
         store(self, (children, packed(plan, tuple(kept[1:]))))
 
 
+def within_draft(
+    method: Callable[..., Any], kind: type[Draft] = Draft, filled: tuple[type, ...] = ()
+) -> Callable[..., Any]:
+    """A method that constructs, with a draft around it: finished at its end, or abandoned.
+
+    That is where the object is bare, or its children are of a kind in `filled`; else somebody around it constructs.
+    """
+
+    @functools.wraps(method)
+    def drafted(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        held = type(self.__flat__[0]) if hasattr(self, "__flat__") else None
+        if held is not None and held not in filled:
+            if held is Restored and kind is Draft:
+                # From here on it is constructed.
+                store(self, (Draft(items(self.__flat__[0])), self.__flat__[1]))
+            return method(self, *args, **kwargs)
+        # All of it inside: an interrupt may come between any two steps.
+        try:
+            plan: ClassPlan = self.__struct__
+            children, aux = (plan.start or start(plan)) if held is None else self.__flat__
+            store(self, (kind(children if held is None else items(children)), aux))
+            # Not None is a mistake in a user's `__init__`, of which Python speaks.
+            result = method(self, *args, **kwargs)
+            finish(self)
+        except BaseException:
+            abandon(self)
+            raise
+        return result
+
+    return drafted
+
+
 def init_part(
     self: Any, names: tuple[str, ...], values: tuple[Any, ...], initvars: tuple[Any, ...] | None = None
 ) -> None:
@@ -184,8 +209,8 @@ def init_part(
 
     The values are converted. `initvars` are the arguments of `__post_init__`; None when the `__init__` runs none.
     """
-    if is_bare(self):
-        return _as_draft(self, lambda: init_part(self, names, values, initvars))  # type: ignore[no-any-return]
+    if not hasattr(self, "__flat__"):
+        return within_draft(init_part)(self, names, values, initvars)  # type: ignore[no-any-return]
     plan: ClassPlan = self.__struct__
     children, aux = self.__flat__
     if not isinstance(children, list):
@@ -204,74 +229,6 @@ def init_part(
         self.__post_init__(*initvars)
 
 
-def _as_draft(self: Any, work: Callable[[], Any], kind: type[Draft] = Draft) -> Any:
-    """What `work` returns, which constructs a bare object or goes on with a filled one.
-
-    With a draft around it, finished or abandoned at its end.
-    """
-    # All of it inside: an interrupt may come between any two steps.
-    try:
-        if is_bare(self):
-            begin(self, kind)
-        else:
-            store(self, (kind(items(self.__flat__[0])), self.__flat__[1]))
-        result = work()
-        finish(self)
-    except BaseException:
-        abandon(self)
-        raise
-    return result
-
-
-def wrap_init(init: Callable[..., Any]) -> Callable[..., None]:
-    """A user's `__init__`, with a draft around it where it is the outermost one."""
-
-    @functools.wraps(init)
-    def __init__(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if hasattr(self, "__flat__"):
-            if type(self.__flat__[0]) is Restored:
-                # From here on it is constructed.
-                store(self, (Draft(items(self.__flat__[0])), self.__flat__[1]))
-            return init(self, *args, **kwargs)
-        # Spelt out, since a call of `_as_draft` would take a tenth of the time.
-        try:
-            begin(self)
-            # Not None is a mistake in user code, of which Python speaks.
-            result: Any = init(self, *args, **kwargs)
-            finish(self)
-        except BaseException:
-            abandon(self)
-            raise
-        return result
-
-    return __init__
-
-
-def wrap_setstate(setstate: Callable[..., Any]) -> Callable[..., Any]:
-    """A user's `__setstate__`, with a draft around it: it may assign in any way, and finishes the object."""
-    return _within_draft(setstate, Restored, ())
-
-
-def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
-    """A user's `__post_init__`, which may write once more to an object that another package has filled.
-
-    The generated `__init__` calls the function itself, and pays nothing for this.
-    """
-    return _within_draft(post_init, Draft, (Filled, Open))
-
-
-def _within_draft(method: Callable[..., Any], kind: type[Draft], filled: tuple[type, ...]) -> Callable[..., Any]:
-    """A method with a draft around it for an object that is bare, or whose children are of a kind in `filled`."""
-
-    @functools.wraps(method)
-    def within_draft(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if is_bare(self) or type(self.__flat__[0]) in filled:
-            return _as_draft(self, functools.partial(method, self, *args, **kwargs), kind)
-        return method(self, *args, **kwargs)
-
-    return within_draft
-
-
 def no_post_init(plan: ClassPlan, qualname: str) -> Callable[..., None]:
     """The `__post_init__` of a class without one, for packages that fill objects: it leads to a mixin's, if any."""
 
@@ -283,6 +240,14 @@ def no_post_init(plan: ClassPlan, qualname: str) -> Callable[..., None]:
 
     __post_init__.__qualname__ = f"{qualname}.__post_init__"
     return wrap_post_init(__post_init__)
+
+
+def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
+    """A user's `__post_init__`, which may write once more to an object that another package has filled.
+
+    The generated `__init__` calls the function itself, and pays nothing for this.
+    """
+    return within_draft(as_function(post_init), filled=(Filled, Open))
 
 
 def as_function(method: Any) -> Callable[..., Any]:

@@ -186,7 +186,7 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
         members["__init__"], publish = generate_init(plan, namespace.get("__module__", "builtins"), qualname)
     elif plan.given_init is not None:
         # An inherited one begins a draft already.
-        members["__init__"] = plan.given_init if plan.init == INHERITED else lifecycle.wrap_init(plan.given_init)
+        members["__init__"] = plan.given_init if plan.init == INHERITED else lifecycle.within_draft(plan.given_init)
     members.update(_special_methods(plan, namespace))
     members.update(_wrapped_hooks(plan, namespace))
     options = plan.options
@@ -199,8 +199,8 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
 # What is called around a method that user code wrote: in the body, or in a base that no struct parent has dealt with.
 _WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "__getattr__": attributes.guard_getattr,
-    "__post_init__": lambda method: lifecycle.wrap_post_init(lifecycle.as_function(method)),
-    "__setstate__": lifecycle.wrap_setstate,
+    "__post_init__": lifecycle.wrap_post_init,
+    "__setstate__": lambda method: lifecycle.within_draft(method, lifecycle.Restored),
 }
 
 
