@@ -25,11 +25,8 @@ def _become(self: Any, cls: Any) -> None:
     plan: ClassPlan = cls.__struct__
     # With the same fields a constructor that does so goes on.
     if hasattr(self, "__flat__") and (before.data_names, before.static_names) != (plan.data_names, plan.static_names):
-        held = raw_values(self)
-        defaults = {
-            name: Unset(plan.name, name) if f.default is MISSING else f.default for name, f in plan.fields.items()
-        }
-        store(self, by_names(plan, {name: held.get(name, default) for name, default in defaults.items()}))
+        values = {name: Unset(plan.name, name) if f.default is MISSING else f.default for name, f in plan.fields.items()}
+        store(self, by_names(plan, values | raw_values(self)))
     _set_class(self, cls)
 
 
@@ -109,14 +106,20 @@ def any_unset(values: Iterable[Any]) -> bool:
 
 def items(half: Any) -> tuple[Any, ...]:
     """The items of half of a flat form, unset ones included, without the error for reading them."""
-    kind: Any = list if isinstance(half, list) else tuple
-    return tuple(kind.__iter__(half))
+    if type(half) is tuple:
+        return half
+    return tuple(list.copy(half) if isinstance(half, list) else tuple.__iter__(half))
 
 
-def sealed(half: Any) -> tuple[Any, ...]:
-    """The items as a tuple that nothing can be written to, which raises on reading those that are unset."""
-    kept = items(half)
-    return Incomplete(kept) if any_unset(kept) else kept
+def settled(plan: ClassPlan, children: Any) -> Any:
+    """The children of an object that nobody constructs any more: what can be written to where it is mutable alone.
+
+    Reading those that are unset raises, with their names.
+    """
+    kept = items(children)
+    if any_unset(kept):
+        return Incomplete(kept) if plan.frozen else Draft(kept)
+    return kept if plan.frozen else [*kept]
 
 
 def packed(plan: ClassPlan, statics: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -126,22 +129,14 @@ def packed(plan: ClassPlan, statics: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def by_names(plan: ClassPlan, values: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
     """The flat form of a finished object with these field values; of an abandoned one where some are `Unset`."""
-    children = [values[name] for name in plan.data_names]
-    aux = packed(plan, tuple([values[name] for name in plan.static_names]))
-    if plan.frozen:
-        return sealed(children), aux
-    return Draft(children) if any_unset(children) else children, aux
+    children = tuple([values[name] for name in plan.data_names])
+    return settled(plan, children), packed(plan, tuple([values[name] for name in plan.static_names]))
 
 
 def snapshot(self: Any) -> tuple[Any, tuple[Any, ...]]:
     """The flat form of `self` as it is now, for a copy that later assignments do not reach."""
     children, aux = self.__flat__
-    if not isinstance(children, list):
-        return children, aux
-    plan: ClassPlan = self.__struct__
-    if plan.frozen:
-        return sealed(children), aux
-    return (Draft if isinstance(children, Draft) else list)(items(children)), aux
+    return (settled(self.__struct__, children), aux) if isinstance(children, list) else (children, aux)
 
 
 def with_flat(struct: Any, children: Iterable[Any], aux: tuple[Any, ...]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from structkit._core.flat import Draft, items, new, sealed, store
+from structkit._core.flat import Draft, items, new, settled, store
 from structkit._trees.nodes import LEAF, StructKind, kind_of
 
 
@@ -85,8 +85,7 @@ class _Copied(NamedTuple):
         """End the writing to the node, if it is a struct."""
         if self.aux is not None:
             children, aux = self.node.__flat__
-            kept = items(children)
-            store(self.node, (sealed(kept) if self.node.__struct__.frozen else [*kept], aux))
+            store(self.node, (settled(self.node.__struct__, children), aux))
 
 
 def _by_key(parts: Any) -> dict[Any, Any]:
