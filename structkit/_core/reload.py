@@ -7,9 +7,7 @@ the assignment of `__class__` by which the reload takes old objects along (`flat
 
 from __future__ import annotations
 
-import functools
 import types
-from collections.abc import Callable
 from typing import Any
 
 from structkit._core.plan import ClassPlan, class_dict, plan_of
@@ -18,47 +16,39 @@ from structkit._core.registry import classes
 
 def supersede(cls: Any, plan: ClassPlan) -> None:
     """Let the class with another plan stand in for a finished one; one that has none is filled in by cloudpickle."""
-    own: ClassPlan = class_dict(cls)["__struct__"]
+    own = _plan(cls)
     successor = next((known for known in reversed(classes) if plan_of(known) is plan), None)
     if successor is None:
         return type.__setattr__(cls, "__struct__", plan)
     if own.successor is None:
-        _shield(cls, own)
-        type.__setattr__(cls, "__new__", _new_of_successor(cls, own, cls.__new__))
+        vars(object)["__class__"].__set__(cls, types.new_class("Superseded", (_Superseded, type(cls))))
     own.successor = successor
 
 
-def _shield(cls: Any, plan: ClassPlan) -> None:
-    """Hide what is generated, to which the reload would give the code of the new functions."""
-    for name, value in [*class_dict(cls).items()]:
-        if name in plan.fields:
-            value = property(functools.partial(value.fget), value.fset, value.fdel, value.__doc__)
-        elif isinstance(value, types.FunctionType) and (
-            name == "__init__" or str(value.__module__).startswith("structkit.")
-        ):
-            value = _Kept(value)
-        else:
-            continue
-        type.__setattr__(cls, name, value)
+class _Superseded(type):
+    """What the metaclass of a class gets when another one stands in for it; a child of it that comes later has it too."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        successor = _plan(cls).successor
+        return super().__call__(*args, **kwargs) if successor is None else successor(*args, **kwargs)
+
+    def __getattribute__(cls, name: str) -> Any:
+        # The reload finds nothing to change in what is generated: it would give it the code of the new functions.
+        value = super().__getattribute__(name)
+        return getattr(_plan(cls).successor, name, value) if _is_generated(cls, name) else value
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if name == "__struct__" or not _is_generated(cls, name):
+            super().__setattr__(name, value)
 
 
-class _Kept:
-    """A method that is no function to those who look at the class."""
-
-    def __init__(self, function: Callable[..., Any]):
-        self.function = function
-
-    def __get__(self, instance: Any, owner: Any) -> Any:
-        return self if instance is None else types.MethodType(self.function, instance)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
+def _plan(cls: type) -> ClassPlan:
+    return class_dict(cls)["__struct__"]  # type: ignore[no-any-return]
 
 
-def _new_of_successor(cls: Any, plan: ClassPlan, new: Callable[..., Any]) -> Any:
-    def __new__(owner: Any, *args: Any, **kwargs: Any) -> Any:
-        if owner is cls:
-            return plan.successor(*args, **kwargs)
-        return new(owner) if new is object.__new__ else new(owner, *args, **kwargs)
-
-    return staticmethod(__new__)
+def _is_generated(cls: type, name: str) -> bool:
+    """Whether a superseded class, or the one in its place, has under a name what is made for its fields."""
+    plan = _plan(cls)
+    if plan.successor is None or name == "__dict__":
+        return False
+    return name[:2] == "__" or name == "replace" or name in plan.fields | _plan(plan.successor).fields

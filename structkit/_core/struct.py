@@ -137,10 +137,6 @@ else:
                 )
             if name == "__struct__":
                 return supersede(cls, value)
-            if plan.successor is not None and (
-                name[:2] == "__" or name in plan.fields | plan.successor.__struct__.fields
-            ):
-                return None
             if name in plan.fields and type(value) is not property:
                 raise DefinitionError(
                     cls.__name__,

@@ -160,6 +160,9 @@ def test_old_objects_get_the_new_class_by_the_names_of_the_fields(reloading):
             mutable.c
     reload(AFTER.replace("z: Any = 10", "q: Any = 1\n    z: Any = 10"))
     assert vars(model) == {"q": 1, "z": 10, "y": 2, "kind": "k", "x": 3}
+    # What was written by hand is generated again, and the other way round.
+    reload(BEFORE)
+    assert vars(model) == {"x": 3, "y": 2} and module.Ordered(1) < module.Ordered(2)
 
 
 def test_what_knows_the_old_class_alone_never_reads_another_field(reloading):
