@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import dataclasses
 import types
@@ -39,11 +40,8 @@ _OURS = {
     **dict.fromkeys(("__delattr__", "__replace__", "__setattr__", "replace"), ""),
 }
 
-
-class _Params(types.SimpleNamespace):
-    """What `__dataclass_params__` says; the standard library looks at it when a dataclass inherits from a struct."""
-
-
+# What `__dataclass_params__` says; the standard library looks at it when a dataclass inherits from a struct.
+_Params = types.SimpleNamespace
 _PARAMS = {
     **dict.fromkeys(("init", "repr", "eq", "frozen", "match_args"), True),
     **dict.fromkeys(("order", "unsafe_hash", "kw_only", "slots", "weakref_slot"), False),
@@ -131,18 +129,15 @@ else:
             if plan is None or not plan.finished:
                 # Hooks of the bases run before the class is finished and may do what they like.
                 return super().__setattr__(name, value)
-            if name == "__dataclass_params__" and type(value) is not _Params:
-                raise DefinitionError(
-                    cls.__name__, "is a dataclass already, made by Struct", "drop the dataclass decorator"
-                )
             if name == "__struct__":
                 return supersede(cls, value)
-            if name in plan.fields and type(value) is not property:
-                raise DefinitionError(
-                    cls.__name__,
-                    f"{name!r} is a field and cannot be set on the class",
-                    "change the default in the body",
-                )
+            what = cure = ""
+            if name == "__dataclass_params__" and type(value) is not _Params:
+                what, cure = "is a dataclass already, made by Struct", "drop the dataclass decorator"
+            elif name in plan.fields and type(value) is not property:
+                what, cure = f"{name!r} is a field and cannot be set on the class", "change the default in the body"
+            if what:
+                raise DefinitionError(cls.__name__, what, cure)
             super().__setattr__(name, value)
             if name == "__init__":
                 # A decorator that checks or logs: changed copies have to go through it as well.
@@ -171,11 +166,13 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
 
     With it, what is to be called with the finished class, if anything.
     """
-    members: dict[str, Any] = {"__struct__": plan, "__dataclass_fields__": {**plan.arguments}}
-    qualname = namespace.get("__qualname__", plan.name)
-    members.update(attributes.field_properties(plan, qualname))
-    members.update(attributes.own_cached_properties(plan, namespace))
-    publish: Callable[[type], None] | None = None
+    qualname, publish = namespace.get("__qualname__", plan.name), None
+    members: dict[str, Any] = {
+        "__struct__": plan,
+        "__dataclass_fields__": {**plan.arguments},
+        **attributes.field_properties(plan, qualname),
+        **attributes.own_cached_properties(plan, namespace),
+    }
     if plan.init == GENERATED:
         if plan.post_init is not None:
             plan.post_init = lifecycle.as_function(plan.post_init)
@@ -183,12 +180,11 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
     elif plan.given_init is not None:
         # An inherited one begins a draft already.
         members["__init__"] = plan.given_init if plan.init == INHERITED else lifecycle.within_draft(plan.given_init)
+    if plan.options.get("match_args", True) and "__match_args__" not in namespace:
+        members["__match_args__"] = tuple([key for key, f in plan.arguments.items() if f.init and not f.kw_only])
+    members["__dataclass_params__"] = _Params(**{**_PARAMS, **plan.options, "frozen": plan.frozen})
     members.update(_special_methods(plan, namespace))
     members.update(_wrapped_hooks(plan, namespace))
-    options = plan.options
-    if options.get("match_args", True) and "__match_args__" not in namespace:
-        members["__match_args__"] = tuple([key for key, f in plan.arguments.items() if f.init and not f.kw_only])
-    members["__dataclass_params__"] = _Params(**{**_PARAMS, **options, "frozen": plan.frozen})
     return members, publish
 
 
@@ -202,12 +198,11 @@ _WRAPPERS: dict[str, Callable[[Any], Any]] = {
 
 def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    bodies: list[Any] = [namespace, *map(class_dict, plan.new_bases)]
     for name, wrap in _WRAPPERS.items():
-        for body in (namespace, *map(class_dict, plan.new_bases)):
-            if name in body:
-                if body.get("__struct__") is None:
-                    found[name] = wrap(body[name])
-                break
+        body = next((body for body in bodies if name in body), None)
+        if body is not None and "__struct__" not in body:
+            found[name] = wrap(body[name])
     if plan.post_init is None and (plan.checks or not plan.fields):
         found["__post_init__"] = lifecycle.no_post_init(plan, namespace.get("__qualname__", plan.name))
     return found
@@ -216,53 +211,45 @@ def _wrapped_hooks(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]
 def _special_methods(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, Any]:
     """The methods of ours that this class needs in its own body: the others come from `Struct` by inheritance."""
     members: dict[str, Any] = {}
-    bodies = [namespace, members, *map(class_dict, plan.mro)]
     strangers = [class_dict(base) for base in plan.new_bases]
     for name, option in _OURS.items():
-        wanted = plan.options.get(option)
         if name in namespace:
             continue
-        if wanted is not None:
-            members[name] = class_dict(Struct)[name] if wanted else _written(plan, name)
+        wanted = plan.options.get(option)
+        if wanted:
+            members[name] = class_dict(Struct)[name]
+        elif wanted is not None:
+            # What user code among the bases wrote; `object`'s where none did.
+            standard = class_dict(object)[name]
+            members[name] = _inherited(plan, name, standard, class_dict(Struct)[name]) or standard
         elif strangers and _is_of_dataclass(name, next((body for body in strangers if name in body), {})):
-            members[name] = _nearest_struct_member(plan, name)
+            members[name] = _inherited(plan, name)
     if any(["__dict__" in body and "__struct__" not in body for body in strangers]) and "__dict__" not in namespace:
         # A mixin without slots brings a real one, which holds no field.
-        members["__dict__"] = _nearest_struct_member(plan, "__dict__")
+        members["__dict__"] = class_dict(Struct)["__dict__"]
     if "__eq__" in namespace and "__hash__" not in namespace and plan.options.get("eq") is None:
         # Python would set it to None; a frozen dataclass hashes all the same.
         members["__hash__"] = class_dict(Struct)["__hash__"]
-    # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
-    unlike = members.get("__hash__") is object.__hash__ and _found(bodies, "__eq__") is not object.__eq__
-    if unlike or (not plan.frozen and _found(bodies, "__hash__") is compare.hash_struct):
-        members["__hash__"] = None
+    by_identity = members.get("__hash__") is object.__hash__
+    if by_identity or not plan.frozen:
+        found = collections.ChainMap(namespace, members, *map(class_dict, plan.mro))
+        # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
+        if found["__eq__"] is not object.__eq__ if by_identity else found["__hash__"] is compare.hash_struct:
+            members["__hash__"] = None
     if plan.options.get("order"):
         members.update(compare.orderings(plan, namespace))
     return members
 
 
 def _is_of_dataclass(name: str, body: Any) -> bool:
-    """Whether a standard dataclass, or a class of `structkit.struct`, has a method in its body that was made for it."""
+    """Whether a body that is no struct's has something that was made for it: by `dataclass`, by `structkit.struct`."""
     return "__struct__" not in body and ("__node__" if name == "replace" else "__dataclass_fields__") in body
 
 
-def _found(bodies: list[Any], name: str) -> Any:
-    return next(body[name] for body in bodies if name in body)
-
-
-def _written(plan: ClassPlan, name: str) -> Any:
-    """What user code among the bases wrote under a method's name; `object`'s where none did."""
-    standard = class_dict(object)[name]
-    for base in plan.mro:
-        body = class_dict(base)
-        found = body.get(name, standard)
-        if found is not standard and found is not class_dict(Struct).get(name) and not _is_of_dataclass(name, body):
-            return found
-    return standard
-
-
-def _nearest_struct_member(plan: ClassPlan, name: str) -> Any:
-    return next(class_dict(base)[name] for base in plan.mro if plan_of(base) is not None and name in class_dict(base))
+def _inherited(plan: ClassPlan, name: str, *passed: Any) -> Any:
+    """What the bases have under a name, but for what was made for dataclasses, and for what is to be passed."""
+    bodies = [body for body in map(class_dict, plan.mro) if name in body and not _is_of_dataclass(name, body)]
+    return next((body[name] for body in bodies if body[name] not in passed), None)
 
 
 def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:
