@@ -59,7 +59,7 @@ def construct(cls: type[_S], /, **values: Any) -> _S:
     if node is not None:
         return node.build(completed(cls.__name__, node.fields, values, f"construct({cls.__name__}, ...)"))  # type: ignore[no-any-return]
     plan = known_plan("construct", cls)
-    if plan.mro == [object]:
+    if plan.is_root:
         raise BaseInstantiationError
     made: _S = new(cls)
     whole = completed(plan.name, plan.fields, values, f"construct({plan.name}, ...)")
@@ -97,12 +97,11 @@ def replace(struct: _S, /, **changes: Any) -> _S:
         >>> replace(Point(1.0, 2.0), y=3.0)
         Point(x=1.0, y=3.0)
     """
-    if not isinstance(struct, Flat):
-        if node_of(type(struct)) is None:
-            raise NotAStructError("replace", type(struct).__name__)
-        standard: Any = struct
-        return dataclasses.replace(standard, **changes)  # type: ignore[no-any-return]
-    return replace_method(struct, **changes)  # type: ignore[no-any-return]
+    if isinstance(struct, Flat):
+        return replace_method(struct, **changes)  # type: ignore[no-any-return]
+    if node_of(type(struct)) is None:
+        raise NotAStructError("replace", type(struct).__name__)
+    return dataclasses.replace(struct, **changes)  # type: ignore[type-var]
 
 
 def replace_method(self: Any, /, **changes: Any) -> Any:
@@ -143,18 +142,13 @@ def _reconstructed(self: Any, plan: ClassPlan, changes: dict[str, Any]) -> Any:
     _refuse_unknown(plan, changes)
     arguments: dict[str, Any] = {}
     for name, f in plan.arguments.items():
-        if not f.init:
-            if name in changes:
-                raise NotReplaceableError(
-                    plan.name,
-                    name,
-                    "is not an __init__ parameter; change what it is computed from, or use at(...).set(...)",
-                )
-        elif name in changes:
-            arguments[name] = changes[name]
-        elif name in plan.fields:
-            arguments[name] = getattr(self, name)
-        elif f.default is MISSING:
+        given = name in changes
+        if f.init and (given or not f.is_initvar):
+            arguments[name] = changes[name] if given else getattr(self, name)
+        elif given:
+            what = "is not an __init__ parameter; change what it is computed from, or use at(...).set(...)"
+            raise NotReplaceableError(plan.name, name, what)
+        elif f.init and f.default is MISSING:
             raise NotReplaceableError(plan.name, name, "is an InitVar, which is not kept; pass it again")
     return type(self)(**arguments)
 
@@ -164,10 +158,7 @@ def completed(struct: str, fields: dict[str, Field], values: dict[str, Any], cal
     for name in values:
         if name not in fields:
             raise UnknownFieldError(struct, name, fields, call.partition("(")[0])
-    missing = [name for name in fields if name not in values]
-    if not missing:
-        return values
-    defaults = {name: default_value(fields[name]) for name in missing}
+    defaults = {name: default_value(f) for name, f in fields.items() if name not in values}
     unset = [name for name, default in defaults.items() if default is MISSING]
     if unset:
         raise MissingFieldError(struct, unset, call)
