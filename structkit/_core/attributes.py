@@ -23,17 +23,13 @@ def guarded_setattr(self: Any, name: str, value: Any) -> None:
         if type(children) is Draft or type(children) is list:
             children[plan.direct[name]] = value
             return None
-    except (AttributeError, KeyError):
-        # A bare object, or not a field that takes any value as it is.
+    except AttributeError:
+        # A bare object takes fields by `object.__setattr__` alone, and so does one that is filled so.
+        children = None
+    except KeyError:
+        # Not a field that takes any value as it is.
         pass
-    return _assign_with_care(self, plan, name, value)
-
-
-def _assign_with_care(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
-    children = getattr(self, "__flat__", (None,))[0]
-    # Not into an object that is filled from outside, for which only `object.__setattr__` will do.
-    writable = not plan.frozen or (isinstance(children, list) and type(children) is not Open)
-    if not writable:
+    if plan.frozen and (not isinstance(children, list) or type(children) is Open):
         raise frozen_error(plan, name)
     if name in plan.fields:
         return assign(name, self, value)
@@ -72,10 +68,14 @@ def _class_attribute(cls: Any, name: str) -> Any:
 
 def field_properties(plan: ClassPlan, qualname: str) -> dict[str, property]:
     """The properties that read and guard the fields of a class."""
-    return {
-        name: _property(name, _getter(f"{qualname}.{name}", name, f.static, plan.index[name]), f.doc)
-        for name, f in plan.fields.items()
-    }
+    properties: dict[str, property] = {}
+    for name, f in plan.fields.items():
+        # The place is a constant of the getter, so it holds for objects of the class itself. A subclass has getters of
+        # its own; for `super().x`, which reads through the one of the base, see `correct_getters`. A code object of
+        # its own gives the getters of each class inline caches of their own.
+        code = _getter_code(f.static, plan.index[name]).replace(co_name=name, co_qualname=f"{qualname}.{name}")
+        properties[name] = _property(name, types.FunctionType(code, _GETTER_GLOBALS, name), f.doc)
+    return properties
 
 
 def _property(name: str, getter: Callable[[Any], Any], doc: str | None) -> property:
@@ -85,15 +85,6 @@ def _property(name: str, getter: Callable[[Any], Any], doc: str | None) -> prope
 
 def _delete(name: str, self: Any) -> None:
     guarded_delattr(self, name)
-
-
-# The place is a constant of the getter, so it holds for objects of its own class. A subclass has getters of its own;
-# for `super().x`, which reads through the one of the base, see `correct_getters`.
-def _getter(qualname: str, name: str, static: bool, i: int) -> Callable[[Any], Any]:
-    # A code object of its own gives the getters of each class inline caches of their own.
-    return types.FunctionType(
-        _getter_code(static, i).replace(co_name=name, co_qualname=qualname), _GETTER_GLOBALS, name
-    )
 
 
 # Compiled once for all classes, since only the place tells one getter from another.
@@ -174,26 +165,22 @@ class CachedProperty(functools.cached_property[Any]):
         if instance is None:
             return self
         try:
-            cache = _cached(instance)
-        except AttributeError:
-            cache = _new_cache(instance)
-        # By property, not by name: an overriding one may read the overridden one through `super()`.
-        if self not in cache:
-            if type(getattr(instance, "__flat__", (None,))[0]) is Draft:
-                # What it is computed from may still be assigned.
-                return self.func(instance)
+            # By property, not by name: an overriding one may read the overridden one through `super()`.
+            return _cached(instance)[self]
+        except (AttributeError, KeyError):
+            pass
+        value = self.func(instance)
+        if type(getattr(instance, "__flat__", (None,))[0]) is Draft:
+            # What it is computed from may still be assigned.
+            return value
+        with _CACHE_LOCK:
+            try:
+                cache = _cached(instance)
+            except AttributeError:
+                cache = {}
+                _store_cached(instance, cache)
             # Two threads may both compute; the first value stored is the one that all of them return.
-            cache.setdefault(self, self.func(instance))
-        return cache[self]
-
-
-def _new_cache(instance: Any) -> dict[Any, Any]:
-    with _CACHE_LOCK:
-        try:
-            return _cached(instance)
-        except AttributeError:
-            _store_cached(instance, {})
-            return _cached(instance)
+            return cache.setdefault(self, value)
 
 
 def own_cached_properties(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, CachedProperty]:
