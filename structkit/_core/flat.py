@@ -25,7 +25,9 @@ def _become(self: Any, cls: Any) -> None:
     plan: ClassPlan = cls.__struct__
     # With the same fields a constructor that does so goes on.
     if hasattr(self, "__flat__") and (before.data_names, before.static_names) != (plan.data_names, plan.static_names):
-        values = {name: Unset(plan.name, name) if f.default is MISSING else f.default for name, f in plan.fields.items()}
+        values = {
+            name: Unset(plan.name, name) if f.default is MISSING else f.default for name, f in plan.fields.items()
+        }
         store(self, by_names(plan, values | raw_values(self)))
     _set_class(self, cls)
 

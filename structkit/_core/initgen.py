@@ -170,16 +170,17 @@ def template(frozen: bool, post_init: bool, checks: bool, arguments: tuple[tuple
             given = f"{place}=factory" if factory else f"{place}=default{place}" if default else place
             (keywords if keyword_only else positional).append(given)
             defaults += [i] if factory or default else []
-        elif not (default or factory):
+        elif default:
+            prepare.append(f"{place} = default{place}")
+        elif not factory:
             value = f"unset{place}"
             own.append(("unset", i))
+        if default:
+            own.append(("default", i))
         if factory:
             make = f"{place} = make{place}()"
             prepare += [f"if {place} is factory:", f"    {make}"] if init else [make]
             own.append(("make", i))
-        if default:
-            prepare += [] if init else [f"{place} = default{place}"]
-            own.append(("default", i))
         if converter and value is place:
             prepare.append(f"{place} = convert{place}({place})")
             own.append(("convert", i))
@@ -210,7 +211,7 @@ def _body(
 
     `hook` has the arguments of `__post_init__`, if there is one.
     """
-    complete = set_here == data + statics
+    complete, listed = set_here == data + statics, f"[{', '.join(data)}]"
     aux, pack = "()", []
     if not {*statics}.issubset(set_here):
         # They are checked when the last one is set.
@@ -226,7 +227,7 @@ def _body(
     run_checks = ["for check in plan.checks:", "    check(self)"] if checks else []
     if complete and not hook:
         return [
-            f"children = {_tuple(data) if frozen else _list(data)}",
+            f"children = {_tuple(data) if frozen else listed}",
             "if type(self) is not cls:",
             f"    return init_part(self, names, {_tuple(['*children', *statics]) if statics else 'children'})",
             *pack,
@@ -234,7 +235,7 @@ def _body(
             *run_checks,
         ]
     # Where `__post_init__` may assign, or fields are not set yet, the children are a draft until the end.
-    draft = _list(data) if {*data}.issubset(set_here) else f"draft({_list(data)})"
+    draft = listed if {*data}.issubset(set_here) else f"draft({listed})"
     close = ["children, aux = self.__flat__", "store(self, (tuple(children), aux))"] if frozen else []
     if not complete:
         # It has to be seen whether all are set; and it runs the checks.
@@ -267,10 +268,6 @@ def _compile(source: str, cells: list[str]) -> types.CodeType:
 
 def _tuple(parts: list[str]) -> str:
     return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
-
-
-def _list(parts: list[str]) -> str:
-    return f"[{', '.join(parts)}]"
 
 
 def _filename(title: str, source: str) -> str:

@@ -26,7 +26,7 @@ def supersede(cls: Any, plan: ClassPlan) -> None:
 
 
 class _Superseded(type):
-    """What the metaclass of a class gets when another one stands in for it; a child of it that comes later has it too."""
+    """What the metaclass of a class gets when another one stands in for it; its later children have it, too."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         successor = _plan(cls).successor
