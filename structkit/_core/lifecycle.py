@@ -102,14 +102,12 @@ def finish(self: Any) -> None:
 def _fill_defaults(self: Any, plan: ClassPlan) -> None:
     """Put in the defaults that are made anew or converted."""
     unset: list[str] = []
-    for name, value in raw_values(self).items():
-        if type(value) is not Unset:
-            continue
+    for name in [name for name, value in raw_values(self).items() if type(value) is Unset]:
         default = default_value(plan.fields[name])
         if default is MISSING:
             unset.append(name)
         else:
-            _put(self, plan, name, _converted(plan, name, default))
+            _put(self, plan, name, default)
     if unset:
         where = "__post_init__" if plan.init == GENERATED and plan.post_init is not None else "__init__"
         where = "__setstate__" if type(self.__flat__[0]) is Restored else where
@@ -119,11 +117,6 @@ def _fill_defaults(self: Any, plan: ClassPlan) -> None:
 def default_value(f: Field) -> Any:
     """The default of a field for one object; `dataclasses.MISSING` without one."""
     return f.default if f.default_factory is MISSING else f.default_factory()
-
-
-def _converted(plan: ClassPlan, name: str, value: Any) -> Any:
-    convert = plan.fields[name].converter
-    return value if convert is None else convert(value)
 
 
 def abandon(self: Any) -> None:
@@ -144,28 +137,31 @@ def assign(name: str, self: Any, value: Any) -> None:
     if not isinstance(children, list):
         raise frozen_error(plan, name)
     if type(children) is not Open:
-        return _put(self, plan, name, value if type(children) is Restored else _converted(plan, name, value))
+        return _put(self, plan, name, value, convert=type(children) is not Restored)
     if name not in children.missing and not any_unset(items(children)) and type(aux) is not Incomplete:
         # All that has no default is set: what is still to come are fields that read as their defaults until then.
         if plan.frozen:
             raise frozen_error(plan, name)
         store(self, (list(items(children)), aux))
         return assign(name, self, value)
-    _put(self, plan, name, value)
+    _put(self, plan, name, value, convert=False)
     children.missing.discard(name)
     if not children.missing:
         kind: type[Any] = Filled if plan.post_init is not None or plan.checks else tuple
         store(self, ((kind if plan.frozen else list)(items(children)), self.__flat__[1]))
 
 
-def _put(self: Any, plan: ClassPlan, name: str, value: Any) -> None:
-    """Write a converted value into an object that may be written to."""
-    children, i = self.__flat__[0], plan.index[name]
-    if not plan.fields[name].static:
-        children[i] = value
+def _put(self: Any, plan: ClassPlan, name: str, value: Any, convert: bool = True) -> None:
+    """Write a value into an object that may be written to."""
+    f, i = plan.fields[name], plan.index[name]
+    if convert and f.converter is not None:
+        value = f.converter(value)
+    if not f.static:
+        self.__flat__[0][i] = value
         return
     with _NO_LOCK if plan.frozen else _AUX_LOCK:
-        kept = [*items(self.__flat__[1])]
+        children, aux = self.__flat__
+        kept = [*items(aux)]
         kept[i] = value
         store(self, (children, packed(plan, tuple(kept[1:]))))
 
