@@ -13,7 +13,7 @@ import re
 import sys
 import types
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from structkit._bridges import set_annotations, without_columns
@@ -90,13 +90,13 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
         words[f"{kind}_{i}"] = _free(f"{kind}_{arguments[i].name}", taken)
         values[f"{kind}_{i}"] = _OF_ARGUMENT[kind](plan, arguments[i])
     pieces = [*shape.pieces]
-    pieces[1::2] = _exchanged(pieces[1::2], words)
+    pieces[1::2] = map(words.get, pieces[1::2], pieces[1::2])
     source = "".join(pieces)
     filename = _filename(f"{module}.{qualname}.__init__", source)
     code = shape.code.replace(
         co_consts=(shape.code.co_consts[0].replace("_name", plan.name), *shape.code.co_consts[1:]),
-        co_varnames=tuple(_exchanged(shape.code.co_varnames, words)),
-        co_freevars=tuple(_exchanged(shape.code.co_freevars, words)),
+        co_varnames=tuple(map(words.get, shape.code.co_varnames, shape.code.co_varnames)),
+        co_freevars=tuple(map(words.get, shape.code.co_freevars, shape.code.co_freevars)),
         co_filename=filename,
         co_qualname=f"{qualname}.__init__",
     )
@@ -137,10 +137,6 @@ def _free(word: str, taken: set[str]) -> str:
         word += "_"
     taken.add(word)
     return word
-
-
-def _exchanged(parts: Iterable[str], words: dict[str, str]) -> list[str]:
-    return [words.get(part, part) for part in parts]
 
 
 class Template(NamedTuple):

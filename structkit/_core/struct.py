@@ -220,8 +220,7 @@ def _special_methods(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, An
             members[name] = class_dict(Struct)[name]
         elif wanted is not None:
             # What user code among the bases wrote; `object`'s where none did.
-            standard = class_dict(object)[name]
-            members[name] = _inherited(plan, name, standard, class_dict(Struct)[name]) or standard
+            members[name] = _inherited(plan, name, class_dict(object)[name], class_dict(Struct)[name])
         elif strangers and _is_of_dataclass(name, next((body for body in strangers if name in body), {})):
             members[name] = _inherited(plan, name)
     if any(["__dict__" in body and "__struct__" not in body for body in strangers]) and "__dict__" not in namespace:
@@ -247,9 +246,9 @@ def _is_of_dataclass(name: str, body: Any) -> bool:
 
 
 def _inherited(plan: ClassPlan, name: str, *passed: Any) -> Any:
-    """What the bases have under a name, but for what was made for dataclasses, and for what is to be passed."""
+    """What the bases have under a name that was not made for a dataclass; the first of `passed` if that is all."""
     bodies = [body for body in map(class_dict, plan.mro) if name in body and not _is_of_dataclass(name, body)]
-    return next((body[name] for body in bodies if body[name] not in passed), None)
+    return next((body[name] for body in bodies if body[name] not in passed), *passed[:1])
 
 
 def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:
@@ -271,9 +270,8 @@ def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -
     known = (*plan.fields, "__weakref__", "__dict__")
     extra = [slot for slot in ((slots,) if isinstance(slots, str) else slots) if slot not in known]
     if extra:
-        raise DefinitionError(
-            plan.name, f"__slots__ names {extra[0]!r}, which is no field", f"annotate it: {extra[0]}: ..."
-        )
+        what = f"__slots__ names {extra[0]!r}, which is no field"
+        raise DefinitionError(plan.name, what, f"annotate it: {extra[0]}: ...")
     body["__slots__"] = ()
     body.setdefault("__doc__", _Doc())
     return body
