@@ -178,9 +178,9 @@ def within_draft(
     def drafted(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         held = type(self.__flat__[0]) if hasattr(self, "__flat__") else None
         if held is not None and held not in filled:
-            if held is Restored and kind is Draft:
-                # From here on it is constructed.
-                store(self, (Draft(items(self.__flat__[0])), self.__flat__[1]))
+            if held is Restored and not filled:
+                # From here on it is constructed, if this is an `__init__`.
+                store(self, (kind(items(self.__flat__[0])), self.__flat__[1]))
             return method(self, *args, **kwargs)
         # All of it inside: an interrupt may come between any two steps.
         try:
