@@ -19,9 +19,14 @@ ProtocolMeta: Any = type(typing_extensions.Protocol)
 
 # `dataclasses.fields` and `dataclasses.replace` tell fields from pseudo-fields by the identity of these markers.
 # A probe finds them without naming the private constants.
-_PROBE: Any = dataclasses.make_dataclass("_Probe", [("field", int), ("initvar", dataclasses.InitVar[int])])
+_MADE: Any = dataclasses.field(default_factory=int)
+_PROBE: Any = dataclasses.make_dataclass(
+    "_Probe", [("field", int), ("initvar", dataclasses.InitVar[int]), ("made", int, _MADE)]
+)
 FIELD_MARKER: Any = _PROBE.__dataclass_fields__["field"]._field_type
 INITVAR_MARKER: Any = _PROBE.__dataclass_fields__["initvar"]._field_type
+FACTORY: Any = _PROBE.__init__.__defaults__[0]
+"""The default of a parameter whose real default is made anew for each object."""
 
 GENERIC_ALIASES: tuple[type, ...] = (
     typing_extensions.TypeAliasType,

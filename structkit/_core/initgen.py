@@ -16,41 +16,21 @@ import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from structkit._bridges import set_annotations, without_columns
+from structkit._bridges import FACTORY, set_annotations, without_columns
 from structkit._core.fields import MISSING, Field
 from structkit._core.flat import Draft, Incomplete, Unset, store
 from structkit._core.lifecycle import abandon, finish, init_part
 from structkit._core.plan import ClassPlan
 from structkit._core.statics import PLAIN, pack_statics
 
-
-class Factory:
-    """The default of a parameter whose real default is made anew for each object."""
-
-    def __repr__(self) -> str:
-        return "<factory>"
-
-
-FACTORY = Factory()
-
 # What a generated `__init__` refers to. They are cells of a closure, so that its globals are those of the class's
 # module: there its annotations have their meaning.
 _HELPERS = {
-    word: types.CellType(value)
-    for word, value in {
-        "BaseException": BaseException,
-        "abandon": abandon,
-        "draft": Draft,
-        "factory": FACTORY,
-        "finish": finish,
-        "incomplete": Incomplete,
-        "init_part": init_part,
-        "pack_statics": pack_statics,
-        "plain": PLAIN,
-        "store": store,
-        "tuple": tuple,
-        "type": type,
-    }.items()
+    word: types.CellType(helper)
+    for word, helper in [
+        *[(f.__name__, f) for f in (BaseException, abandon, finish, init_part, pack_statics, tuple, type)],
+        *[("draft", Draft), ("factory", FACTORY), ("incomplete", Incomplete), ("plain", PLAIN), ("store", store)],
+    ]
 }
 _CELLS = {*_HELPERS, "cls", "names", "plan", "post_init", "static_names"}
 # A field may have one of these names: the word then gets another one.
