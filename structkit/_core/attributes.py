@@ -113,8 +113,7 @@ _GETTER_GLOBALS = {"unset": _unset, "AttributeError": AttributeError}
 def correct_getters(plan: ClassPlan) -> None:
     """Mend the getters of bases whose layout differs from the class's: `super().x` reads through the base's property.
 
-    Only multiple inheritance, or a field that turns static, moves a field to another place. From then on the base
-    looks the place up, which is slower than the constant index that it had.
+    Only multiple inheritance, or a field that turns static, moves a field. From then on the base looks its place up.
     """
     fields, index = plan.fields, plan.index
     for base in plan.mro:

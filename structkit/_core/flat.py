@@ -114,10 +114,7 @@ def items(half: Any) -> tuple[Any, ...]:
 
 
 def settled(plan: ClassPlan, children: Any) -> Any:
-    """The children of an object that nobody constructs any more: what can be written to where it is mutable alone.
-
-    Reading those that are unset raises, with their names.
-    """
+    """The children of an object that nobody constructs any more: to be written to where it is mutable alone."""
     kept = items(children)
     if any_unset(kept):
         return Incomplete(kept) if plan.frozen else Draft(kept)

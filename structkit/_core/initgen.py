@@ -45,10 +45,9 @@ _OF_ARGUMENT: dict[str, Callable[[ClassPlan, Field], Any]] = {
 
 
 def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable[..., None], Callable[[type], None]]:
-    """The `__init__` of the class, and a function to call with the class once it exists.
+    """The `__init__` of the class, and a function to call with the class once it exists, since not all bodies pass.
 
-    That tells the `__init__` which class it constructs, and `inspect.getsource` and tracebacks its source: a class
-    body that is refused leaves nothing behind.
+    That tells the `__init__` which class it constructs, and `inspect.getsource` and tracebacks its source.
     """
     arguments = [*plan.arguments.values()]
     shape = template(plan.frozen, plan.post_init is not None, bool(plan.checks), tuple(map(_argument, arguments)))
@@ -134,10 +133,7 @@ class Template(NamedTuple):
 # of names. So it is compiled once for each shape, and each class gets a clone with its own names.
 @functools.lru_cache(maxsize=1024)
 def template(frozen: bool, post_init: bool, checks: bool, arguments: tuple[tuple[bool, ...], ...]) -> Template:
-    """The template of a shape, which is all that decides the code apart from names and values.
-
-    That is whether finished objects refuse assignment, which hooks run, and what `_argument` says of each argument.
-    """
+    """The template of a shape: of all that decides the code apart from names and values; see `_argument`."""
     positional, keywords, own, defaults = ["self"], ["*"], list[tuple[str, int]](), list[int]()
     prepare, data, statics, initvars = list[str](), list[str](), list[str](), list[str]()
     for i, (initvar, static, init, keyword_only, default, factory, converter) in enumerate(arguments):

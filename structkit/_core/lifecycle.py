@@ -25,18 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from structkit._core.fields import MISSING, Field
-from structkit._core.flat import (
-    Draft,
-    Incomplete,
-    Unset,
-    any_unset,
-    frozen_error,
-    items,
-    packed,
-    raw_values,
-    snapshot,
-    store,
-)
+from structkit._core.flat import Draft, Incomplete, Unset, frozen_error, items, packed, raw_values, snapshot, store
 from structkit._core.plan import GENERATED, ClassPlan, plan_of
 from structkit.errors import MissingFieldError
 
@@ -88,7 +77,7 @@ def finish(self: Any) -> None:
     """Close a draft: fill in what has a default, refuse what is unset, freeze, run the checks."""
     plan: ClassPlan = self.__struct__
     children, aux = self.__flat__
-    # Spelt out, since calls of `items` and `any_unset` would take a tenth of a constructor's time.
+    # Spelt out, since a call of `items` would take a tenth of a constructor's time.
     kept = tuple(list.copy(children)) if isinstance(children, list) else children
     if type(aux) is Incomplete or Unset in map(type, kept):
         _fill_defaults(self, plan)
@@ -138,7 +127,7 @@ def assign(name: str, self: Any, value: Any) -> None:
         raise frozen_error(plan, name)
     if type(children) is not Open:
         return _put(self, plan, name, value, convert=type(children) is not Restored)
-    if name not in children.missing and not any_unset(items(children)) and type(aux) is not Incomplete:
+    if name not in children.missing and Unset not in map(type, items(children)) and type(aux) is not Incomplete:
         # All that has no default is set: what is still to come are fields that read as their defaults until then.
         if plan.frozen:
             raise frozen_error(plan, name)

@@ -16,16 +16,7 @@ from structkit._bridges import ProtocolMeta, serve_pprint, signature
 from structkit._core import attributes, compare, flat, lifecycle, pretty, replace
 from structkit._core.fields import MISSING, Field
 from structkit._core.initgen import generate_init, rebind_post_init
-from structkit._core.plan import (
-    GENERATED,
-    INHERITED,
-    ClassPlan,
-    class_dict,
-    make_plan,
-    plan_of,
-    split_options,
-    unknown_option,
-)
+from structkit._core.plan import CUSTOM, ClassPlan, class_dict, make_plan, plan_of, split_options, unknown_option
 from structkit._core.registry import node_of, register
 from structkit._core.reload import supersede
 from structkit._core.specifiers import derived, field, static
@@ -162,10 +153,7 @@ else:
 
 
 def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any], Callable[[type], None] | None]:
-    """What the class gets besides what its body says: the constructor, the fields and the data of dataclasses.
-
-    With it, what is to be called with the finished class, if anything.
-    """
+    """What the class gets besides what its body says, and what is to be called with the finished class, if anything."""
     qualname, publish = namespace.get("__qualname__", plan.name), None
     members: dict[str, Any] = {
         "__struct__": plan,
@@ -173,13 +161,13 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
         **attributes.field_properties(plan, qualname),
         **attributes.own_cached_properties(plan, namespace),
     }
-    if plan.init == GENERATED:
+    if plan.given_init is not None:
+        # An inherited one begins a draft already.
+        members["__init__"] = lifecycle.within_draft(plan.given_init) if plan.init == CUSTOM else plan.given_init
+    elif plan.init != CUSTOM:
         if plan.post_init is not None:
             plan.post_init = lifecycle.as_function(plan.post_init)
         members["__init__"], publish = generate_init(plan, namespace.get("__module__", "builtins"), qualname)
-    elif plan.given_init is not None:
-        # An inherited one begins a draft already.
-        members["__init__"] = plan.given_init if plan.init == INHERITED else lifecycle.within_draft(plan.given_init)
     if plan.options.get("match_args", True) and "__match_args__" not in namespace:
         members["__match_args__"] = tuple([key for key, f in plan.arguments.items() if f.init and not f.kw_only])
     members["__dataclass_params__"] = _Params(**{**_PARAMS, **plan.options, "frozen": plan.frozen})
