@@ -10,7 +10,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from structkit._core.flat import Draft, Flat, field_values, frozen_error
-from structkit._core.lifecycle import Open, assign, is_bare
+from structkit._core.lifecycle import Open, assign
 from structkit._core.plan import ClassPlan, class_dict, class_mro, plan_of
 from structkit.errors import UnknownAttributeError, UnsetFieldError
 
@@ -228,7 +228,7 @@ class Vars(dict[str, Any], MutableMapping[str, Any]):
 def set_vars(self: Any, values: dict[str, Any]) -> None:
     """Fill a bare object, as a package does that sets `__dict__` as a whole (pydantic)."""
     plan: ClassPlan = self.__struct__
-    if not is_bare(self) and not isinstance(self.__flat__[0], list):
+    if hasattr(self, "__flat__") and not isinstance(self.__flat__[0], list):
         raise frozen_error(plan, "__dict__")
     for name, value in values.items():
         if name not in plan.fields:

@@ -68,11 +68,6 @@ def start(plan: ClassPlan) -> tuple[list[Any], tuple[Any, ...]]:
     return plan.start
 
 
-def is_bare(self: Any) -> bool:
-    """Whether an object has no flat form yet."""
-    return not hasattr(self, "__flat__")
-
-
 def finish(self: Any) -> None:
     """Close a draft: fill in what has a default, refuse what is unset, freeze, run the checks."""
     plan: ClassPlan = self.__struct__
@@ -110,14 +105,14 @@ def default_value(f: Field) -> Any:
 
 def abandon(self: Any) -> None:
     """Freeze what a failed `__init__` leaves: it keeps its values for a debugger, and nothing can be assigned."""
-    if not is_bare(self):
+    if hasattr(self, "__flat__"):
         store(self, snapshot(self))
 
 
 def assign(name: str, self: Any, value: Any) -> None:
     """Set a field of an object that may be written to. The converter runs, unless the object is filled from outside."""
     plan: ClassPlan = self.__struct__
-    if is_bare(self):
+    if not hasattr(self, "__flat__"):
         children, aux = start(plan)
         opened = Open(children)
         opened.missing = set(plan.fields)

@@ -322,18 +322,11 @@ class Struct(flat.Flat, metaclass=StructMeta):
         replace: ClassVar[ReplaceDescriptor]
         """A copy with some fields changed; see `structkit.replace`."""
 
-        def __init_subclass__(
-            cls,
-            *,
-            init: bool = True,
-            repr: bool = True,
-            eq: bool = True,
-            order: bool = False,
-            frozen: bool = True,
-            kw_only: bool = False,
-            match_args: bool = True,
-            **others: Any,
-        ) -> None: ...
+        # fmt: off
+        def __init_subclass__(cls, *, init: bool = True, repr: bool = True, eq: bool = True, order: bool = False,
+                              frozen: bool = True, kw_only: bool = False, match_args: bool = True,
+                              **others: Any) -> None: ...
+        # fmt: on
 
     else:
 
@@ -350,6 +343,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
         __eq__ = compare.equal
         __ne__ = compare.not_equal
         __hash__ = compare.hash_struct
+        __repr__ = pretty.struct_repr
         __name__ = property(attributes.function_name, doc="What JAX calls a struct with `__call__` in its programs.")
         _repr_pretty_ = pretty.ipython_pretty
         __dict__ = property(attributes.Vars, attributes.set_vars, doc="A new dict of the fields: `vars(struct)`.")
@@ -359,10 +353,6 @@ class Struct(flat.Flat, metaclass=StructMeta):
         plan: ClassPlan = vars(type(self))["__struct__"]
         hidden = {"__cached__", *plan.fields} - flat.field_values(self).keys()
         return [name for name in super().__dir__() if name not in hidden and (plan.callable or name != "__name__")]
-
-    def __repr__(self) -> str:
-        """The class's name with its fields, arrays as dtype and shape; never fails."""
-        return pretty.struct_repr(self)
 
     def __pdoc__(self, **options: Any) -> Any:
         """The document of `wadler_lindig` for this object; a class's own `__repr__` is heeded."""
@@ -378,7 +368,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     def __copy__(self) -> Self:
         made: Self = flat.new(type(self))
-        if not lifecycle.is_bare(self):
+        if hasattr(self, "__flat__"):
             flat.store(made, flat.snapshot(self))
         return made
 
@@ -386,7 +376,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
         # Statics are immutable; copies of those that compare by identity would change the tree structure.
         made: Self = flat.new(type(self))
         memo[id(self)] = made
-        if lifecycle.is_bare(self):
+        if not hasattr(self, "__flat__"):
             return made
         children, aux = flat.snapshot(self)
         copied: list[Any] = []
@@ -404,7 +394,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
         """The fields by name, so that a pickle outlives a new order of the fields and new fields with defaults."""
         state = flat.field_values(self)
         plan: ClassPlan = vars(type(self))["__struct__"]
-        return state if len(state) == len(plan.fields) or lifecycle.is_bare(self) else flat.raw_values(self)
+        return state if len(state) == len(plan.fields) or not hasattr(self, "__flat__") else flat.raw_values(self)
 
     def __setstate__(self: Any, state: dict[str, Any]) -> None:
         plan: ClassPlan = self.__struct__
@@ -412,7 +402,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
             # Fields came or went since the pickle was made.
             state = replace.completed(plan.name, plan.fields, dict(**state), f"unpickling {plan.name}")
         children, aux = flat.by_names(plan, state)
-        if not lifecycle.is_bare(self):
+        if hasattr(self, "__flat__"):
             held = type(self.__flat__[0])
             if issubclass(held, flat.Draft):
                 # A user's own, which calls this one, may go on to assign.
