@@ -52,7 +52,6 @@ class Filled(tuple[Any, ...]):
 
 # Two threads that write two static fields of one mutable struct would each make aux anew from the old one.
 _AUX_LOCK = threading.Lock()
-_NO_LOCK = contextlib.nullcontext()
 
 
 def start(plan: ClassPlan) -> tuple[list[Any], tuple[Any, ...]]:
@@ -143,7 +142,7 @@ def _put(self: Any, plan: ClassPlan, name: str, value: Any, convert: bool = True
     if not f.static:
         self.__flat__[0][i] = value
         return
-    with _NO_LOCK if plan.frozen else _AUX_LOCK:
+    with contextlib.nullcontext() if plan.frozen else _AUX_LOCK:
         children, aux = self.__flat__
         kept = [*items(aux)]
         kept[i] = value
@@ -223,10 +222,7 @@ def no_post_init(plan: ClassPlan, qualname: str) -> Callable[..., None]:
 
 
 def wrap_post_init(post_init: Callable[..., Any]) -> Callable[..., Any]:
-    """A user's `__post_init__`, which may write once more to an object that another package has filled.
-
-    The generated `__init__` calls the function itself, and pays nothing for this.
-    """
+    """A user's `__post_init__`, which may write once more to an object that another package has filled."""
     return within_draft(as_function(post_init), filled=(Filled, Open))
 
 

@@ -59,8 +59,7 @@ class _DocOfClasses:
         doc = class_dict(cls).get("__doc__")
         return doc.__get__(None, cls) if type(doc) is _Doc else doc
 
-    def __set__(self, cls: Any, doc: Any) -> None:
-        vars(type)["__doc__"].__set__(cls, doc)
+    __set__ = vars(type)["__doc__"].__set__
 
 
 if TYPE_CHECKING:
