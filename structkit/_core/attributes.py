@@ -70,9 +70,8 @@ def field_properties(plan: ClassPlan, qualname: str) -> dict[str, property]:
     """The properties that read and guard the fields of a class."""
     properties: dict[str, property] = {}
     for name, f in plan.fields.items():
-        # The place is a constant of the getter, so it holds for objects of the class itself. A subclass has getters of
-        # its own; for `super().x`, which reads through the one of the base, see `correct_getters`. A code object of
-        # its own gives the getters of each class inline caches of their own.
+        # The place is a constant, so a subclass has getters of its own; for `super().x`, which reads through the one of
+        # the base, see `correct_getters`. Code objects of their own give the getters inline caches of their own.
         code = _getter_code(f.static, plan.index[name]).replace(co_name=name, co_qualname=f"{qualname}.{name}")
         properties[name] = _property(name, types.FunctionType(code, _GETTER_GLOBALS, name), f.doc)
     return properties

@@ -18,8 +18,7 @@ from structkit.errors import FrozenInstanceError, UnsetFieldError, nearest
 def _become(self: Any, cls: Any) -> None:
     """Give a struct another class, whose fields take what those of the same name held, or their defaults.
 
-    That is how a reload of a module in a notebook takes old objects along; in the place of a field that moved there
-    must not be the value of another.
+    A reload in a notebook takes old objects along so; in the place of a field there must not be another one's value.
     """
     before: ClassPlan = self.__struct__
     plan: ClassPlan = cls.__struct__
@@ -101,11 +100,6 @@ class Incomplete(tuple[Any, ...]):
         return map(_read, tuple.__iter__(self))
 
 
-def any_unset(values: Iterable[Any]) -> bool:
-    """Whether an `Unset` is among the values."""
-    return Unset in map(type, values)
-
-
 def items(half: Any) -> tuple[Any, ...]:
     """The items of half of a flat form, unset ones included, without the error for reading them."""
     if type(half) is tuple:
@@ -116,14 +110,14 @@ def items(half: Any) -> tuple[Any, ...]:
 def settled(plan: ClassPlan, children: Any) -> Any:
     """The children of an object that nobody constructs any more: to be written to where it is mutable alone."""
     kept = items(children)
-    if any_unset(kept):
+    if Unset in map(type, kept):
         return Incomplete(kept) if plan.frozen else Draft(kept)
     return kept if plan.frozen else [*kept]
 
 
 def packed(plan: ClassPlan, statics: tuple[Any, ...]) -> tuple[Any, ...]:
     """Aux, checked once all statics are set; until then some of them are `Unset`."""
-    return Incomplete((plan.static_names, *statics)) if any_unset(statics) else plan.pack(statics)
+    return Incomplete((plan.static_names, *statics)) if Unset in map(type, statics) else plan.pack(statics)
 
 
 def by_names(plan: ClassPlan, values: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:

@@ -52,7 +52,7 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
     arguments = [*plan.arguments.values()]
     shape = template(plan.frozen, plan.post_init is not None, bool(plan.checks), tuple(map(_argument, arguments)))
     # Placeholder -> name in this class, and placeholder -> value.
-    words = dict(zip(shape.places, plan.arguments))
+    words = dict(zip(shape.places, plan.arguments), _name=plan.name)
     values: dict[str, Any] = {
         # None while hooks (`__init_subclass__`) run: `init_part` then does the work, more slowly.
         "cls": None,
@@ -61,7 +61,6 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
         "post_init": plan.post_init,
         "static_names": plan.static_names,
     }
-    words["_name"] = plan.name
     taken = {*plan.arguments}
     for word in _WORDS & taken:
         words[word] = _free(word, taken)
@@ -77,6 +76,7 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
         co_varnames=tuple(map(words.get, shape.code.co_varnames, shape.code.co_varnames)),
         co_freevars=tuple(map(words.get, shape.code.co_freevars, shape.code.co_freevars)),
         co_filename=filename,
+        co_firstlineno=1,
         co_qualname=f"{qualname}.__init__",
     )
     # Code that `exec` runs may have a module of its own in name only.
@@ -235,7 +235,7 @@ def _compile(source: str, cells: list[str]) -> types.CodeType:
     code = compile(text, "<structkit>", "exec", dont_inherit=True, optimize=0)
     for _ in ("make", "__init__"):
         code = next(part for part in code.co_consts if isinstance(part, types.CodeType))
-    return without_columns(code).replace(co_firstlineno=1)
+    return without_columns(code)
 
 
 def _tuple(parts: list[str]) -> str:
@@ -267,7 +267,6 @@ def _argument_type(converter: Callable[..., Any]) -> Any:
         except Exception:
             continue
         annotation = next((parameter.annotation for parameter in parameters), Any)
-        # A text is one that does not resolve where the converter is written; in the module of the class it may mean
-        # something else.
+        # A text does not resolve where the converter is written; in the module of the class it may mean another thing.
         return Any if annotation is inspect.Parameter.empty or isinstance(annotation, str) else annotation
     return Any
