@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from structkit._bridges import FACTORY, set_annotations, without_columns
 from structkit._core.fields import MISSING, Field
 from structkit._core.flat import Draft, Incomplete, Unset, store
-from structkit._core.lifecycle import abandon, finish, init_part
+from structkit._core.lifecycle import abandon, as_function, finish, init_part
 from structkit._core.plan import ClassPlan
 from structkit._core.statics import PLAIN, pack_statics
 
@@ -58,7 +58,7 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
         "cls": None,
         "names": tuple([words[place] for place in shape.set_here]),
         "plan": plan,
-        "post_init": plan.post_init,
+        "post_init": None if plan.post_init is None else as_function(plan.post_init),
         "static_names": plan.static_names,
     }
     taken = {*plan.arguments}
@@ -96,13 +96,18 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
     return init, publish
 
 
+def is_generated(init: Any) -> bool:
+    """Whether something is an `__init__` that was made here."""
+    return isinstance(init, types.FunctionType) and init.__code__.co_filename.startswith("<structkit: ")
+
+
 def rebind_post_init(init: Any, post_init: Any) -> None:
     """Make a generated `__init__`, decorated or not, call another `__post_init__` than the class's own."""
     init = inspect.unwrap(init)
-    if isinstance(init, types.FunctionType) and init.__code__.co_filename.startswith("<structkit: "):
+    if is_generated(init):
         for name, cell in zip(init.__code__.co_freevars, init.__closure__ or ()):
             if name.rstrip("_") == "post_init":
-                cell.cell_contents = post_init
+                cell.cell_contents = as_function(post_init)
 
 
 def _argument(f: Field) -> tuple[bool, ...]:

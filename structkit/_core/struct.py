@@ -15,7 +15,7 @@ from typing_extensions import dataclass_transform
 from structkit._bridges import ProtocolMeta, serve_pprint, signature
 from structkit._core import attributes, compare, flat, lifecycle, pretty, replace
 from structkit._core.fields import MISSING, Field
-from structkit._core.initgen import generate_init, rebind_post_init
+from structkit._core.initgen import generate_init, is_generated, rebind_post_init
 from structkit._core.plan import CUSTOM, ClassPlan, class_dict, make_plan, plan_of, split_options, unknown_option
 from structkit._core.registry import node_of, register
 from structkit._core.reload import supersede
@@ -129,12 +129,12 @@ else:
             if what:
                 raise DefinitionError(cls.__name__, what, cure)
             super().__setattr__(name, value)
-            if name == "__init__":
+            if name == "__init__" and not is_generated(value):
                 # A decorator that checks or logs: changed copies have to go through it as well.
                 plan.simple = False
             elif name == "__post_init__":
-                plan.post_init = lifecycle.as_function(value)
-                rebind_post_init(class_dict(cls).get("__init__"), plan.post_init)
+                plan.post_init = value
+                rebind_post_init(class_dict(cls).get("__init__"), value)
 
         def __delattr__(cls, name: str) -> None:
             """Delete a class attribute; a field's property must stay."""
@@ -164,8 +164,6 @@ def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any
         # An inherited one begins a draft already.
         members["__init__"] = lifecycle.within_draft(plan.given_init) if plan.init == CUSTOM else plan.given_init
     elif plan.init != CUSTOM:
-        if plan.post_init is not None:
-            plan.post_init = lifecycle.as_function(plan.post_init)
         members["__init__"], publish = generate_init(plan, namespace.get("__module__", "builtins"), qualname)
     if plan.options.get("match_args", True) and "__match_args__" not in namespace:
         members["__match_args__"] = tuple([key for key, f in plan.arguments.items() if f.init and not f.kw_only])
