@@ -218,7 +218,7 @@ def _special_methods(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, An
     if by_identity or not plan.frozen:
         found = collections.ChainMap(namespace, members, *map(class_dict, plan.mro))
         # Equal objects would have different hashes: as Python does for a class that has its own `==` alone.
-        if found["__eq__"] is not object.__eq__ if by_identity else found["__hash__"] is compare.hash_struct:
+        if found.get("__eq__") is not object.__eq__ if by_identity else found.get("__hash__") is compare.hash_struct:
             members["__hash__"] = None
     if plan.options.get("order"):
         members.update(compare.orderings(plan, namespace))
@@ -233,7 +233,7 @@ def _is_of_dataclass(name: str, body: Any) -> bool:
 def _inherited(plan: ClassPlan, name: str, *passed: Any) -> Any:
     """What the bases have under a name that was not made for a dataclass; the first of `passed` if that is all."""
     bodies = [body for body in map(class_dict, plan.mro) if name in body and not _is_of_dataclass(name, body)]
-    return next((body[name] for body in bodies if body[name] not in passed), *passed[:1])
+    return next((body[name] for body in bodies if body[name] not in passed), (*passed, None)[0])
 
 
 def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:
