@@ -18,17 +18,16 @@ from structkit.errors import UnknownAttributeError, UnsetFieldError
 def guarded_setattr(self: Any, name: str, value: Any) -> None:
     """Assign a field under construction or in a mutable struct; refuse everything else, with the cure."""
     plan: ClassPlan = self.__struct__
+    children: Any = None
     try:
         children = self.__flat__[0]
         if type(children) is Draft or type(children) is list:
             children[plan.direct[name]] = value
             return None
-    except AttributeError:
-        # A bare object takes fields by `object.__setattr__` alone, and so does one that is filled so.
-        children = None
-    except KeyError:
-        # Not a field that takes any value as it is.
+    except (AttributeError, KeyError):
+        # A bare object, or not a field that takes any value as it is.
         pass
+    # Not into an object that is filled from outside, for which only `object.__setattr__` will do.
     if plan.frozen and (not isinstance(children, list) or type(children) is Open):
         raise frozen_error(plan, name)
     if name in plan.fields:

@@ -101,7 +101,8 @@ def replace(struct: _S, /, **changes: Any) -> _S:
         return replace_method(struct, **changes)  # type: ignore[no-any-return]
     if node_of(type(struct)) is None:
         raise NotAStructError("replace", type(struct).__name__)
-    return dataclasses.replace(struct, **changes)  # type: ignore[type-var]
+    standard: Any = struct
+    return dataclasses.replace(standard, **changes)  # type: ignore[no-any-return]
 
 
 def replace_method(self: Any, /, **changes: Any) -> Any:
