@@ -78,7 +78,11 @@ def field_properties(plan: ClassPlan, qualname: str) -> dict[str, property]:
 
 def _property(name: str, getter: Callable[[Any], Any], doc: str | None) -> property:
     # Partials, not closures: fewer objects for the garbage collector, which class creation wakes often.
-    return property(getter, functools.partial(assign, name), functools.partial(guarded_delattr, name=name), doc)
+    return property(getter, functools.partial(assign, name), functools.partial(_delete, name), doc)
+
+
+def _delete(name: str, self: Any) -> None:
+    guarded_delattr(self, name)
 
 
 # Compiled once for all classes, since only the place tells one getter from another.
