@@ -21,6 +21,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import inspect
 import itertools
 import linecache
 import types
@@ -36,7 +37,7 @@ from structkit._core.annotations import FIELD, STATIC, annotation_kinds
 from structkit._core.compare import equal_values, not_equal
 from structkit._core.fields import MISSING, Field, adopt, check_aliases
 from structkit._core.plan import class_dict, class_mro
-from structkit._core.registry import DataclassNode, register_dataclass_node
+from structkit._core.registry import FUNCTIONS, DataclassNode, register_dataclass_node
 from structkit._core.struct import StructMeta
 from structkit.errors import DefinitionError
 
@@ -51,9 +52,7 @@ _C = TypeVar("_C", bound=type[Any])
 # Set on each decorated class, as flax does it: code that looks for it finds it.
 _MARKER = "_flax_dataclass"
 
-_OPTIONS = frozenset(
-    ("init", "repr", "eq", "order", "unsafe_hash", "frozen", "match_args", "kw_only", "slots", "weakref_slot")
-)
+_OPTIONS = frozenset(inspect.signature(dataclasses.dataclass).parameters)
 
 
 # fmt: off
@@ -131,29 +130,27 @@ def dataclass(clz: Any = None, /, **options: Any) -> Any:
         return functools.partial(dataclass, **options)
     if not isinstance(clz, type):
         raise TypeError(f"dataclass() decorates a class, not {type(clz).__name__}")
-    if _MARKER in class_dict(clz):
+    body = dict(class_dict(clz))
+    if _MARKER in body:
         return clz
     _refuse_unfit(clz)
-    kinds = annotation_kinds(dict(class_dict(clz)))
-    statics = [name for name, (_, kind) in kinds.items() if kind == STATIC]
-    written = [name for name in ("__eq__", "__ne__", "__setstate__") if name in class_dict(clz)]
-    declared = [name for name, (_, kind) in kinds.items() if kind in (FIELD, STATIC)]
+    kinds = {name: kind for name, (_, kind) in annotation_kinds(body).items()}
+    declared = [name for name, kind in kinds.items() if kind in (FIELD, STATIC)]
     cls = _standard_dataclass(clz, declared, {"frozen": True, **options})
-    fields = {f.name: _adopted(cls, f, f.name in statics) for f in dataclasses.fields(cls)}
+    fields = {f.name: _adopted(cls, f, kinds.get(f.name) == STATIC) for f in dataclasses.fields(cls)}
     check_aliases(cls.__name__, fields)
-    members, node = _generate(cls, fields, _descriptors(cls, fields))
-    if options.get("eq", True) and "__eq__" not in written:
-        cls.__eq__ = members["__eq__"]
-        if "__ne__" not in written:
+    methods, cls.__node__ = _generate(cls, fields, _descriptors(cls, fields))
+    made = class_dict(cls).keys() - body.keys()
+    if "__eq__" in made:
+        cls.__eq__ = methods["__eq__"]
+        if "__ne__" not in body:
             cls.__ne__ = not_equal
-    if "__setstate__" in class_dict(cls) and "__setstate__" not in written:
-        cls.__setstate__ = _takes_dicts(cls.__setstate__)
+    if "__setstate__" in made:
+        cls.__setstate__ = _set_slots
     if _wants_replace(cls):
-        simple = all(f.init and f.name in fields for f in cls.__dataclass_fields__.values())
-        cls.replace = members["replace"] if simple else _replace
-    cls.__node__ = node
+        cls.replace = methods["replace"]
     setattr(cls, _MARKER, True)
-    register_dataclass_node(node, late=not kinds)
+    register_dataclass_node(cls.__node__, late=not kinds)
     return cls
 
 
@@ -178,21 +175,12 @@ class PyTreeNode:
         replace: ClassVar[ReplaceDescriptor]
         """A copy with some fields changed, made by the constructor, as `dataclasses.replace` does it."""
 
+        # fmt: off
         def __init_subclass__(
-            cls,
-            *,
-            init: bool = True,
-            repr: bool = True,
-            eq: bool = True,
-            order: bool = False,
-            unsafe_hash: bool = False,
-            frozen: bool = True,
-            match_args: bool = True,
-            kw_only: bool = False,
-            slots: bool = False,
-            weakref_slot: bool = False,
-            **others: Any,
-        ) -> None: ...
+            cls, *, init: bool = True, repr: bool = True, eq: bool = True, order: bool = False,
+            unsafe_hash: bool = False, frozen: bool = True, match_args: bool = True, kw_only: bool = False,
+            slots: bool = False, weakref_slot: bool = False, **others: Any) -> None: ...
+        # fmt: on
 
     else:
 
@@ -203,11 +191,9 @@ class PyTreeNode:
             options = {key: keywords.pop(key) for key in _OPTIONS.intersection(keywords)}
             super().__init_subclass__(**keywords)
             if options.get("slots"):
-                raise DefinitionError(
-                    cls.__name__,
-                    "slots=True needs a new class, which a base class cannot make",
-                    "write @struct.dataclass(slots=True) instead of inheriting from PyTreeNode",
-                )
+                what = "slots=True needs a new class, which a base class cannot make"
+                cure = "write @struct.dataclass(slots=True) instead of inheriting from PyTreeNode"
+                raise DefinitionError(cls.__name__, what, cure)
             dataclass(cls, **options)
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -248,7 +234,8 @@ def _standard_dataclass(cls: type[Any], names: Iterable[str], options: dict[str,
     written = class_dict(cls).get("__init__")
     made: Any = dataclasses.dataclass(**options)(cls)
     for name, array in arrays.items():
-        made.__dataclass_fields__[name].default, made.__dataclass_fields__[name].default_factory = array, MISSING
+        f = made.__dataclass_fields__[name]
+        f.default, f.default_factory = array, MISSING
         if name not in class_dict(made):
             setattr(made, name, array)
     init: Any = class_dict(made).get("__init__")
@@ -264,9 +251,8 @@ def _adopted(cls: type[Any], f: Any, annotated: bool) -> Field:
     """What a field of the standard library says, as a `Field`; `annotated` with `Static[...]`, it is static."""
     made = adopt(f)
     if made.converter is not None or callable(f.metadata.get("converter")):
-        raise DefinitionError(
-            cls.__name__, f"field {f.name!r} has a converter, which a dataclass does not call", "inherit from Struct"
-        )
+        what = f"field {f.name!r} has a converter, which a dataclass does not call"
+        raise DefinitionError(cls.__name__, what, "inherit from Struct")
     if annotated and made.explicit_static is None:
         # Where subclasses, and other libraries, find it.
         f.metadata = types.MappingProxyType({**f.metadata, "pytree_node": False})
@@ -281,6 +267,7 @@ def _descriptors(cls: type[Any], names: Iterable[str]) -> tuple[str, ...]:
     return tuple([name for name, value in found.items() if hasattr(type(value), "__set__")])
 
 
+_CONTAINERS = (dict, list, set, bytearray)
 _TITLE = "<structkit.struct "
 _count = itertools.count(1)
 
@@ -293,7 +280,7 @@ def flatten_with_keys(self):
     return {pairs}, {aux}
 
 
-def unflatten(aux, children):
+def unflatten(aux, children, cls=cls, new=new, set_field=set_field):
     {unflatten}
     return self
 
@@ -305,126 +292,87 @@ def __eq__(self, other):
 
 
 def replace(self, /, **changes):
-    return type(self)(**{{{arguments}**changes}})
+    return {replaced}
 """
 
 
 def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) -> tuple[dict[str, Any], DataclassNode]:
     """The functions that are written for a class, in one piece of source, and its record."""
-    data = [name for name, f in fields.items() if not f.static]
-    statics = [name for name, f in fields.items() if f.static]
+    node = DataclassNode(cls, fields, (_remade, (lambda: cls, fields, descriptors)))
     compared = [name for name, f in fields.items() if f.compare]
+    arguments = [name for name, f in fields.items() if f.init]
+    replaced = f"type(self)(**{{{''.join([f'{name!r}: self.{name}, ' for name in arguments])}**changes}})"
+    if arguments != [*getattr(cls, "__dataclass_fields__", ())]:
+        # The constructor may take others: the standard library knows what to do.
+        replaced = "dataclasses.replace(self, **changes)"
     source = _TEMPLATE.format(
-        children=_tuple("self.{0}", data),
-        aux=_tuple("self.{0}", statics),
-        pairs=_tuple("(key_{0}, self.{0})", data),
-        unflatten="\n    ".join(_unflatten(cls, fields, data, statics, descriptors)),
+        children=_tuple("self.{0}", node.data_names),
+        aux=_tuple("self.{0}", node.static_names),
+        pairs=_tuple("(key_{0}, self.{0})", node.data_names),
+        unflatten="\n    ".join(_unflatten(node, descriptors)),
         mine=_tuple("self.{0}", compared),
         others=_tuple("other.{0}", compared),
-        arguments="".join([f"{name!r}: self.{name}, " for name, f in fields.items() if f.init]),
+        replaced=replaced,
     )
     filename = f"{_TITLE}{cls.__module__}.{cls.__qualname__} {next(_count)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     news = [class_dict(base).get("__new__") for base in class_mro(cls)]
-    scope: dict[str, Any] = {
-        "__name__": cls.__module__,
-        "cls": cls,
-        "new": next(new for new in news if isinstance(new, types.BuiltinFunctionType)),
-        "set_field": object.__setattr__,
-        "equal_values": equal_values,
-        **{f"key_{name}": GetAttrKey(name) for name in data},
-    }
-    exec(compile(source, filename, "exec"), scope)
+    new = next(new for new in news if isinstance(new, types.BuiltinFunctionType))
+    made: dict[str, Any] = {"cls": cls, "new": new, "set_field": object.__setattr__}
+    # Without the class: where it is carried by value, it must not be met again inside its methods.
+    scope = {"__name__": cls.__module__, "dataclasses": dataclasses, "equal_values": equal_values}
+    scope |= {f"key_{name}": GetAttrKey(name) for name in node.data_names}
+    exec(compile(source, filename, "exec"), scope, made)
     for name in ("__eq__", "replace"):
-        # Without the class in their globals: where it is carried by value, it must not be met again inside itself.
-        names = {key: scope[key] for key in ("__name__", "equal_values")}
-        scope[name] = types.FunctionType(scope[name].__code__, names)
-        scope[name].__qualname__ = f"{cls.__qualname__}.{name}"
-    scope["replace"].__doc__ = _replace.__doc__
-    return scope, DataclassNode(cls, fields, scope, (_remade, (lambda: cls, fields, descriptors)))
+        made[name].__qualname__ = f"{cls.__qualname__}.{name}"
+    made["replace"].__doc__ = "A copy with some fields changed, made by the constructor as by `dataclasses.replace`."
+    for name in FUNCTIONS:
+        setattr(node, name, made[name])
+    return made, node
 
 
-def _unflatten(
-    cls: Any, fields: dict[str, Field], data: list[str], statics: list[str], descriptors: tuple[str, ...]
-) -> list[str]:
+def _unflatten(node: DataclassNode, descriptors: Iterable[str]) -> list[str]:
     """The lines of `unflatten` that make an object of `children` and `aux`."""
-    halves = ((data, "children"), (statics, "aux"))
+    halves = ((node.data_names, "children"), (node.static_names, "aux"))
     values = [f"{_tuple('values[{0!r}]', names)} = {half}" for names, half in halves if names]
-    if issubclass(cls, _CONTAINERS):
+    if issubclass(node.cls, _CONTAINERS):
         # What it holds besides its fields only the constructor knows: the outputs of transformers' models are such.
-        later = [name for name, f in fields.items() if not f.init]
-        values += [f"{name}_later = values.pop({name!r})" for name in later]
-        set_later = [f"set_field(self, {name!r}, {name}_later)" for name in later]
-        return ["values = {}", *values, "self = cls(**values)", *set_later]
-    place = "self.__dict__" if cls.__dictoffset__ else "{}"
+        taken = [f"{name!r}: values[{name!r}]" for name, f in node.fields.items() if f.init]
+        later = [f"set_field(self, {name!r}, values[{name!r}])" for name, f in node.fields.items() if not f.init]
+        return ["values = {}", *values, f"self = cls(**{{{', '.join(taken)}}})", *later]
+    place = "self.__dict__" if node.cls.__dictoffset__ else "{}"
     slots = [f"set_field(self, {name!r}, values.pop({name!r}))" for name in descriptors]
     return ["self = new(cls)", f"values = {place}", *values, *slots]
 
 
-_CONTAINERS = (dict, list, set, bytearray)
-
-
-def _tuple(form: str, names: list[str]) -> str:
+def _tuple(form: str, names: Iterable[str]) -> str:
     items = [form.format(name) for name in names]
     return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
 
 
-def _remade(given: Callable[[], Any], fields: dict[str, Field], descriptors: tuple[str, ...]) -> Any:
-    """The record of a class that was carried by value, and is now registered here.
-
-    `given` gives the class; with dill not before it is made, with all that its body holds.
-    """
+def _remade(given: Callable[[], Any], fields: dict[str, Field], descriptors: tuple[str, ...]) -> DataclassNode:
+    """The record of a class that was carried by value, and is now registered here; `given` gives the class."""
     cls = given()
     if not isinstance(cls, type):
-        return _Awaited(fields, descriptors)
+        # With dill it is made later, with all that its body holds, and then tells the record.
+        return DataclassNode(cls, fields, (_remade, (given, fields, descriptors)))
     _, node = _generate(cls, fields, descriptors)
     register_dataclass_node(node, late=False)
     return node
 
 
-class _Awaited:
-    """Stands for the record in a class body that dill has unpickled, until Python tells it the class."""
-
-    def __init__(self, *arguments: Any):
-        self.arguments = arguments
-
-    def __set_name__(self, owner: Any, name: str) -> None:
-        setattr(owner, name, _remade(lambda: owner, *self.arguments))
-
-
-def _replace(self: Any, /, **changes: Any) -> Any:
-    """A copy with some fields changed, made by the constructor, as `dataclasses.replace` does it."""
-    return dataclasses.replace(self, **changes)
-
-
-_replace.__name__ = _replace.__qualname__ = "replace"
-
-
 def _wants_replace(cls: type[Any]) -> bool:
     """Whether the class needs a `replace` of ours: no field has the name, and no user's class has a method of it."""
-    owner = next((base for base in class_mro(cls) if "replace" in class_dict(base)), None)
-    if owner is None or owner is cls:
-        return owner is None and "replace" not in class_dict(cls)["__dataclass_fields__"]
-    found = class_dict(owner)["replace"]
-    generated = isinstance(found, types.FunctionType) and found.__code__.co_filename.startswith((_TITLE, __file__))
-    return generated or isinstance(found, types.MethodDescriptorType) or _is_foreign_dataclass(owner)
+    body = next((body for body in map(class_dict, class_mro(cls)) if "replace" in body), None)
+    if body is None or "replace" in class_dict(cls):
+        return body is None and "replace" not in class_dict(cls)["__dataclass_fields__"]
+    found, is_foreign_dataclass = body["replace"], "__dataclass_fields__" in body and _MARKER not in body
+    is_generated = isinstance(found, types.FunctionType) and found.__code__.co_filename.startswith(_TITLE)
+    return is_generated or is_foreign_dataclass or isinstance(found, types.MethodDescriptorType)
 
 
-def _is_foreign_dataclass(cls: type[Any]) -> bool:
-    return "__dataclass_fields__" in class_dict(cls) and _MARKER not in class_dict(cls)
-
-
-def _takes_dicts(standard: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-    """The `__setstate__` of a frozen dataclass with slots, for pickles with the fields by name, too (up to 0.1.0).
-
-    The standard library's would take the names for the values.
-    """
-
-    @functools.wraps(standard)
-    def __setstate__(self: Any, state: Any) -> None:
-        if not isinstance(state, dict):
-            return standard(self, state)
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
-
-    return __setstate__
+def _set_slots(self: Any, state: Any) -> None:
+    """The `__setstate__` of a frozen dataclass with slots, for pickles with the fields by name, too (up to 0.1.0)."""
+    names = [f.name for f in dataclasses.fields(self)]
+    for name, value in state.items() if isinstance(state, dict) else zip(names, state):
+        object.__setattr__(self, name, value)

@@ -28,10 +28,14 @@ def flatten_with_keys(struct: Any) -> tuple[Any, Any]:
     return tuple(zip(struct.__struct__.keys, children)), aux
 
 
-def make_unflatten(cls: Any, frozen: bool) -> Callable[[Any, Any], Any]:
-    """The function that puts children of any kind into an object of `cls`; no user code runs in it.
+classes: list[type] = []  # Every class that was registered. JAX keeps them all alive, too.
+observers: list[Callable[[type], None]] = []  # Called with each: how other registries than JAX's hear of it.
 
-    Where the class is not known to be frozen, its plan says at each call what the children are kept in.
+
+def register(cls: type, frozen: bool) -> None:
+    """Make a struct class a pytree node; `frozen` is False, too, where it is not known yet whether its objects are.
+
+    Unflatten puts children of any kind into an object, and runs no user code.
     """
 
     def unflatten(aux: Any, children: Any) -> Any:
@@ -44,34 +48,29 @@ def make_unflatten(cls: Any, frozen: bool) -> Callable[[Any, Any], Any]:
         store(struct, (tuple(children) if struct.__struct__.frozen else [*children], aux))
         return struct
 
-    return unflatten if frozen else unflatten_mutable
+    if frozen:
+        register_node(cls, flatten_with_keys, unflatten, flatten)
+    else:
+        register_node(cls, flatten_with_keys, unflatten_mutable, flatten_mutable)
 
 
-classes: list[type] = []
-"""Every class that was registered. JAX keeps them all alive, too."""
-
-observers: list[Callable[[type], None]] = []
-"""Called with each class that is registered: how other registries than JAX's hear of it."""
-
-
-def register(cls: type, frozen: bool) -> None:
-    """Make a struct class a pytree node; `frozen` is False, too, where it is not known yet whether its objects are."""
-    register_node(cls, flatten_with_keys, make_unflatten(cls, frozen), flatten if frozen else flatten_mutable)
+# The functions that JAX has of a class, in the order in which it takes them.
+FUNCTIONS = ("flatten_with_keys", "unflatten", "flatten")
 
 
 class DataclassNode:
     """How an ordinary dataclass is a pytree node: what `cls.__dict__["__node__"]` holds, and `node_of` finds."""
 
-    __slots__ = ("cls", "data_names", "fields", "flatten", "flatten_with_keys", "remade", "static_names", "unflatten")
+    # Written for the class.
+    flatten_with_keys: Callable[[Any], Any]
+    unflatten: Callable[[Any, Any], Any]
+    flatten: Callable[[Any], Any]
 
-    def __init__(self, cls: type[Any], fields: dict[str, Field], functions: dict[str, Any], remade: tuple[Any, ...]):
+    def __init__(self, cls: Any, fields: dict[str, Field], remade: tuple[Any, ...]):
         # `remade` gives the record again, from any process; see `__reduce__`.
         self.cls, self.fields, self.remade = cls, fields, remade
         self.data_names = tuple([name for name, f in fields.items() if not f.static])
         self.static_names = tuple([name for name, f in fields.items() if f.static])
-        self.flatten: Callable[[Any], Any] = functions["flatten"]
-        self.flatten_with_keys: Callable[[Any], Any] = functions["flatten_with_keys"]
-        self.unflatten: Callable[[Any, Any], Any] = functions["unflatten"]
 
     def build(self, values: dict[str, Any]) -> Any:
         """An object with these field values, made as JAX makes one."""
@@ -82,16 +81,19 @@ class DataclassNode:
         """A copy of an object with other values in some fields, made as JAX makes one."""
         return self.build({name: getattr(instance, name) for name in self.fields} | {**changes})
 
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        if not isinstance(self.cls, type):
+            # In a body that dill has unpickled: only from now on there is a class.
+            remade, (_, *others) = self.remade
+            setattr(owner, name, remade(lambda: owner, *others))
+
     def __reduce__(self) -> Any:
         # Where a class travels by value (cloudpickle), its record is made anew, and the class registered, on arrival.
         return self.remade
 
 
 def node_of(cls: Any) -> DataclassNode | None:
-    """The record of a dataclass that `structkit.struct` made a pytree node; None for anything else.
-
-    A subclass has one of its own, or none.
-    """
+    """The record of a dataclass that `structkit.struct` made a pytree node; a subclass has its own, or none."""
     found = class_dict(cls).get("__node__") if isinstance(cls, type) else None
     return found if isinstance(found, DataclassNode) else None
 
@@ -101,13 +103,10 @@ def register_dataclass_node(node: DataclassNode, late: bool) -> None:
 
     That is for a class whose body declares nothing, which cloudpickle may be about to fill in.
     """
-
-    def function(name: str) -> Any:
-        if late:
-            return lambda *arguments: getattr(node_of(node.cls), name)(*arguments)
-        return getattr(node, name)
-
-    register_node(node.cls, *map(function, ("flatten_with_keys", "unflatten", "flatten")))
+    functions = [getattr(node, name) for name in FUNCTIONS]
+    if late:
+        functions = [lambda *given, name=name: getattr(node_of(node.cls), name)(*given) for name in FUNCTIONS]
+    register_node(node.cls, *functions)
 
 
 def register_node(cls: type, flatten_with_keys: Any, unflatten: Any, flatten: Any) -> None:

@@ -151,7 +151,7 @@ class TestTrees:
         node = vars(Point)["__node__"]
         assert inspect.getsource(node.flatten) == "def flatten(self):\n    return (self.x, self.y), (self.name,)\n"
         lines = [
-            "def unflatten(aux, children):",
+            "def unflatten(aux, children, cls=cls, new=new, set_field=set_field):",
             "    self = new(cls)",
             "    values = self.__dict__",
             "    (values['x'], values['y']) = children",
