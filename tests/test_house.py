@@ -173,6 +173,8 @@ def test_importing_the_package_leaves_the_printer_and_heavy_modules_alone():
         P(1).replace(x=2) == P(2)
         assert "wadler_lindig" not in sys.modules
         assert repr(P(1)) == "P(x=1)"
+        assert "wadler_lindig" not in sys.modules
+        assert repr(P([1])) == "P(x=[1])"
         assert "wadler_lindig" in sys.modules
         """
     )

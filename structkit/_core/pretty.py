@@ -20,6 +20,11 @@ from structkit._core.flat import Flat, Unset, field_values
 from structkit._core.plan import GENERATED, ClassPlan
 from structkit._core.statics import SCALARS
 
+WIDTH, INDENT = 88, 2
+
+# Past a metaclass, whose code may fail.
+_type_name: Callable[[type], str] = vars(type)["__name__"].__get__
+
 
 def _wl() -> Any:
     """The printer: imported where it is used, since printing must not cost anything at `import structkit`."""
@@ -28,16 +33,8 @@ def _wl() -> Any:
     return wadler_lindig
 
 
-WIDTH, INDENT = 88, 2
-
-
 def pformat(
-    tree: Any,
-    *,
-    width: int = WIDTH,
-    indent: int = INDENT,
-    short_arrays: bool = True,
-    hide_defaults: bool = False,
+    tree: Any, *, width: int = WIDTH, indent: int = INDENT, short_arrays: bool = True, hide_defaults: bool = False
 ) -> str:
     """Any tree as text: arrays as dtype and shape, wrapped with indentation where a line would be too long.
 
@@ -73,22 +70,19 @@ def struct_repr(struct: Any) -> str:
     except Exception:
         # A field that cannot be printed, which the layout shows as such.
         line = None
-    if line is None:
-        line = _wl().pformat(struct_doc(struct, seen_ids={id(struct)}), width=WIDTH)
-    return line
+    return line or _wl().pformat(struct_doc(struct, seen_ids={id(struct)}), width=WIDTH)
 
 
 def _one_line(struct: Any) -> str | None:
     """The `repr` of a struct of few numbers and arrays, without a layout: most objects of long lists are such."""
     plan: ClassPlan = struct.__struct__
-    values, one_piece = field_values(struct), _wl().TextDoc
-    parts: list[str] = []
+    values, parts = field_values(struct), list[str]()
     for name, value in values.items():
-        doc = None if type(value) in SCALARS else _leaf_doc(value)
-        if type(value) not in SCALARS and type(doc) is not one_piece:
+        shown = repr(value) if type(value) in SCALARS else _leaf_text(value)
+        if shown is None:
             return None
         if plan.fields[name].repr:
-            parts.append(f"{name}={value!r}" if doc is None else f"{name}={doc.text}")
+            parts.append(f"{name}={shown}")
     line = f"{type(struct).__name__}({', '.join(parts)})"
     return line if len(values) == len(plan.fields) and len(line) <= WIDTH and "\n" not in line else None
 
@@ -100,7 +94,7 @@ def class_text(cls: Any, call: inspect.Signature | None) -> str:
     lines = [f"{cls.__name__}{'(...)' if call is None else _call_text(call)}"]
     if fields and (plan.init != GENERATED or any(f.doc or not f.init for f in fields)):
         types = [f.type if isinstance(f.type, str) else inspect.formatannotation(f.type) for f in fields]
-        kinds = [text + (", static" if f.static else "") for f, text in zip(fields, types)]
+        kinds = [kind + (", static" if f.static else "") for f, kind in zip(fields, types)]
         lines += ["", "Fields:"]
         lines += [f"    {f.name} ({kind})" + (f": {f.doc}" if f.doc else "") for f, kind in zip(fields, kinds)]
     return "\n".join(lines)
@@ -127,12 +121,7 @@ class _Printed:
 
 
 def _repr_raises(value: Any, error: Exception) -> str:
-    return f"<{_name_of_type(value)} whose repr raises {type(error).__name__}>"
-
-
-def plain_doc(value: Any) -> Any:
-    """The document of a value that says by itself how it prints."""
-    return _text(repr(value))
+    return f"<{_type_name(type(value))} whose repr raises {type(error).__name__}>"
 
 
 def struct_doc(struct: Any, **options: Any) -> Any:
@@ -148,16 +137,9 @@ def _shown_fields(struct: Any) -> list[tuple[str, Any]]:
     return [(name, values.get(name, Unset(plan.name, name))) for name, f in plan.fields.items() if f.repr]
 
 
-# Past a metaclass, whose code may fail.
-_type_name: Callable[[type], str] = vars(type)["__name__"].__get__
-
-
-def _name_of_type(value: Any) -> str:
-    return _type_name(type(value))
-
-
-def _text(text: str) -> Any:
-    return _wl().TextDoc(text)
+def text(shown: str) -> Any:
+    """The document of a text, to be shown as it is."""
+    return _wl().TextDoc(shown)
 
 
 class _Printer:
@@ -179,23 +161,25 @@ class _Printer:
             return doc
         if not self.options["short_arrays"] and isinstance(value, _ARRAYS) and not _is_deleted(value):
             return None
-        if isinstance(value, _CONTAINERS) and len(value) > _MOST_ITEMS and not hasattr(value, "_fields"):
+        cls, is_container = type(value), isinstance(value, _CONTAINERS)
+        if is_container and len(value) > _MOST_ITEMS and not hasattr(value, "_fields"):
             return self._cut(value)
-        if self.hide_defaults and _is_plain_dataclass(value):
+        if self.hide_defaults and dataclasses.is_dataclass(cls) and not is_container and not hasattr(cls, "__pdoc__"):
             fields = {f.name: f for f in dataclasses.fields(value) if f.repr}
-            unset = {name: Unset(type(value).__name__, name) for name in fields}
-            return self.fields_doc(value, fields, [(name, getattr(value, name, unset[name])) for name in fields])
-        return _leaf_doc(value)
+            held = [(name, getattr(value, name, Unset(cls.__name__, name))) for name in fields]
+            return self.fields_doc(value, fields, held)
+        shown = _leaf_text(value)
+        return None if shown is None else text(shown)
 
     def fields_doc(self, value: Any, fields: Mapping[str, Any], shown: list[tuple[str, Any]]) -> Any:
         """The document of an object of a struct or dataclass with these fields."""
         if self.hide_defaults:
             shown = [(name, item) for name, item in shown if not is_default(fields[name], item)]
         return _wl().bracketed(
-            begin=_text(f"{type(value).__name__}("),
+            begin=text(f"{type(value).__name__}("),
             docs=[self._field_doc(name, item) for name, item in shown],
             sep=_wl().comma,
-            end=_text(")"),
+            end=text(")"),
             indent=self.options["indent"],
         )
 
@@ -203,66 +187,49 @@ class _Printer:
         try:
             if self.callers is None and type(value) in SCALARS:
                 # What `pdoc` comes to in the end, as one piece of text.
-                return _text(f"{name}={value!r}")
+                return text(f"{name}={value!r}")
             doc = _wl().pdoc(value, **self.options)
         except RecursionError:
-            doc = _text(f"<{_name_of_type(value)} nested too deeply to show>")
+            doc = text(f"<{_type_name(type(value))} nested too deeply to show>")
         except Exception as error:
-            doc = _text(_repr_raises(value, error))
-        return _text(f"{name}=") + doc
+            doc = text(_repr_raises(value, error))
+        return text(f"{name}=") + doc
 
     def _cut(self, value: Any) -> Any:
         """The first items of a long container, and how many more there are."""
         kind = next(kind for kind in _CONTAINERS if isinstance(value, kind))
         first = kind(itertools.islice(value.items() if kind is dict else value, _MOST_ITEMS))
-        opening, closing = _BRACKETS[kind]
-        return _wl().pdoc(first, **self.options) + _text(f" + {opening}{len(value) - _MOST_ITEMS:,} more{closing}")
+        opening, closing = tuple(_BRACKETS[kind])
+        return _wl().pdoc(first, **self.options) + text(f" + {opening}{len(value) - _MOST_ITEMS:,} more{closing}")
 
 
 # Typed so that the items of a numpy array need no type of their own.
 _ARRAYS: tuple[type[Any], ...] = (jax.Array, np.ndarray)
 _MOST_ITEMS = 1000
-_BRACKETS: dict[Any, tuple[str, str]] = {
-    list: ("[", "]"),
-    tuple: ("(", ")"),
-    dict: ("{", "}"),
-    set: ("{", "}"),
-    frozenset: ("{", "}"),
-}
+_BRACKETS: dict[type[Any], str] = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}
 _CONTAINERS: tuple[type[Any], ...] = tuple(_BRACKETS)
 
 
-def _is_plain_dataclass(value: Any) -> bool:
-    cls = type(value)
-    return dataclasses.is_dataclass(cls) and not hasattr(cls, "__pdoc__") and not isinstance(value, _CONTAINERS)
-
-
-def _leaf_doc(value: Any) -> Any:
+def _leaf_text(value: Any) -> str | None:
     """Arrays as `f32[3]`, functions and classes by name; None leaves the value to `wadler_lindig`."""
     if isinstance(value, _ARRAYS):
-        return _array_doc(value)
+        return _array_text(value)
     if type(value) is jax.ShapeDtypeStruct:
-        return _text(short_form(value, "abstract"))
+        return short_form(value, "abstract")
     if isinstance(value, type):
-        return _text(_type_name(value))
+        return _type_name(value)
     if callable(value) and isinstance(value, _FUNCTIONS):
-        return _text(getattr(value, "__name__", repr(value)))
+        return str(getattr(value, "__name__", repr(value)))
     return None
 
 
-_FUNCTIONS: tuple[type, ...] = (
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    np.ufunc,
-    jax.custom_jvp,
-    jax.custom_vjp,
-    type(jax.jit(lambda: None)),  # pyright: ignore[reportUnknownMemberType]  # JAX's signature is partly open
-)
+_JITTED: type = type(jax.jit(lambda: None))  # pyright: ignore[reportUnknownMemberType]  # JAX's signature is partly open
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, np.ufunc, jax.custom_jvp, jax.custom_vjp, _JITTED)
 
 
-def _array_doc(value: Any) -> Any:
+def _array_text(value: Any) -> str:
     deleted = _is_deleted(value)
-    text = short_form(value, "numpy" if isinstance(value, np.ndarray) else "deleted" if deleted else None)
+    form = short_form(value, "numpy" if isinstance(value, np.ndarray) else "deleted" if deleted else None)
     # Of the others some are records, such as the tangents of integers, and some are no dtypes of numpy's.
     is_number = isinstance(value.dtype, np.dtype) and (
         jax.numpy.issubdtype(value.dtype, np.number) or value.dtype == np.bool_
@@ -270,8 +237,8 @@ def _array_doc(value: Any) -> Any:
     if value.ndim == 0 and is_number and not deleted and not isinstance(value, jax.core.Tracer):
         # People print states to read them: a loss, a step. Not all of an array may be on this process.
         with contextlib.suppress(Exception):
-            text = text.replace("[]", f"({np.asarray(value)[()]!s})", 1)
-    return _text(text)
+            form = form.replace("[]", f"({np.asarray(value)[()]!s})", 1)
+    return form
 
 
 def short_form(value: Any, note: str | None) -> str:
@@ -302,13 +269,8 @@ def pprint_struct(printer: Any, struct: Any, stream: Any, indent: int, allowance
 def rich_repr(self: Any) -> Any:
     """The fields with their values for rich, which lays them out; arrays are shown as everywhere."""
     for name, value in _shown_fields(self):
-        try:
-            yield name, jax.tree.map(_shown, value, is_leaf=lambda inner: isinstance(inner, Flat))
-        except Exception:
-            # No tree, such as a dict whose keys do not sort.
-            yield name, value
-
-
-def _shown(value: Any) -> Any:
-    # A struct says by itself what rich shows of it.
-    return value if isinstance(value, Flat) else _Printed(value)
+        with contextlib.suppress(Exception):
+            # It may be no tree, such as a dict whose keys do not sort. A struct tells rich its fields itself.
+            leaves, treedef = jax.tree.flatten(value, is_leaf=lambda inner: isinstance(inner, Flat))
+            value = treedef.unflatten([leaf if isinstance(leaf, Flat) else _Printed(leaf) for leaf in leaves])
+        yield name, value

@@ -353,7 +353,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
 
     def __pdoc__(self, **options: Any) -> Any:
         """The document of `wadler_lindig` for this object; a class's own `__repr__` is heeded."""
-        return pretty.struct_doc(self, **options) if type(self).__repr__ is Struct.__repr__ else pretty.plain_doc(self)
+        return pretty.struct_doc(self, **options) if type(self).__repr__ is Struct.__repr__ else pretty.text(repr(self))
 
     def __rich_repr__(self) -> Any:
         """The fields that rich shows; None leaves it to a class's own `__repr__`."""
