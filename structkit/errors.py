@@ -40,30 +40,21 @@ class StructError(Exception):
 
 
 class FrozenInstanceError(StructError, dataclasses.FrozenInstanceError):
-    """Raised on assigning to or deleting from a finished struct; an `AttributeError`.
-
-    Attributes:
-        struct: the name of the class.
-        field: the name that was written.
-        action: `"assign to"` or `"delete"`.
-    """
+    """Raised on assigning to or deleting from a finished struct; an `AttributeError`."""
 
     struct: str
     field: str
-    action: str = "assign to"
+    action: str = "assign to"  # Or "delete".
     known: bool = True
     cure: str = ""
 
     def __str__(self) -> str:
-        if not self.known:
-            frozen = "" if self.action == "delete" else "is frozen and "
-            why = f"{self.struct} {frozen}has no field of this name{self.cure}"
-        elif self.action == "delete":
-            why = f"{self.struct} keeps all of its fields; make a changed copy with .replace({self.field}=...)"
+        if self.known:
+            why = "keeps all of its fields" if self.action == "delete" else "is frozen"
+            why += f"; {self.cure or f'make a changed copy with .replace({self.field}=...)'}"
         else:
-            cure = self.cure or f"make a changed copy with .replace({self.field}=...)"
-            why = f"{self.struct} is frozen; {cure}"
-        return f"cannot {self.action} field {self.field!r}: {why}"
+            why = f"{'' if self.action == 'delete' else 'is frozen and '}has no field of this name{self.cure}"
+        return f"cannot {self.action} field {self.field!r}: {self.struct} {why}"
 
 
 class UnknownAttributeError(StructError, AttributeError):
@@ -74,10 +65,8 @@ class UnknownAttributeError(StructError, AttributeError):
     fields: Iterable[str]
 
     def __str__(self) -> str:
-        return (
-            f"{self.struct} has no field {self.attribute!r}{nearest(self.attribute, self.fields)}; "
-            f"declare it in the class body: {self.attribute}: <type>"
-        )
+        what = f"{self.struct} has no field {self.attribute!r}{nearest(self.attribute, self.fields)}"
+        return f"{what}; declare it in the class body: {self.attribute}: <type>"
 
 
 class UnsetFieldError(StructError, AttributeError):
@@ -231,18 +220,12 @@ class MergeError(StructError, ValueError):
 
 
 class TreesDifferError(StructError, AssertionError):
-    """Raised by `assert_same_structure` and `assert_close` for trees that differ.
-
-    Attributes:
-        call: what was asserted.
-        report: each difference in a line, with its path.
-        differences: the differences themselves; empty in a copy that was pickled.
-    """
+    """Raised by `assert_same_structure` and `assert_close` for trees that differ."""
 
     _text = "{error.call}: {error.report}"
     call: str
-    report: str
-    differences: tuple[Any, ...] = ()
+    report: str  # Each difference in a line, with its path.
+    differences: tuple[Any, ...] = ()  # Empty in a copy that was pickled.
 
     def __reduce__(self) -> Any:
         # Texts alone, so that the error pickles whatever the trees hold.
@@ -250,18 +233,11 @@ class TreesDifferError(StructError, AssertionError):
 
 
 class BatchError(StructError, ValueError):
-    """Raised by `structkit.batch` for trees that are no batch, do not fit together, or do not fit an axis or a mask.
-
-    Attributes:
-        call: the function, such as `"stack"`.
-        path: the place: `"trees[1].layers[0].bias"`.
-        what: what is wrong there.
-        cure: what to do instead.
-    """
+    """Raised by `structkit.batch` for trees that are no batch, do not fit together, or do not fit an axis or a mask."""
 
     _text = "batch.{error.call}: {error.path} {error.what}; {error.cure}"
-    call: str
-    path: str
+    call: str  # The function, such as "stack".
+    path: str  # The place: "trees[1].layers[0].bias".
     what: str
     cure: str
 
@@ -281,12 +257,9 @@ class UnknownRankError(StructError, AttributeError):
     unresolved: Iterable[str] = ()
 
     def __str__(self) -> str:
-        names = ", ".join(self.unresolved)
-        return (
-            f"{self.struct} does not tell its leading axes: no field that holds an array has a known rank"
-            f"{names and f' (not resolved: {names})'}; "
-            f'annotate the fields with jaxtyping, as in position: Float[Array, "3"]'
-        )
+        names = f" (not resolved: {', '.join(self.unresolved)})" if self.unresolved else ""
+        what = f"{self.struct} does not tell its leading axes: no field that holds an array has a known rank{names}"
+        return f'{what}; annotate the fields with jaxtyping, as in position: Float[Array, "3"]'
 
 
 class SpecError(StructError, ValueError):
@@ -321,28 +294,18 @@ class UnlikeProcessesError(StructError, AssertionError):
 
 
 class StateError(StructError, ValueError):
-    """Raised by `structkit.state` for every fault: of a file, of what it holds, and of what is to be put in it.
+    """Raised by `structkit.state` for every fault: of a file, of what it holds, and of what is to be put in it."""
 
-    Attributes:
-        where: the file's name, or the name of the function where there is no file.
-        what: what is wrong.
-        cure: what to do.
-        differences: where a target and what was saved do not fit, all of them.
-    """
-
-    where: str
+    where: str  # The file's name, or the name of the function where there is no file.
     what: str
     cure: str
-    differences: tuple[Any, ...] = ()
+    differences: tuple[Any, ...] = ()  # Where a target and what was saved do not fit, all of them.
 
     def __str__(self) -> str:
-        shown = [f"\n  {difference}" for difference in self.differences[:_MOST_DIFFERENCES]]
+        shown = [f"\n  {difference}" for difference in self.differences[:50]]
         if len(self.differences) > len(shown):
             shown.append(f"\n  and {len(self.differences) - len(shown)} more, in .differences")
         return f"{self.where}: {self.what}{':' if shown else ';'}{''.join(shown)}{chr(10) if shown else ' '}{self.cure}"
-
-
-_MOST_DIFFERENCES = 50
 
 
 def nearest(name: str, known: Iterable[str], written: Callable[[str], str] = repr) -> str:
