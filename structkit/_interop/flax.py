@@ -8,12 +8,10 @@ imported here, and where it is not installed nothing waits for it.
 from __future__ import annotations
 
 import contextlib
-import importlib.abc
-import importlib.machinery
+import functools
 import importlib.util
 import sys
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from structkit._core import registry
@@ -32,21 +30,15 @@ def to_state_dict(struct: Any) -> dict[str, Any]:
 def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
     """A struct like `target` with the data of `state`; like unflattening, it runs no user code."""
     flax: Any = sys.modules[MODULE]
-    name_of_class, data = type(target).__name__, _data(target)
-    restored: dict[str, Any] = {}
+    data, restored = _data(target), dict[str, Any]()
+    what, path = f"in state dict while restoring an instance of {type(target).__name__}", flax.current_path()
     for name, child in data.items():
         if name not in state:
-            raise ValueError(
-                f"Missing field {name} in state dict while restoring an instance of {name_of_class}, "
-                f"at path {flax.current_path()}"
-            )
+            raise ValueError(f"Missing field {name} {what}, at path {path}")
         restored[name] = flax.from_state_dict(child, state[name], name=name)
     unknown = ",".join(name for name in state if name not in data)
     if unknown:
-        raise ValueError(
-            f'Unknown field(s) "{unknown}" in state dict while restoring an instance of {name_of_class} '
-            f"at path {flax.current_path()}"
-        )
+        raise ValueError(f'Unknown field(s) "{unknown}" {what} at path {path}')
     node = registry.node_of(type(target))
     if node is not None:
         return node.changed(target, restored)
@@ -73,35 +65,28 @@ def _announce_all() -> None:
         _announce(cls)
 
 
-class _Watcher(importlib.abc.MetaPathFinder):
+class _Watcher:
     """Waits on `sys.meta_path` for flax's module, and tells it about all classes once it is loaded."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         """None for every module but one; for that one, what the other finders say, with a step after loading."""
         if fullname != MODULE:
             return None
         # Those before it have been asked; and a second copy of the package waits here too, and asks those after itself.
-        place = next((i for i, finder in enumerate(sys.meta_path) if finder is self), -1)
-        others = sys.meta_path[place + 1 :]
+        others = sys.meta_path[sys.meta_path.index(self) + 1 :]
         found = (finder.find_spec(fullname, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
-        if spec is not None and spec.loader is not None:
-            self._follow(spec.loader)
+        loader: Any = getattr(spec, "loader", None)
+        if loader is not None:
+            # It stays the one that `inspect` and `importlib.resources` know; only this call of it is followed.
+            loader.exec_module = functools.partial(self._load, loader.exec_module)
         return spec
 
-    def _follow(self, loader: Any) -> None:
-        load = loader.exec_module
-
-        def exec_module(module: types.ModuleType) -> None:
-            load(module)
-            if self in sys.meta_path:
-                sys.meta_path.remove(self)
-                _announce_all()
-
-        # The loader stays the one that `inspect` and `importlib.resources` know; only this call of it is followed.
-        loader.exec_module = exec_module
+    def _load(self, load: Callable[[Any], None], module: Any) -> None:
+        load(module)
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+            _announce_all()
 
 
 def _on_first_class(cls: type) -> None:
