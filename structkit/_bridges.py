@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
+import operator
 import pprint
 import sys
 import types
@@ -11,6 +13,7 @@ import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import jax
 import typing_extensions
 
 ProtocolMeta: Any = type(typing_extensions.Protocol)
@@ -61,44 +64,34 @@ if TYPE_CHECKING:
         def __get__(self, obj: object, owner: type[_T], /) -> _UncheckedReplace[_T]: ...
         def __get__(self, obj: Any, owner: type[Any], /) -> Any: ...
 
-    # JAX leaves the type of key path entries open; in these signatures it is `Any`.
-    def keystr(keys: tuple[Any, ...]) -> str: ...
-    def register_pytree_with_keys(
-        cls: type[Any], flatten_with_keys: Any, unflatten: Any, flatten: Any = None
-    ) -> None: ...
-    def tree_flatten_with_path(
-        tree: Any, is_leaf: Callable[[Any], bool] | None = None
-    ) -> tuple[list[tuple[tuple[Any, ...], Any]], Any]: ...
 
-else:
-    from jax.tree_util import (
-        keystr as keystr,
-        register_pytree_with_keys as register_pytree_with_keys,
-        tree_flatten_with_path as tree_flatten_with_path,
-    )
+# JAX leaves the type of key path entries open; in these signatures it is `Any`.
+_tree_util: Any = jax.tree_util
+keystr: Callable[[tuple[Any, ...]], str] = _tree_util.keystr
+register_pytree_with_keys: Callable[[type[Any], Any, Any, Any], None] = _tree_util.register_pytree_with_keys
+tree_flatten_with_path: Callable[..., tuple[list[tuple[tuple[Any, ...], Any]], Any]] = _tree_util.tree_flatten_with_path
 
 
 def spec_axes(spec: Any) -> tuple[Any, ...]:
     """The entries of a partition spec, one for each axis."""
     # JAX 0.10.0 has no public name for them; later versions do not iterate over a spec with unreduced axes.
-    axes: tuple[Any, ...] = spec.partitions if hasattr(spec, "partitions") else tuple(spec)
-    return axes
+    return spec.partitions if hasattr(spec, "partitions") else tuple(spec)
 
 
 def without_columns(code: types.CodeType) -> types.CodeType:
     """The code with the same lines and no columns, which would be wrong where its names are replaced by others.
 
-    The table is in the format of CPython's Objects/locations.md: for each line a byte 1kkkknnn (kind, length - 1) and
-    the step to the line as a signed varint. A Python that reads it otherwise gets the code as it is. To compile a
-    syntax tree without columns gives the same, and takes twice as long.
+    The table is in the format of CPython's Objects/locations.md: for each line a byte 1kkkknnn (kind 13, length - 1)
+    and the step to the line as a signed varint; kind 15 is for code without a line. A Python that reads it otherwise
+    gets the code as it is. To compile a syntax tree without columns gives the same, and takes twice as long.
     """
-    table, previous, runs = bytearray(), code.co_firstlineno, _line_runs(code)
-    for line, units in runs:
-        step = 0 if line is None else line - previous
+    table, previous, lines = bytearray(), code.co_firstlineno, _lines(code)
+    for line, run in itertools.groupby(lines):
+        units, step = len([*run]), 0 if line is None else line - previous
         previous += step
         # An entry is for at most eight code units.
         for size in [8] * (units // 8) + [units % 8] * (units % 8 > 0):
-            table.append(0x80 | (_NO_LOCATION if line is None else _NO_COLUMNS) << 3 | size - 1)
+            table.append(0x80 | (15 if line is None else 13) << 3 | size - 1)
             if line is not None:
                 varint = abs(step) << 1 | (step < 0)
                 while varint > 63:
@@ -107,47 +100,37 @@ def without_columns(code: types.CodeType) -> types.CodeType:
                 table.append(varint)
             step = 0
     found = code.replace(co_linetable=bytes(table))
-    return found if _line_runs(found) == runs else code
+    return found if _lines(found) == lines else code
 
 
-_NO_COLUMNS, _NO_LOCATION = 13, 15
-
-
-def _line_runs(code: types.CodeType) -> list[tuple[int | None, int]]:
-    """The lines of a code object in order, each with the number of code units that it has in a row."""
-    runs: list[tuple[int | None, int]] = []
-    for start, end, line in code.co_lines():
-        # Python 3.11 gives a line once for each of its expressions.
-        units = runs.pop()[1] if runs and runs[-1][0] == line else 0
-        runs.append((line, units + (end - start) // 2))
-    return runs
+def _lines(code: types.CodeType) -> list[int | None]:
+    """The line of each code unit."""
+    return [line for start, end, line in code.co_lines() for _ in range(start, end, 2)]
 
 
 def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:
     """Have `pprint` call `printer` for objects with this `__repr__` that are too long for a line, where it can."""
-    dispatch = getattr(pprint.PrettyPrinter, "_dispatch", None)
-    if isinstance(dispatch, dict):
-        dispatch[repr_] = printer
+    getattr(pprint.PrettyPrinter, "_dispatch", {})[repr_] = printer
 
 
 if sys.version_info >= (3, 14):
     import annotationlib
 
+    def _annotations(namespace: Any, format: Any, owner: Any = None) -> Any:
+        annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
+        return None if annotate is None else annotationlib.call_annotate_function(annotate, format, owner=owner)
+
     def lazy_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
         """The annotations of what a class body left behind: values where they resolve, forward references where not."""
-        annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
-        if annotate is None:
-            return {}
         try:
-            return annotationlib.call_annotate_function(annotate, annotationlib.Format.VALUE)
+            return _annotations(namespace, annotationlib.Format.VALUE) or {}
         except Exception:
             # A name that is not defined yet, an attribute of a module that is half imported: as in dataclasses.
-            return annotationlib.call_annotate_function(annotate, annotationlib.Format.FORWARDREF)
+            return _annotations(namespace, annotationlib.Format.FORWARDREF)
 
     def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
         """The annotations of what a class body left behind, as they were written."""
-        annotate: Any = annotationlib.get_annotate_from_class_namespace(namespace)
-        return {} if annotate is None else annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING)
+        return _annotations(namespace, annotationlib.Format.STRING) or {}
 
     def alias_value(alias: Any) -> Any:
         """What a `type` statement stands for, with forward references for names that do not exist yet."""
@@ -170,12 +153,9 @@ if sys.version_info >= (3, 14):
                 raise NotImplementedError(format)
             declared: dict[str, Any] = {}
             for base in reversed(getattr(owner(), "__mro__", ())):
-                annotate: Any = annotationlib.get_annotate_from_class_namespace(base.__dict__)
-                if annotate is None:
-                    declared.update(annotationlib.get_annotations(base, format=format))
-                else:
-                    # Not `get_annotations`, which keeps them in the class's dict: a decorator may be going through it.
-                    declared.update(annotationlib.call_annotate_function(annotate, format, owner=base))
+                # `get_annotations` would keep lazy ones in the class's dict, which a decorator may be going through.
+                found = _annotations(base.__dict__, format, base)
+                declared.update(annotationlib.get_annotations(base, format=format) if found is None else found)
             return compute(declared)
 
         function.__annotate__ = __annotate__
@@ -194,19 +174,11 @@ else:
     def lazy_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
         return {}
 
-    def namespace_texts(namespace: dict[str, Any]) -> dict[str, str]:
-        return {}
-
-    def alias_value(alias: Any) -> Any:
-        return alias.__value__
-
     def set_annotations(
         function: Any, compute: Callable[[dict[str, Any]], dict[str, Any]], owner: Callable[[], Any]
     ) -> None:
         function.__annotations__ = compute({})
 
-    def signature(function: Any) -> inspect.Signature:
-        return inspect.signature(function)
-
-    def signature_text(call: inspect.Signature) -> str:
-        return str(call)
+    namespace_texts = lazy_annotations
+    alias_value: Callable[[Any], Any] = operator.attrgetter("__value__")
+    signature, signature_text = inspect.signature, str
