@@ -140,8 +140,7 @@ def derived(*, init: bool = False, **options: Any) -> Any:
 _PARAMETERS = inspect.signature(Field).parameters
 _FIXED: dict[Any, tuple[str, ...]] = {field: (), static: ("static", "spec"), derived: ("init", "kw_only")}
 for _specifier, _fixed in _FIXED.items():
-    _kept = [parameter for name, parameter in _PARAMETERS.items() if name not in _fixed]
-    _specifier.__signature__ = inspect.Signature(_kept)
+    _specifier.__signature__ = inspect.Signature([_PARAMETERS[name] for name in _PARAMETERS if name not in _fixed])
 
 
 def _made(specifier: Any, options: dict[str, Any], **fixed: Any) -> Field:
