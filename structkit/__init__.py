@@ -70,45 +70,32 @@ __all__ = [
 ]
 
 
-# What `import structkit` leaves out until it is used, and where it is. A module of this name is given as it is.
+# What `import structkit` leaves out until it is used: modules, and the names that each module of `_trees` has.
+_MODULES = ("batch", "sharding", "state", "struct")
 _LATER = {
-    "Difference": "structkit._trees.differences",
-    "Differences": "structkit._trees.differences",
-    "Ref": "structkit._trees.at",
-    "Refs": "structkit._trees.at",
-    "SharedBuffer": "structkit._trees.buffers",
-    "VectorSpace": "structkit._trees.vectors",
-    "assert_close": "structkit._trees.diff",
-    "assert_same_structure": "structkit._trees.diff",
-    "at": "structkit._trees.at",
-    "batch": "structkit.batch",
-    "cast": "structkit._trees.partition",
-    "count": "structkit._trees.partition",
-    "diff": "structkit._trees.diff",
-    "diagram": "structkit._trees.diagram",
-    "editing": "structkit._trees.editing",
-    "merge": "structkit._trees.partition",
-    "partition": "structkit._trees.partition",
-    "shared_buffers": "structkit._trees.buffers",
-    "sharding": "structkit.sharding",
-    "state": "structkit.state",
-    "struct": "structkit.struct",
-    "summary": "structkit._trees.summary",
+    "at": ("Ref", "Refs", "at"),
+    "buffers": ("SharedBuffer", "shared_buffers"),
+    "diagram": ("diagram",),
+    "diff": ("assert_close", "assert_same_structure", "diff"),
+    "differences": ("Difference", "Differences"),
+    "editing": ("editing",),
+    "partition": ("cast", "count", "merge", "partition"),
+    "summary": ("summary",),
+    "vectors": ("VectorSpace",),
 }
 
 
 def __getattr__(name: str) -> typing.Any:
-    module = _LATER.get(name)
-    if module is None:
-        raise AttributeError(f"module 'structkit' has no attribute {name!r}")
     import importlib
 
-    found = importlib.import_module(module)
-    if module != f"{__name__}.{name}":
-        found = getattr(found, name)
-    globals()[name] = found
-    return found
+    if name in _MODULES:
+        return importlib.import_module(f"structkit.{name}")
+    for module, names in _LATER.items():
+        if name in names:
+            globals()[name] = getattr(importlib.import_module(f"structkit._trees.{module}"), name)
+            return globals()[name]
+    raise AttributeError(f"module 'structkit' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *__all__})
