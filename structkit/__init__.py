@@ -27,48 +27,15 @@ if typing.TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+# fmt: off
 __all__ = [
-    "Difference",
-    "Differences",
-    "Field",
-    "FrozenArray",
-    "FrozenDict",
-    "Ref",
-    "Refs",
-    "SharedBuffer",
-    "Static",
-    "Struct",
-    "StructError",
-    "StructMeta",
-    "VectorSpace",
-    "assert_close",
-    "assert_same_structure",
-    "at",
-    "batch",
-    "cast",
-    "construct",
-    "count",
-    "derived",
-    "diagram",
-    "diff",
-    "editing",
-    "errors",
-    "field",
-    "fields",
-    "freeze",
-    "is_struct",
-    "merge",
-    "partition",
-    "pformat",
-    "replace",
-    "sharding",
-    "shared_buffers",
-    "state",
-    "static",
-    "struct",
+    "Difference", "Differences", "Field", "FrozenArray", "FrozenDict", "Ref", "Refs", "SharedBuffer", "Static",
+    "Struct", "StructError", "StructMeta", "VectorSpace", "assert_close", "assert_same_structure", "at", "batch",
+    "cast", "construct", "count", "derived", "diagram", "diff", "editing", "errors", "field", "fields", "freeze",
+    "is_struct", "merge", "partition", "pformat", "replace", "sharding", "shared_buffers", "state", "static", "struct",
     "summary",
 ]
-
+# fmt: on
 
 # What `import structkit` leaves out until it is used: modules, and the names that each module of `_trees` has.
 _MODULES = ("batch", "sharding", "state", "struct")
