@@ -176,6 +176,9 @@ FrozenInstanceError: cannot assign to field 'baias': Linear is frozen and has no
 >>> del Linear(1).bias
 FrozenInstanceError: cannot delete field 'bias': Linear keeps all of its fields; make a changed copy with
     .replace(bias=...)
+>>> del Everything(1, 2).doubled
+FrozenInstanceError: cannot delete field 'doubled': Everything keeps all of its fields; it is computed: change what it
+    comes from with .replace(...)
 >>> del Linear(1).zzz
 FrozenInstanceError: cannot delete field 'zzz': Linear has no field of this name
 >>> Mutable().weigth = 2
