@@ -59,7 +59,7 @@ def construct(cls: type[_S], /, **values: Any) -> _S:
     if node is not None:
         return node.build(completed(cls.__name__, node.fields, values, f"construct({cls.__name__}, ...)"))  # type: ignore[no-any-return]
     plan = known_plan("construct", cls)
-    if plan.is_root:
+    if plan.mro == [object]:
         raise BaseInstantiationError
     made: _S = new(cls)
     whole = completed(plan.name, plan.fields, values, f"construct({plan.name}, ...)")
