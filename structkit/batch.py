@@ -47,7 +47,7 @@ from structkit._trees.arrays import as_array
 from structkit._trees.axes import leading_axes, ranks_of
 from structkit._trees.batches import Leaves, axis_number, axis_sizes, reshaped
 from structkit._trees.indexing import Selection, selected_shape
-from structkit.errors import BatchError, BatchIndexError, UnbatchedError, UnknownRankError
+from structkit.errors import BatchError, BatchIndexError, UnbatchedError, UnknownRankError, a_type
 
 __all__ = [
     "Batched",
@@ -245,7 +245,7 @@ def where(mask: jax.Array | np.ndarray[Any, Any] | bool, a: _T, b: _T, /) -> _T:
     try:
         mask = jnp.asarray(mask)
     except (TypeError, ValueError):
-        raise BatchError("where", "mask", f"is a {type(mask).__name__}", "give an array of bools") from None
+        raise BatchError("where", "mask", f"is {a_type(mask)}", "give an array of bools") from None
     if mask.dtype != bool:
         raise BatchError("where", "mask", f"has dtype {mask.dtype}", "compare with something: mask != 0")
     one, other = Leaves("where", a, "a"), Leaves("where", b, "b")

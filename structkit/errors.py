@@ -315,3 +315,9 @@ def nearest(name: str, known: Iterable[str], written: Callable[[str], str] = rep
 
     close = difflib.get_close_matches(str(name), list(known), n=1)
     return f" (did you mean {written(close[0])}?)" if close else ""
+
+
+def a_type(value: Any) -> str:
+    """The name of the type of a value, with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"

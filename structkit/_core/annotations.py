@@ -118,7 +118,8 @@ def _kind_of_text(text: str, body: _Names) -> str:
     head, bracket, _ = text.partition("[")
     if "|" not in text and head.strip().replace(".", "").isidentifier():
         found = _resolve(head, body)
-        kind = _kind(found, body)
+        # A name may stand for a text, but not for one with itself in it.
+        kind = _kind(found, {**body, head.strip(): None} if isinstance(found, str) else body)
         # Most strings end here: parsing costs more than the rest of a class's creation.
         if kind != FIELD or not bracket or id(found) not in _CONTAINERS:
             return kind

@@ -23,7 +23,7 @@ import jax
 import jax.core
 import numpy as np
 
-from structkit.errors import FreezeError, StaticValueError, UnhashableFieldError
+from structkit.errors import FreezeError, StaticValueError, UnhashableFieldError, a_type
 
 _T = TypeVar("_T")
 
@@ -58,9 +58,9 @@ def _tag(struct: str, field: str, value: Any) -> Any:
     except _Unfit as unfit:
         what, cure = unfit.what, unfit.cure
         if unfit.value is not value:
-            what = f"a {type(value).__name__} with {what} in it"
+            what = f"{a_type(value)} with {what} in it"
     except RecursionError:
-        what, cure = f"a {type(value).__name__} that is nested too deeply", "use a data field"
+        what, cure = f"{a_type(value)} that is nested too deeply", "use a data field"
     raise StaticValueError(struct, field, what, cure)
 
 
@@ -91,7 +91,7 @@ def _tag_of(value: Any) -> Any:
     if dataclasses.is_dataclass(cls):
         # A struct or a dataclass, whose own `==` says nothing of types, nor of fields that do not compare.
         if isinstance(getattr(value, "__flat__", ((),))[0], list):
-            what = f"a {type(value).__name__} under construction"
+            what = f"{a_type(value)} under construction"
             raise _Unfit(value, what, "it still changes; store it when it is made")
         return cls, *[_tag_of_field(value, f) for f in dataclasses.fields(cls)]
     return cls
@@ -131,7 +131,7 @@ def _refuse_hidden_data(value: Any) -> None:
         functions.extend(held)
         for item in held:
             if type(item) not in _HARMLESS and _holds_data(item):
-                what = f"a function around data, a {type(item).__name__}"
+                what = f"a function around data, {a_type(item)}"
                 if isinstance(function, types.MethodType):
                     what = f"{type(item).__name__}.{function.__name__}, a method of an object that holds data"
                 raise _Unfit(value, what, cure)
@@ -194,10 +194,9 @@ def _check_hashable(value: Any) -> None:
     try:
         hash(value)
     except TypeError as error:
-        name = type(value).__name__
-        what, cure = f"an unhashable {name}", "use a data field, or give its class __hash__ and __eq__"
+        what, cure = f"an unhashable {type(value).__name__}", "use a data field, or give its class __hash__ and __eq__"
         if isinstance(error, UnhashableFieldError):
-            what, cure = f"a {name}, whose field {error.field!r} has no hash", _FREEZE.format("")
+            what, cure = f"{a_type(value)}, whose field {error.field!r} has no hash", _FREEZE.format("")
         known = next(((what, cure) for kind, what, cure in _KNOWN_UNFIT if isinstance(value, kind)), (what, cure))
         raise _Unfit(value, *known) from None
 
@@ -218,14 +217,14 @@ def _check_equality(value: Any) -> None:
     cure = "use a data field"
     try:
         same = value == value
-        what = f"whose == gives a {type(same).__name__}, not a bool"
+        what = f"whose == gives {a_type(same)}, not a bool"
         if isinstance(same, bool | np.bool_):
             what, cure = "that is not equal to itself", "every call would be traced anew; use a data field"
             if same:
                 return
     except Exception as error:
         what = f"whose == raises {type(error).__name__}"
-    raise _Unfit(value, f"a {type(value).__name__} {what}", cure)
+    raise _Unfit(value, f"{a_type(value)} {what}", cure)
 
 
 class FrozenDict(Mapping[Any, Any]):
@@ -343,7 +342,7 @@ def freeze(value: Any) -> Any:
     try:
         return _frozen(value)
     except RecursionError:
-        raise FreezeError(None, f"a {type(value).__name__} that is nested too deeply", "use a data field") from None
+        raise FreezeError(None, f"{a_type(value)} that is nested too deeply", "use a data field") from None
 
 
 def _frozen(value: Any) -> Any:
@@ -363,9 +362,9 @@ def _frozen(value: Any) -> Any:
         return frozenset(map(_frozen, value))
     if isinstance(value, dict):
         return FrozenDict(value)
-    node: Any = one_level(value)
-    found = [] if node is None else [*map(_frozen, node[0])]
-    return value if not found or all(map(operator.is_, found, node[0])) else node[1].unflatten(found)
+    children, treedef = one_level(value) or ([], None)
+    found = [*map(_frozen, children)]
+    return value if treedef is None or all(map(operator.is_, found, children)) else treedef.unflatten(found)
 
 
 def one_level(value: Any) -> tuple[list[Any], Any] | None:

@@ -23,7 +23,7 @@ from structkit._trees.paths import (
 )
 from structkit._trees.patterns import ALL, REFUSE, add_place, visit
 from structkit._trees.standins import StandIn, last_asked, place_of, watched
-from structkit.errors import PlaceError, nearest
+from structkit.errors import PlaceError, a_type, nearest
 
 _S = TypeVar("_S")
 _V = TypeVar("_V")
@@ -121,7 +121,7 @@ class Refs(Generic[_S, _T, _V]):
             PlaceError: the number of values is another, a place is named twice, or one is inside another.
         """
         if not isinstance(values, (tuple, list)) or len(values) != len(self._places):
-            count = f"{len(values)} values" if isinstance(values, (tuple, list)) else f"a {type(values).__name__}"
+            count = f"{len(values)} values" if isinstance(values, (tuple, list)) else a_type(values)
             where = listed(map(described, self._places))
             raise PlaceError(where, f"are {len(self._places)} places, and set is given {count}", "pass a tuple")
         return put_all(self._tree, self._places, values)  # type: ignore[no-any-return]
@@ -344,7 +344,7 @@ def _pointed(start: Place, where: Any) -> tuple[list[Place], bool]:
         PlaceError: it returns something else, or another place on the tree itself than on stand-ins.
     """
     if not callable(where):
-        raise PlaceError("where", f"is a {type(where).__name__}", "pass a function or a path: lambda t: t.weight")
+        raise PlaceError("where", f"is {a_type(where)}", "pass a function or a path: lambda t: t.weight")
     tree = node_at(start)
     try:
         found: Any = where(StandIn(start))
@@ -423,10 +423,10 @@ def _another(place: Place) -> PlaceError:
 def _no_places(start: Place, found: Any) -> PlaceError:
     cure = "return one place, or a tuple of places: lambda t: t.weight"
     if type(found) in (tuple, list):
-        odd = next((f"a {type(one).__name__}" for one in found if type(one) is not StandIn), "no place")
-        return PlaceError("where", f"returned a {type(found).__name__} with {odd}", cure)
+        odd = next((a_type(one) for one in found if type(one) is not StandIn), "no place")
+        return PlaceError("where", f"returned {a_type(found)} with {odd}", cure)
     asked = last_asked(start)
     if asked is None or found is None or callable(found):
-        return PlaceError("where", f"returned a {type(found).__name__}, not a place", cure)
-    what = f"is a value, not a place: where returned a {type(found).__name__}"
+        return PlaceError("where", f"returned {a_type(found)}, not a place", cure)
+    what = f"is a value, not a place: where returned {a_type(found)}"
     return PlaceError(asked, what, "point at the leaf and use .apply(lambda leaf: ...)")

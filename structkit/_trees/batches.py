@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from structkit._trees.axes import leading_axes
 from structkit._trees.nodes import leaf_path
 from structkit._trees.unlike import first_unlike
-from structkit.errors import BatchError, UnbatchedError
+from structkit.errors import BatchError, UnbatchedError, a_type
 
 _ONE_STRUCTURE = "give all of them one structure with equal static fields"
 _CAST = "cast the one to the dtype of the other"
@@ -142,7 +142,7 @@ def shape_of(leaf: Any) -> tuple[int, ...]:
     """
     shape = () if isinstance(leaf, bool | int | float | complex) else getattr(leaf, "shape", None)
     if not isinstance(shape, tuple):
-        raise TypeError(f"is a {type(leaf).__name__} and no array")
+        raise TypeError(f"is {a_type(leaf)} and no array")
     return shape
 
 
@@ -156,7 +156,7 @@ def dtype_of(leaf: Any) -> Any:
         return jnp.result_type(leaf)
     dtype = getattr(leaf, "dtype", None)
     if dtype is None:
-        raise TypeError(f"is a {type(leaf).__name__} and no array")
+        raise TypeError(f"is {a_type(leaf)} and no array")
     try:
         return jax.dtypes.canonicalize_dtype(dtype)
     except (TypeError, ValueError):
@@ -261,7 +261,7 @@ def several(call: str, trees: Iterable[Any]) -> list[Leaves]:
     try:
         every = enumerate(trees)
     except TypeError:
-        raise BatchError(call, "trees", f"is a {type(trees).__name__}", "give a list of trees") from None
+        raise BatchError(call, "trees", f"is {a_type(trees)}", "give a list of trees") from None
     found = [Leaves(call, tree, f"trees[{i}]") for i, tree in every]
     if not found:
         raise BatchError(call, "trees", "is empty", "give at least one tree: there is no structure without")

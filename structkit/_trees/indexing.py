@@ -10,7 +10,7 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from structkit.errors import BatchIndexError
+from structkit.errors import BatchIndexError, a_type
 
 
 class Selection:
@@ -96,7 +96,7 @@ def _part(call: str, part: Any) -> Any:
             return operator.index(part)
         except TypeError:
             pass
-    raise BatchIndexError(call, "index", f"has a {type(part).__name__} in it", cure)
+    raise BatchIndexError(call, "index", f"has {a_type(part)} in it", cure)
 
 
 def _array(call: str, part: list[Any]) -> Any:

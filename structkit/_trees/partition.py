@@ -21,7 +21,7 @@ from structkit._core.pretty import pformat
 from structkit._trees.nodes import children, leaf_path
 from structkit._trees.patterns import leaf_mask
 from structkit._trees.unlike import leaves_like
-from structkit.errors import MergeError, PlaceError, TreeError
+from structkit.errors import MergeError, PlaceError, TreeError, a_type
 
 _T = TypeVar("_T")
 
@@ -86,7 +86,7 @@ def partition(
     elif isinstance(where, str) and not with_path:
         mask = _by_pattern(tree, where)
     elif type(where) is type(tree) and treedef.num_nodes > 1:
-        what = f"`where` is a {type(tree).__name__}, as the tree is, and decides about no leaf"
+        what = f"`where` is {a_type(tree)}, as the tree is, and decides about no leaf"
         raise TreeError("partition", what, "pass a function of a leaf, a path, or metadata=...")
     elif callable(where):
         mask = _by_predicate(tree, leaves, where, with_path)

@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec
 
 from structkit._bridges import spec_axes, tree_flatten_with_path
 from structkit._trees.nodes import LEAF, children, fields_of, kind_of, leaf_path
-from structkit.errors import SpecError, nearest
+from structkit.errors import SpecError, a_type, nearest
 
 Axes = tuple[Any, ...]
 """Entries of a spec, one for each axis of an array."""
@@ -129,7 +129,7 @@ def fitted_specs(
     """
     given: Any = rules
     if not isinstance(given, Mapping | None):
-        what = f"rules is a {type(given).__name__}, and no mapping"
+        what = f"rules is {a_type(given)}, and no mapping"
         raise SpecError("the tree", what, "give a dict, as in rules={'embed': 'model', 'layers': None}")
     leaves, treedef = jax.tree.flatten(tree)
     said: Iterable[PartitionSpec] = said_specs(tree)

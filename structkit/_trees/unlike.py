@@ -10,7 +10,7 @@ from structkit._core.plan import plan_of
 from structkit._core.pretty import pformat
 from structkit._core.statics import pack_statics
 from structkit._trees.nodes import children, fields_of, one_level
-from structkit.errors import TreeError
+from structkit.errors import TreeError, a_type
 
 # The end too: it tells functions of one name apart.
 _LONGEST, _HEAD, _TAIL = 80, 50, 25
@@ -75,10 +75,10 @@ def first_unlike(a: Any, b: Any, *, holes: bool = False) -> tuple[str, str, str]
 def _unlike_nodes(one: Any, other: Any, keys: list[Any], others: list[Any]) -> tuple[str, str, str] | None:
     """What differs in two nodes of a type with these keys: a static field or nothing, and what each of them has."""
     if len(keys) != len(others) and isinstance(one, list | tuple):
-        return "", f"a {type(one).__name__} of {len(keys)}", f"one of {len(others)}"
+        return "", f"{a_type(one)} of {len(keys)}", f"one of {len(others)}"
     if keys != others:
         first, second = [", ".join(map(str, names)) or "no items" for names in (keys, others)]
-        return "", f"a {type(one).__name__} with {first}", f"one with {second}"
+        return "", f"{a_type(one)} with {first}", f"one with {second}"
     for name, f in fields_of(type(one)).items():
         values = [getattr(node, name) for node in (one, other)] if f.static else [None, None]
         # As JAX meets them: those of a struct with what tells 1 from True.
@@ -96,7 +96,7 @@ def _unlike_treedef(one: Any, other: Any) -> tuple[str, str, str] | None:
 
 
 def _kind(node: Any, is_leaf: bool) -> str:
-    return pformat(node) if is_leaf or node is None else f"a {type(node).__name__}"
+    return pformat(node) if is_leaf or node is None else a_type(node)
 
 
 def _told_apart(one: Any, other: Any) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from structkit._core.pretty import pformat
 from structkit._trees.nodes import leaf_path
 from structkit._trees.unlike import leaves_like
-from structkit.errors import TreeError
+from structkit.errors import TreeError, a_type
 
 
 class VectorSpace:
@@ -138,7 +138,7 @@ def _each(vector: Any, function: Callable[..., Any], *columns: list[Any]) -> lis
         for values in zip(*columns):
             found.append(function(*values))
     except Exception as error:
-        error.add_note(f"This is about tree{leaf_path(vector, len(found))}, where tree is a {type(vector).__name__}.")
+        error.add_note(f"This is about tree{leaf_path(vector, len(found))}, where tree is {a_type(vector)}.")
         raise
     return found
 

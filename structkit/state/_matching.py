@@ -15,7 +15,7 @@ from structkit._core.lifecycle import default_value
 from structkit._core.plan import plan_of
 from structkit._core.registry import node_of
 from structkit._trees.nodes import fields_of, flattened
-from structkit.errors import nearest
+from structkit.errors import a_type, nearest
 from structkit.state import _leaves, _names
 from structkit.state._codec import OpaqueError
 from structkit.state._header import RESTORE, FaultError
@@ -117,7 +117,7 @@ class Matcher:
             if saved is None or known is None:
                 if from_file or type(source.held) is not type(target):
                     what = "a leaf" if saved is None else str(saved)
-                    self._tell(path, "dtype", f"{what} was saved, the target has a {type(target).__qualname__}")
+                    self._tell(path, "dtype", f"{what} was saved, the target has {a_type(target)}")
                     return target
             elif kind := _leaves.difference(saved, known):
                 self._tell(path, kind, f"{saved} was saved, the target has {known}")

@@ -18,7 +18,7 @@ from typing import Any
 
 import jax
 
-from structkit.errors import StateError
+from structkit.errors import StateError, a_type
 from structkit.state import _checksums, _codec, _hosts
 from structkit.state._collector import collector_off
 from structkit.state._header import MOST, Layout, versions
@@ -90,7 +90,7 @@ def file_of(path: Any) -> Path:
     try:
         file = Path(os.fsdecode(path))
     except TypeError:
-        what = f"is a {type(path).__name__}, and no name of a file"
+        what = f"is {a_type(path)}, and no name of a file"
         raise StateError("the path", what, "pass the path first, as in state.save(path, tree)") from None
     if "\0" in str(file):
         raise StateError(str(file), "is no name of a file: it has a null character", "choose another name")

@@ -432,3 +432,15 @@ def test_a_long_union_in_text_is_read_member_by_member():
     namespace = {"__annotations__": {"x": " | ".join(["int"] * 800 + ["Static[int]"])}, "Static": Static}
     made = type(Struct)("A", (Struct,), {**namespace, "__qualname__": "A", "__module__": __name__})
     assert static_names(made) == ["x"]
+
+
+def test_a_name_may_stand_for_a_text_and_two_that_stand_for_each_other_say_nothing(module):
+    cls = module(f"""
+{HEAD}
+Shape, Name, One, Two = "Static[tuple]", "Name", "Two", "One"
+class A(Struct):
+    shape: "Shape"
+    name: "Name"
+    one: "One | None"
+""").A
+    assert {f.name: f.static for f in fields(cls)} == {"shape": True, "name": False, "one": False}

@@ -422,12 +422,12 @@ REFUSED = [
     ([], lambda t: t[0], "tree[0] is no child of the list; children: none"),
     ({}, lambda t: t["a"], "tree['a'] is no child of the dict; children: none"),
     (Registered(1), lambda t: t.c, "tree.c is no child of the Registered; children: .a"),
-    (Pair(jnp.ones(3)), lambda p: p.x[0], f"tree.x[0] is a value, not a place: where returned a ArrayImpl; {CURE}"),
-    (Pair(jnp.ones(3)), lambda p: p.x.T, f"tree.x.T is a value, not a place: where returned a ArrayImpl; {CURE}"),
-    (Pair(2), lambda p: p.x + 1, f"tree.x is a value, not a place: where returned a int; {CURE}"),
-    (Pair(2), lambda p: 1 - p.x, f"tree.x is a value, not a place: where returned a int; {CURE}"),
-    (Pair(2), lambda p: -p.x, f"tree.x is a value, not a place: where returned a int; {CURE}"),
-    (Pair(2), lambda p: abs(p.x), f"tree.x is a value, not a place: where returned a int; {CURE}"),
+    (Pair(jnp.ones(3)), lambda p: p.x[0], f"tree.x[0] is a value, not a place: where returned an ArrayImpl; {CURE}"),
+    (Pair(jnp.ones(3)), lambda p: p.x.T, f"tree.x.T is a value, not a place: where returned an ArrayImpl; {CURE}"),
+    (Pair(2), lambda p: p.x + 1, f"tree.x is a value, not a place: where returned an int; {CURE}"),
+    (Pair(2), lambda p: 1 - p.x, f"tree.x is a value, not a place: where returned an int; {CURE}"),
+    (Pair(2), lambda p: -p.x, f"tree.x is a value, not a place: where returned an int; {CURE}"),
+    (Pair(2), lambda p: abs(p.x), f"tree.x is a value, not a place: where returned an int; {CURE}"),
     (Pair(2), lambda p: f"{p.x}", f"tree.x is a value, not a place: where returned a str; {CURE}"),
     (Pair(1), lambda p: p.y.x, f"tree.y.x goes into a leaf of type NoneType; {CURE}"),
     (Pair(1), lambda p: p.x.nothing, f"tree.x.nothing goes into a leaf of type int; {CURE}"),
@@ -441,12 +441,12 @@ REFUSED = [
     (Pair([1]), lambda p: operator.delitem(p.x, 0), f"del tree.x[0] {CHANGES}"),
     (Ring([1]), lambda t: t[5], "tree[5] is no child of the Ring; children: [<flat index 0>]"),
     (Attributes({"a": 1}), lambda t: t.b, "tree.b is no field of Attributes; fields: data"),
-    (Pair(1), lambda p: 3, f"where returned a int, not a place; {ONE_PLACE}"),
-    (Pair(1), lambda p: (p.x, 3), f"where returned a tuple with a int; {ONE_PLACE}"),
+    (Pair(1), lambda p: 3, f"where returned an int, not a place; {ONE_PLACE}"),
+    (Pair(1), lambda p: (p.x, 3), f"where returned a tuple with an int; {ONE_PLACE}"),
     (Pair(1), lambda p: (), f"where returned a tuple with no place; {ONE_PLACE}"),
     (Pair(1), lambda p: {"x": p.x}, f"where returned a dict, not a place; {ONE_PLACE}"),
     (Pair(1), lambda p: None, f"where returned a NoneType, not a place; {ONE_PLACE}"),
-    (Pair(1), 3, "where is a int; pass a function or a path: lambda t: t.weight"),
+    (Pair(1), 3, "where is an int; pass a function or a path: lambda t: t.weight"),
 ]
 
 
@@ -465,7 +465,7 @@ TOGETHER = [
     (lambda p: (p.x[0], p.x), (1, 2), "tree.x holds another place of this call; name one of them"),
     (lambda p: (p, p.x), (1, 2), "tree.x is inside another place of this call; name one of them"),
     (lambda p: (p.x, p.y), (1,), "tree.x, tree.y are 2 places, and set is given 1 values; pass a tuple"),
-    (lambda p: (p.x, p.y), 1, "tree.x, tree.y are 2 places, and set is given a int; pass a tuple"),
+    (lambda p: (p.x, p.y), 1, "tree.x, tree.y are 2 places, and set is given an int; pass a tuple"),
 ]
 
 

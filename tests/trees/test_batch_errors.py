@@ -144,7 +144,7 @@ REFUSED = {
     "take with True": (lambda: batch.take(FIVE, True), f"index has a bool in it; {INDEX}"),
     "take with a text": (lambda: batch.take(FIVE, "a"), f"index has a str in it; {INDEX}"),
     "take with None": (lambda: batch.take(FIVE, None), f"index has a NoneType in it; {INDEX}"),
-    "take with ...": (lambda: batch.take(FIVE, (..., 0)), f"index has a ellipsis in it; {INDEX}"),
+    "take with ...": (lambda: batch.take(FIVE, (..., 0)), f"index has an ellipsis in it; {INDEX}"),
     "take with floats": (
         lambda: batch.take(FIVE, np.ones(2)),
         f"index is an array of dtype float64 and shape (2,); {INDEX}",

@@ -237,7 +237,7 @@ def test_not_all_of_many_paths_are_in_an_error():
     with pytest.raises(errors.PlaceError) as caught:
         at(list(range(99)), lambda t: [*t]).set(0)
     shown = ", ".join(f"tree[{i}]" for i in range(10))
-    assert str(caught.value) == f"at(tree, where): {shown}, ... are 99 places, and set is given a int; pass a tuple"
+    assert str(caught.value) == f"at(tree, where): {shown}, ... are 99 places, and set is given an int; pass a tuple"
 
 
 def test_a_dict_by_path_is_looked_into_once_for_each_place():
