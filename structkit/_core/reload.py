@@ -7,6 +7,7 @@ the assignment of `__class__` by which the reload takes old objects along (`flat
 
 from __future__ import annotations
 
+import functools
 import types
 from typing import Any
 
@@ -33,9 +34,19 @@ class _Superseded(type):
         return super().__call__(*args, **kwargs) if successor is None else successor(*args, **kwargs)
 
     def __getattribute__(cls, name: str) -> Any:
-        # The reload finds nothing to change in what is generated: it would give it the code of the new functions.
-        value = super().__getattribute__(name)
-        return getattr(_plan(cls).successor, name, value) if _is_generated(cls, name) else value
+        value: Any = super().__getattribute__(name)
+        if not _is_generated(cls, name):
+            return value
+        theirs: Any = getattr(_plan(cls).successor, name, value)
+        if isinstance(value, types.FunctionType):
+            # To a function that it finds the reload gives the code of the new one, which is for user code alone.
+            modules = [str(getattr(f, "__module__", "")) for f in (value, theirs)]
+            ours = name == "__init__" or any([module.startswith("structkit.") for module in modules])
+            return functools.partial(value) if ours else value
+        if isinstance(value, property) and name in _plan(cls).fields:
+            getter: Any = value.fget
+            return property(functools.partial(getter), value.fset, value.fdel, value.__doc__)
+        return theirs
 
     def __setattr__(cls, name: str, value: Any) -> None:
         if name == "__struct__" or not _is_generated(cls, name):

@@ -183,6 +183,23 @@ def test_what_knows_the_old_class_alone_never_reads_another_field(reloading):
     assert (restored.x, restored.y) == (3, 4) and vars(restored) == {"x": 3, "y": 4}
 
 
+def test_children_elsewhere_keep_the_constructor_and_the_fields_and_get_the_methods(reloading):
+    module, reload = reloading
+    before = "class Base(Struct):\n    x: Any\n    y: Any = 2\n    def __call__(self, v):\n        return v\n"
+    reload(BEFORE + before)
+    base = module.Base
+
+    class Child(base):
+        def __init__(self, x):
+            base.__init__(self, x)
+
+    child = Child(1)
+    reload(AFTER + before.replace("x: Any", "z: Any = 0\n    x: Any = 1").replace("return v", "return -v"))
+    assert vars(child) == {"x": 1, "y": 2} == vars(Child(1)) and vars(base.replace(child, x=3)) == {"x": 3, "y": 2}
+    assert base.x.fget(child) == 1 and child(5) == Child(1)(5) == base(1)(5) == -5
+    assert isinstance(base(1), base) and isinstance(child, base)
+
+
 def test_a_reload_changes_no_other_class(reloading):
     module, reload = reloading
     objects = [module.Compared(1), module.Called(1), module.Ordered(1)]
