@@ -204,10 +204,10 @@ def _special_methods(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, An
         if wanted:
             members[name] = class_dict(Struct)[name]
         elif wanted is not None:
-            # What user code among the bases wrote; `object`'s where none did.
-            members[name] = _inherited(plan, name, class_dict(object)[name], class_dict(Struct)[name])
+            members[name] = _written(plan, name)
         elif strangers and _is_of_dataclass(name, next((body for body in strangers if name in body), {})):
-            members[name] = _inherited(plan, name)
+            # It hides what is behind it, up to the next struct.
+            members[name] = next(body[name] for body in strangers if "__struct__" in body and name in body)
     if any(["__dict__" in body and "__struct__" not in body for body in strangers]) and "__dict__" not in namespace:
         # A mixin without slots brings a real one, which holds no field.
         members["__dict__"] = class_dict(Struct)["__dict__"]
@@ -230,10 +230,11 @@ def _is_of_dataclass(name: str, body: Any) -> bool:
     return "__struct__" not in body and ("__node__" if name == "replace" else "__dataclass_fields__") in body
 
 
-def _inherited(plan: ClassPlan, name: str, *passed: Any) -> Any:
-    """What the bases have under a name that was not made for a dataclass; the first of `passed` if that is all."""
+def _written(plan: ClassPlan, name: str) -> Any:
+    """What user code among the bases wrote under a method's name; `object`'s where none did."""
+    ours = class_dict(object)[name], class_dict(Struct)[name]
     bodies = [body for body in map(class_dict, plan.mro) if name in body and not _is_of_dataclass(name, body)]
-    return next((body[name] for body in bodies if body[name] not in passed), (*passed, None)[0])
+    return next((body[name] for body in bodies if body[name] not in ours), ours[0])
 
 
 def _body(plan: ClassPlan, namespace: dict[str, Any], members: dict[str, Any]) -> dict[str, Any]:

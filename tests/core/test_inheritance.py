@@ -377,6 +377,28 @@ def test_a_frozen_dataclass_is_a_base_on_either_side(struct_first):
     assert_frozen(Bare(1), "a")
 
 
+def test_what_a_frozen_dataclass_hides_of_its_own_bases_stays_hidden():
+    class Mixin:
+        def __eq__(self, other):
+            return "mixin's"
+
+        def __repr__(self):
+            return "mixin's"
+
+        def __setattr__(self, name, value):
+            raise NotImplementedError
+
+    @dataclasses.dataclass(frozen=True)
+    class Base(Mixin):
+        x: int
+
+    class A(Base, Struct):
+        pass
+
+    assert (A(1) == A(1)) is True and hash(A(1)) == hash(A(1)) and repr(A(1)).endswith("A(x=1)")
+    assert_frozen(A(1), "x")
+
+
 @either_side
 def test_a_callable_struct_with_a_frozen_dataclass_as_base_is_a_function_of_all_its_fields(struct_first):
     class A(*mixed(StandardBase, Struct, struct_first=struct_first)):
