@@ -325,6 +325,9 @@ DefinitionError: A: field 'x' is a data field in DataSide and static in Standard
 >>> class A(DataSide, InitVarSide): pass
 DefinitionError: A: field 'x' is a data field in DataSide and an InitVar in InitVarSide; declare it in A with
     field(static=True) or field(static=False)
+>>> class A(InitVarSide, DataSide): x: InitVar[int] = field(static=False)
+DefinitionError: A: field 'x' is a data field in DataSide and an InitVar in InitVarSide; declare it in A with
+    field(static=True) or field(static=False)
 >>> class A(DataSide): x: InitVar[int]
 DefinitionError: A: 'x' is a field of a parent class, not an InitVar; rename it
 >>> class A(DataSide): x: ClassVar[int]

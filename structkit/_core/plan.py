@@ -145,7 +145,8 @@ def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, F
         for name, f in _arguments_of(base).items():
             kind = "an InitVar" if f.is_initvar else "static" if f.static else "a data field"
             other, other_kind = seen.setdefault(name, (base, kind))
-            if kind == other_kind or issubclass(other, base) or (name in own and own[name].explicit_static is not None):
+            chosen = name in own and own[name].explicit_static is not None and not own[name].is_initvar
+            if kind == other_kind or issubclass(other, base) or chosen:
                 continue
             told = sorted([f"{other_kind} in {other.__name__}", f"{kind} in {base.__name__}"])
             cure = f"declare it in {plan.name} with field(static=True) or field(static=False)"

@@ -388,11 +388,13 @@ class Struct(flat.Flat, metaclass=StructMeta):
         # Older protocols leave out a state without items, which an empty struct has.
         return super().__reduce_ex__(max(protocol, 2))
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, Any] | None:
         """The fields by name, so that a pickle outlives a new order of the fields and new fields with defaults."""
+        if not hasattr(self, "__flat__"):
+            # So that it comes back bare.
+            return None
         state = flat.field_values(self)
-        plan: ClassPlan = vars(type(self))["__struct__"]
-        return state if len(state) == len(plan.fields) or not hasattr(self, "__flat__") else flat.raw_values(self)
+        return state if len(state) == len(self.__struct__.fields) else flat.raw_values(self)
 
     def __setstate__(self: Any, state: dict[str, Any]) -> None:
         plan: ClassPlan = self.__struct__

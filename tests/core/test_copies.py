@@ -223,3 +223,11 @@ def test_a_half_built_object_is_copied_and_pickled_as_it_is(cls, half_built, dup
                 object.__setattr__(copied, "b", 5)
 
     half_built(cls, use)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, pickle.HIGHEST_PROTOCOL])
+@pytest.mark.parametrize("cls", [Pair, Mutable, Empty])
+def test_a_bare_object_comes_back_bare(cls, protocol):
+    bare = cls.__new__(cls)
+    for made in (pickle.loads(pickle.dumps(bare, protocol)), copy.copy(bare), copy.deepcopy(bare)):
+        assert type(made) is cls and not hasattr(made, "__flat__")
