@@ -31,8 +31,9 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionS
 
 from structkit._bridges import spec_axes
 from structkit._trees.nodes import leaf_path
-from structkit._trees.processes import assert_same_static
+from structkit._trees.processes import assert_same_static, over_processes
 from structkit._trees.specs import Rules, fitted_specs, with_axes
+from structkit._trees.values import is_key
 from structkit.errors import NoMeshError, SpecError
 
 __all__ = ["assert_same_static", "constrain", "shard", "shardings", "specs"]
@@ -152,36 +153,30 @@ def shard(tree: _T, mesh: Mesh | AbstractMesh, *, rules: Rules | None = None, pa
         if isinstance(leaf, jax.core.Tracer):
             raise SpecError(leaf_path(tree, i), "it is traced, and has no devices", "use sharding.constrain inside jit")
     _refuse_no_arrays(tree, leaves)
-    shapes = {i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.ShapeDtypeStruct)}
-    if len(shapes) < len(leaves) and isinstance(mesh, AbstractMesh):
+    if isinstance(mesh, AbstractMesh) and not all([isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves]):
         raise NoMeshError("AbstractMesh")
-    moved = iter(_moved(*[[each for i, each in enumerate(one) if i not in shapes] for one in (leaves, found)]))
+    together = [i for i, leaf in enumerate(leaves) if not _is_apart(leaf, found[i])]
+    moved = dict(zip(together, jax.device_put(*[[one[i] for i in together] for one in (leaves, found)])))
     made: _T = treedef.unflatten(
-        [leaves[i].update(sharding=one) if i in shapes else next(moved) for i, one in enumerate(found)]
+        [moved[i] if i in moved else _laid_alone(leaf, found[i]) for i, leaf in enumerate(leaves)]
     )
     return made
 
 
-def _moved(leaves: list[Any], places: list[NamedSharding]) -> list[Any]:
-    """The leaves on their devices. Random keys `device_put` brings to no devices of other processes."""
-    keys = {i for i, place in enumerate(places) if not place.is_fully_addressable and _is_key(leaves[i])}
-    rest = [[each for i, each in enumerate(one) if i not in keys] for one in (leaves, places)]
-    moved = iter(jax.device_put(*rest))
-    return [_spread(leaf, places[i]) if i in keys else next(moved) for i, leaf in enumerate(leaves)]
+def _is_apart(leaf: Any, place: NamedSharding) -> bool:
+    """Whether `device_put` does not take it: a shape, or random keys for devices of other processes."""
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+        return True
+    return not place.is_fully_addressable and isinstance(leaf, jax.Array) and is_key(leaf.dtype)
 
 
-def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _spread(keys: Any, place: NamedSharding) -> Any:
-    def part(index: Any) -> Any:
-        # JAX asks by the axes of their words, too.
-        return keys[index[: keys.ndim]]
-
-    if keys.is_fully_addressable:
-        return jax.make_array_from_callback(keys.shape, place, part)
-    return jax.jit(lambda keys: keys, out_shardings=place)(keys)
+def _laid_alone(leaf: Any, place: NamedSharding) -> Any:
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+        shape: Any = leaf
+        return shape.update(sharding=place)
+    if leaf.is_fully_addressable:
+        return over_processes(leaf, place)
+    return jax.jit(lambda keys: keys, out_shardings=place)(leaf)
 
 
 def constrain(

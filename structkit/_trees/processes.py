@@ -213,3 +213,13 @@ def _shown(value: Any) -> str:
 
 def _checksum(data: bytes) -> str:
     return f"{zlib.crc32(data):08x}"
+
+
+def over_processes(array: Any, sharding: Any) -> Any:
+    """An array that this process has whole, on the devices of several processes: each puts its own part there."""
+
+    def part(index: Any) -> Any:
+        # Of random keys JAX asks by the axes of their words, too.
+        return array[index[: array.ndim]]
+
+    return jax.make_array_from_callback(array.shape, sharding, part)

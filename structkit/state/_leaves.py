@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,8 +10,10 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from structkit._trees.processes import over_processes
+from structkit._trees.values import is_key
 from structkit.state import _dtypes
-from structkit.state._schema import KEY, NUMPY, PYTHON, SCALAR, is_key
+from structkit.state._schema import KEY, NUMPY, PYTHON, SCALAR
 
 
 class Leaf(NamedTuple):
@@ -61,7 +62,7 @@ def of_value(leaf: Any) -> Leaf | None:
     if not isinstance(leaf, (np.ndarray, np.generic, jax.Array, jax.ShapeDtypeStruct)):
         return None
     dtype = leaf.dtype
-    if is_key(leaf):
+    if is_key(dtype):
         implementation = jax.random.key_impl(leaf) if isinstance(leaf, jax.Array) else ""
         return Leaf(False, str(dtype), tuple(leaf.shape), False, True, str(implementation))
     return Leaf(
@@ -120,15 +121,10 @@ def widths(dtype: np.dtype[Any]) -> Any:
     return jax.enable_x64(True) if wide else nullcontext()
 
 
-def _part(array: Any, index: Any) -> Any:
-    # Of random keys JAX asks by the axes of their words, too.
-    return array[index[: array.ndim]]
-
-
 def put(array: Any, sharding: Any) -> Any:
     """The array on the devices of a sharding; on the default device without one."""
     with widths(array.dtype):
         if sharding is not None and not sharding.is_fully_addressable:
             # Not by `device_put`, for which all processes would have to wait for each other.
-            return jax.make_array_from_callback(array.shape, sharding, partial(_part, array))
+            return over_processes(array, sharding)
         return jax.device_put(array, sharding)

@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.core
-import jax.numpy as jnp
 import numpy as np
 
 from structkit._core.registry import node_of
 from structkit._trees.nodes import DATACLASS, DICT, LEAF, NAMED_TUPLE, SEQUENCE, StructKind, flattened, kind_of
+from structkit._trees.values import is_key
 from structkit.state import _codec, _dtypes, _names
 from structkit.state._dtypes import Storage
 
@@ -333,7 +333,7 @@ def _leaf_key(node: Any) -> Callable[[Any], Any] | None:
     if isinstance(node, jax.core.Tracer):
         raise Refused("is a tracer, which has no value yet", "save outside of jit")
     if isinstance(node, jax.Array):
-        if is_key(node):
+        if is_key(node.dtype):
             return _key_key
         return _KEYS.setdefault(type(node), _array_key)
     if isinstance(node, np.generic):
@@ -348,11 +348,6 @@ def _leaf_key(node: Any) -> Callable[[Any], Any] | None:
     raise Refused(what, "make it an array or a number, or a static field")
 
 
-def is_key(leaf: Any) -> bool:
-    """Whether an array holds random keys."""
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def _key_key(leaf: Any) -> Any:
     return leaf.dtype, leaf.shape, KEY
 
@@ -365,7 +360,7 @@ def _leaf_entry(key: Any, leaf: Any) -> list[Any]:
     cls = type(leaf)
     if cls in _PYTHON_NAMES:
         return [PYTHON, _PYTHON_NAMES[cls], [key[1]] if type(key) is tuple and (key[1] or cls is not int) else []]
-    if is_key(leaf):
+    if is_key(leaf.dtype):
         return _key_entry(leaf)
     name = _dtypes.name_of(leaf.dtype)
     if name is None:
