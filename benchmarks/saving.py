@@ -45,6 +45,8 @@ class Model(Struct):
     """Many layers."""
 
     layers: list[Layer]
+
+
 _LOADS = 4
 
 

@@ -292,7 +292,9 @@ class Map:
 
         # The long ones first, so that the processes end together.
         paths = sorted((folder / "tests").rglob("test_*.py"), key=lambda path: path.stat().st_size, reverse=True)
-        files = [path.relative_to(folder).as_posix() for path in paths if path.parent.name != "packages"]
+        # These want environments of their own.
+        apart = ("packages", "site")
+        files = [path.relative_to(folder).as_posix() for path in paths if path.parent.name not in apart]
         with ThreadPoolExecutor(JOBS) as pool:
             list(pool.map(measure, files))
         combined = Coverage(config_file=str(results / "coverage.ini"))

@@ -20,6 +20,7 @@ import numpy as np
 from structkit._bridges import keystr
 from structkit._core.statics import FrozenArray
 from structkit._trees.nodes import OTHER, children, fields_of, flattened, kind_of
+from structkit._trees.values import is_key
 from structkit.errors import UnlikeProcessesError
 
 _DEEPEST = 20
@@ -109,12 +110,17 @@ def _texts(tree: Any) -> Iterator[tuple[tuple[Any, ...], str]]:
             yield path, "a leaf"
             continue
         kind = kind_of(node)
-        # The treedef of nodes of other libraries has their static parts.
-        yield path, "None" if node is None else _shown(flattened(node)[2]) if kind is OTHER else _name(type(node))
+        yield path, "None" if node is None else _other_text(node) if kind is OTHER else _name(type(node))
         for name, f in fields_of(type(node)).items():
             if f.static:
                 yield (*path, jax.tree_util.GetAttrKey(name)), value_text(getattr(node, name))
         waiting.extend([((*path, key), child) for key, child in zip(*level)][::-1])
+
+
+def _other_text(node: Any) -> str:
+    """The text of a node of another library, whose treedef has its static parts."""
+    aux = flattened(node)[2].node_data()[1]
+    return _name(type(node)) + ("" if aux is None else f" with {value_text(aux)}")
 
 
 def value_text(value: Any, inside: tuple[int, ...] = ()) -> str:
@@ -125,6 +131,9 @@ def value_text(value: Any, inside: tuple[int, ...] = ()) -> str:
     def items(values: Any) -> list[str]:
         return [value_text(item, (*inside, id(value))) for item in values]
 
+    if isinstance(value, str | bytes):
+        # As it is, whatever looks like an address in it.
+        return repr(value)
     if _is_named(value):
         return _name(value)
     if isinstance(value, types.FunctionType):
@@ -139,8 +148,7 @@ def value_text(value: Any, inside: tuple[int, ...] = ()) -> str:
     if isinstance(value, FrozenArray | np.ndarray):
         return f"{_shown(value)}, with the CRC-32 {_checksum(np.asarray(value).tobytes())}"
     if isinstance(value, jax.Array):
-        # Its parts may be with other processes.
-        return f"{value.dtype}{[*value.shape]}"
+        return f"{value.dtype}{[*value.shape]}{_contents_text(value)}"
     if dataclasses.is_dataclass(value):
         named = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
         return f"{_name(type(value))}({', '.join(_pairs(named, items))})"
@@ -151,6 +159,18 @@ def value_text(value: Any, inside: tuple[int, ...] = ()) -> str:
     if isinstance(value, Mapping):
         return f"{{{', '.join(sorted(_pairs(value, items)))}}}"
     return _shown(value)
+
+
+def _contents_text(array: jax.Array) -> str:
+    try:
+        local = jax.random.key_data(array) if is_key(array.dtype) else array
+        # Of others, parts are with other processes.
+        if local.is_fully_addressable:
+            return f", with the CRC-32 {_checksum(np.asarray(local).tobytes())}"
+    except Exception:
+        # A tracer, or deleted; and all other processes wait for this one.
+        pass
+    return ""
 
 
 def _pairs(values: Mapping[Any, Any], items: Any) -> list[str]:

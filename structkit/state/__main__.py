@@ -1,6 +1,7 @@
 """Print what is in files: `python -m structkit.state FILE ...`."""
 
 import io
+import os
 import sys
 
 from structkit.errors import StateError
@@ -21,9 +22,15 @@ def main(files: list[str]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     for number, file in enumerate(files):
         try:
-            print("\n" * (number > 0) + str(inspect(file)))
+            print("\n" * (number > 0) + str(inspect(file)), flush=True)
         except StateError as error:
             print(error, file=sys.stderr)
+            return 1
+        except OSError as error:
+            # As of `head`, which has read enough. What is left to write would be tried again at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):
+                print(f"cannot print: {error.strerror}", file=sys.stderr)
             return 1
     return 0
 

@@ -22,6 +22,7 @@ from structkit.state._hosts import SMALL
 from structkit.state._leaves import put, sharding_of, widths
 from structkit.state._matching import Slot
 from structkit.state._schema import JAX, KEY, NUMPY, PYTHON, SCALAR, WEAK
+from structkit.state._threads import submitted
 
 _ALIGNMENT = 64
 """At which the runtime of JAX takes a buffer as it is, without a copy."""
@@ -123,7 +124,7 @@ class Reader:
             try:
                 for item in items:
                     number = item[1].number
-                    waiting.append((item, pool.submit(self._large, number, _room(sizes[number]), self._count)))
+                    waiting.append((item, submitted(pool, self._large, number, _room(sizes[number]), self._count)))
                     if len(waiting) > 2 * _READERS:
                         yield self._awaited(*waiting.popleft())
                 while waiting:
@@ -221,6 +222,9 @@ def placed(array: np.ndarray[Any, Any], origin: str, target: Any) -> Any:
     if isinstance(target, (np.ndarray, np.generic)) or (origin in (NUMPY, SCALAR) and sharding is None):
         scalar = isinstance(target, np.generic) or (origin == SCALAR and not isinstance(target, np.ndarray))
         return array[()] if scalar else array
+    if sharding is not None:
+        # On devices the numbers of numpy are as JAX takes them, with 64 bits or without.
+        array = array.astype(target.dtype, copy=False)
     weak = _weak(array) if origin == WEAK else None
     return put(array if weak is None else weak, sharding)
 

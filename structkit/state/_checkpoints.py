@@ -187,8 +187,9 @@ class Match(Generic[_T]):
             count = "" if len(wrong) == 1 else f" in {len(wrong)} places"
             raise StateError("match", f"what was restored is not what was saved{count}", "restore with .target", wrong)
         filled = [*self._plan.leaves]
-        for place, slot in self._plan.slots.items():
-            filled[place] = _given(found[slot.number], self._kinds[slot.number], slot.target)
+        with jax.transfer_guard("allow"):
+            for place, slot in self._plan.slots.items():
+                filled[place] = _given(found[slot.number], self._kinds[slot.number], slot.target)
         tree: _T = jax.tree.unflatten(self._plan.treedef, filled)
         return tree
 
@@ -197,7 +198,9 @@ class Match(Generic[_T]):
         for number in sorted({slot.number for slot in self._plan.slots.values()}):
             saved, leaf = _leaves.of_entry(self._kinds[number]), _leaves.of_value(found[number])
             kind = _leaves.difference(saved, leaf) if leaf is not None else "dtype"
-            if kind:
+            if leaf is not None and leaf.abstract:
+                yield Difference(paths[number], "missing", f"{saved} was saved, and what was restored has no values")
+            elif kind:
                 name = leaf or f"a leaf of the type {type(found[number]).__qualname__}"
                 yield Difference(paths[number], kind, f"{saved} was saved, {name} was restored")
 

@@ -160,7 +160,7 @@ def _encoded_otherwise(value: Any) -> Any:
     if isinstance(value, np.dtype):
         return {"dtype": _dtype_name(value)}
     if isinstance(value, np.generic):
-        return {"scalar": [_dtype_name(value.dtype), value.tobytes().hex()]}
+        return {"scalar": [_dtype_name(_dtypes.dtype_in_file(value)), np.asarray(value).tobytes().hex()]}
     if isinstance(value, tuple) and hasattr(cls, "_fields"):
         return {"named": [_class_name(cls), [*cls._fields], [*map(_encoded, tuple(value))]]}
     if _names.is_struct_class(cls):

@@ -46,7 +46,7 @@ ORDERS = ("<", ">", "|")
 """What begins the name of a dtype that only numpy has."""
 
 # What numpy has beyond: other byte orders, long doubles, texts, times.
-_SPELLED = re.compile(r"[<>|][iufcSUmM]\d{1,9}(\[\d*[a-zA-Zμ]{1,7}\])?")
+_SPELLED = re.compile(r"[<>|][iufcSUmM][1-9]\d{0,8}(\[\d*[a-zA-Zμ]{1,7}\])?")
 
 
 class Storage(NamedTuple):
@@ -63,6 +63,11 @@ class Storage(NamedTuple):
     shape: tuple[int, ...]
     nbytes: int
     bits: int
+
+
+def dtype_in_file(leaf: Any) -> Any:
+    """The dtype of a leaf: of an empty text of numpy, which has no width, that of an array with it."""
+    return np.asarray(leaf).dtype if isinstance(leaf, np.generic) else leaf.dtype
 
 
 def name_of(dtype: Any) -> str | None:

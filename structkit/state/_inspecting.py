@@ -66,7 +66,7 @@ class Contents(NamedTuple):
         rows += [(e.path, e.dtype, str(e.shape), f"{e.nbytes:,}", e.origin) for e in self.entries]
         table = _table(rows)
         statics = _table([("static", "value"), *self.statics.items()]) if self.statics else []
-        return "\n".join([*head, "", *table, *([""] if statics else []), *statics])
+        return "\n".join(map(_printable, [*head, "", *table, *([""] if statics else []), *statics]))
 
 
 def inspect(path: Any) -> Contents:
@@ -108,6 +108,11 @@ def inspect(path: Any) -> Contents:
         header.checksum.name,
         sum([entry.nbytes for entry in entries]),
     )
+
+
+def _printable(line: str) -> str:
+    """The line without what commands a terminal, which a file from elsewhere may have in its names."""
+    return "".join([letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line])
 
 
 def _true_dtype(kind: Any) -> str:

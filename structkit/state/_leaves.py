@@ -61,16 +61,17 @@ def of_value(leaf: Any) -> Leaf | None:
         return Leaf(True, name, ())
     if not isinstance(leaf, (np.ndarray, np.generic, jax.Array, jax.ShapeDtypeStruct)):
         return None
-    dtype = leaf.dtype
+    dtype = _dtypes.dtype_in_file(leaf)
+    abstract = isinstance(leaf, jax.ShapeDtypeStruct)
     if is_key(dtype):
         implementation = jax.random.key_impl(leaf) if isinstance(leaf, jax.Array) else ""
-        return Leaf(False, str(dtype), tuple(leaf.shape), False, True, str(implementation))
+        return Leaf(False, str(dtype), tuple(leaf.shape), False, True, str(implementation), abstract)
     return Leaf(
         False,
         _dtypes.name_of(dtype) or str(dtype),
         tuple(leaf.shape),
         numpy=isinstance(leaf, (np.ndarray, np.generic)),
-        abstract=isinstance(leaf, jax.ShapeDtypeStruct),
+        abstract=abstract,
     )
 
 

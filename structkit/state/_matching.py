@@ -211,6 +211,10 @@ class Matcher:
         values = {}
         for name, f in fields.items():
             mine = ANY if target is ANY else getattr(target, name)
+            if f.static and names[name] is None and not isinstance(source, FileSource):
+                # A state dict need not have them.
+                values[name] = mine
+                continue
             given = (data, statics) if not f.static else (statics, data)
             values[name] = self._field(f, mine, names[name], given, f"{path}.{name}")
         left = [name for name in (*data, *statics) if name not in names.values()]

@@ -77,8 +77,8 @@ def load(path: Any, like: Any, strict: bool = True, *, progress: Progress | None
         plan = planned(header.schema, like)
         if plan.differences and (strict or plan.lacking):
             raise misfit(file, plan.differences, plan.lacking)
-        # In a trace what is read is a constant.
-        with jax.ensure_compile_time_eval():
+        # In a trace what is read is a constant; and whoever loads means the transfers to the device.
+        with jax.ensure_compile_time_eval(), jax.transfer_guard("allow"):
             values = Reader(raw, header, progress).read(plan.slots)
         for place, value in values.items():
             plan.leaves[place] = value

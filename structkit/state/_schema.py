@@ -362,7 +362,7 @@ def _leaf_entry(key: Any, leaf: Any) -> list[Any]:
         return [PYTHON, _PYTHON_NAMES[cls], [key[1]] if type(key) is tuple and (key[1] or cls is not int) else []]
     if is_key(leaf.dtype):
         return _key_entry(leaf)
-    name = _dtypes.name_of(leaf.dtype)
+    name = _dtypes.name_of(_dtypes.dtype_in_file(leaf))
     if name is None:
         raise Refused(f"is an array of {leaf.dtype}, which no file can hold", "make it an array of numbers")
     origin = {np.ndarray: NUMPY, np.generic: SCALAR}.get(key[0], WEAK if key[2] is True else JAX)

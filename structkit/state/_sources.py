@@ -168,8 +168,12 @@ class DictStatic:
         try:
             held, mine = [pack_statics("", ("static",), (one,)) for one in (self._held, value)]
         except StaticValueError:
-            return bool(self._held == value)
-        return held == mine
+            held, mine = self._held, value
+        try:
+            return bool(held == mine)
+        except Exception:
+            # Arrays, which no static holds, have no truth value.
+            return False
 
     def beside(self, value: Any) -> str:
         """Another value, in words as this one's."""

@@ -23,6 +23,7 @@ from structkit.state import _checksums, _codec, _hosts
 from structkit.state._collector import collector_off
 from structkit.state._header import MOST, Layout, versions
 from structkit.state._schema import Described, Refused, RefusedAt, Schema, describe
+from structkit.state._threads import started, submitted
 
 # Where there is none (Windows) nothing tells who still writes, and nothing is swept.
 fcntl: Any = importlib.import_module("fcntl") if importlib.util.find_spec("fcntl") is not None else None
@@ -66,8 +67,8 @@ def save(path: Any, tree: Any, *, progress: Progress | None = None) -> tuple[str
         Linear(weight=f32[3], steps=0)
     """
     file = file_of(path)
-    # In a trace, too, what is written is there.
-    with collector_off(), jax.ensure_compile_time_eval():
+    # In a trace, too, what is written is there; and whoever saves means the transfers from the device.
+    with collector_off(), jax.ensure_compile_time_eval(), jax.transfer_guard("allow"):
         described = _described(file, tree)
         paths = described.schema.leaf_paths()
         _check_names(file, described.schema, paths)
@@ -92,8 +93,12 @@ def file_of(path: Any) -> Path:
     except TypeError:
         what = f"is {a_type(path)}, and no name of a file"
         raise StateError("the path", what, "pass the path first, as in state.save(path, tree)") from None
-    if "\0" in str(file):
-        raise StateError(str(file), "is no name of a file: it has a null character", "choose another name")
+    try:
+        known = b"\0" not in os.fsencode(file)
+    except UnicodeEncodeError:
+        known = False
+    if not known:
+        raise StateError(ascii(str(file)), "is no name of a file: no file system takes it", "choose another name")
     return file
 
 
@@ -169,7 +174,7 @@ class _Data:
                 yield piece
                 continue
             # While it is written.
-            summing = self._pool.submit(stream.update, piece)
+            summing = submitted(self._pool, stream.update, piece)
             yield piece
             summing.result()
         self.sums.append(stream.hexdigest())
@@ -216,13 +221,13 @@ def _early_sync(descriptor: int, size: int) -> Iterator[None]:
             # It is told once for each descriptor: the last fsync may know nothing of it.
             failed.append(error)
 
-    thread = threading.Thread(target=work, name="structkit.state", daemon=True)
-    thread.start()
+    thread = started(work)
     try:
         yield
     finally:
         done.set()
-        thread.join()
+        if thread is not None:
+            thread.join()
     if failed:
         raise failed[0]
 
@@ -236,10 +241,10 @@ def _replace(file: Path, write: Callable[[int], None]) -> None:
         descriptor, part = _new_part(folder, name)
         try:
             try:
-                write(descriptor)
-                with _let_go_later(file):
+                # What may fail comes before: from then on the new file is there.
+                with _let_go_later(file), _synced(folder):
+                    write(descriptor)
                     os.replace(part, file)
-                    _sync_folder(folder)
             finally:
                 os.close(descriptor)
         except BaseException:
@@ -260,8 +265,8 @@ def _let_go_later(file: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if old is not None:
-            threading.Thread(target=os.close, args=(old,), name="structkit.state", daemon=True).start()
+        if old is not None and started(lambda: os.close(old)) is None:
+            os.close(old)
 
 
 def _told(error: OSError) -> tuple[str, str]:
@@ -273,8 +278,8 @@ def _told(error: OSError) -> tuple[str, str]:
 _CURES = {
     errno.ENOSPC: "make room on the disk, and save again",
     errno.EFBIG: "raise the limit for the size of files (ulimit -f), and save again",
-    errno.EACCES: "ask for the right to write to its folder",
-    errno.EPERM: "ask for the right to write to its folder",
+    errno.EACCES: "ask for the rights to read its folder and to write to it",
+    errno.EPERM: "ask for the rights to read its folder and to write to it",
     errno.EROFS: "choose a folder that can be written to",
     errno.ENOENT: "make its folder first",
     errno.ENOTDIR: "what is named as its folder is none; choose another",
@@ -346,11 +351,15 @@ def _remove_unless_locked(part: Path) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+@contextlib.contextmanager
+def _synced(folder: Path) -> Iterator[None]:
+    """Bring to the disk what happens to the names in a folder."""
     if not hasattr(os, "O_DIRECTORY"):
+        yield
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        yield
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -1,5 +1,6 @@
 """What `assert_same_static` compares, and what it says in two processes."""
 
+import collections
 import functools
 import json
 import pickle
@@ -52,7 +53,7 @@ def test_each_node_leaf_and_static_field_has_a_text_by_its_path():
         "['b']": "tests.sharding.test_processes.DropIn",
         "['b'].size": "3",
         "['b'].x": "a leaf",
-        "['c']": "PyTreeDef(CustomNode(Ring[5], [*]))",
+        "['c']": "tests.models.Ring with 5",
         "['c'][<flat index 0>]": "a leaf",
     }
 
@@ -87,7 +88,7 @@ def test_the_texts_of_static_values_have_no_addresses_and_say_what_differs():
     assert text_of(freeze({"b": [1], "a": {2, 1}})) == "{a={1, 2}, b=(1)}"
     assert text_of(freeze(np.arange(3.0))) == "freeze(array([0., 1., 2.])), with the CRC-32 34d9082a"
     assert text_of(with_rate(np.arange(3.0))).endswith("rate=array([0., 1., 2.]), with the CRC-32 34d9082a")
-    assert text_of(with_rate(jnp.ones((2, 3)))).endswith("rate=float32[2, 3]")
+    assert text_of(with_rate(jnp.ones((2, 3)))).endswith("rate=float32[2, 3], with the CRC-32 29dd1225")
     assert text_of(np.dtype("float32")) == "dtype('float32')"
     assert text_of(Standard(1).__eq__) == "tests.models.Standard(x=1).__eq__"
 
@@ -105,10 +106,22 @@ def test_values_that_compute_different_things_have_different_texts():
         (freeze(np.zeros(2000)), freeze(np.eye(2000)[5])),
         (functools.partial(with_rate, 1), functools.partial(with_rate, 2)),
         *[(made_by(with_rate(0.1)), made_by(with_rate(0.2))) for made_by in (jax.jit, jax.custom_jvp, functools.cache)],
+        (with_rate(jnp.ones(2)), with_rate(jnp.zeros(2))),
+        (with_rate(jax.random.key(0)), with_rate(jax.random.key(1))),
+        ("a  b", "a b"),
+        ("x at 0x1", "x at 0x2"),
+        (b"x at 0x1", b"x at 0x2"),
     ]
     for one, other in pairs:
         assert text_of(one) != text_of(other)
         assert text_of(one) == text_of(one)
+
+
+def test_nodes_of_other_libraries_that_compute_different_things_have_different_texts():
+    for made_by in (jax.tree_util.Partial, lambda schedule: Ring(1.0, schedule)):
+        one, other = [static_texts(made_by(with_rate(rate))) for rate in (0.1, 0.2)]
+        assert one != other
+    assert static_texts(collections.OrderedDict(a=1))[""] == "collections.OrderedDict with ('a')"
 
 
 def test_functions_that_hold_themselves_and_values_without_a_repr_have_texts():

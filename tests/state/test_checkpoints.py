@@ -152,6 +152,16 @@ def test_the_error_names_all_places():
     )
 
 
+def test_what_has_no_values_was_not_restored():
+    matched = state.match(state.schema([jax.random.key(1)]), list)
+    with pytest.raises(StateError) as caught:
+        matched.fill(matched.target)
+    assert str(caught.value) == (
+        "match: what was restored is not what was saved:\n"
+        "  [0]: missing: key<fry>[] was saved, and what was restored has no values\nrestore with .target"
+    )
+
+
 def test_a_renamed_field_is_found_an_added_one_takes_its_default_and_a_removed_one_is_told():
     saved = Layer(jnp.ones(3), 1)
     for like in (Renamed(jnp.zeros(3), 0, 5.0), jax.eval_shape(lambda: Renamed(jnp.zeros(3), 0)), Renamed):

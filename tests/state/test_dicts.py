@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structkit import Struct, state
+from structkit import Struct, state, static
 from structkit.errors import StateError
 from tests.models import Coordinates, Mixed, Ring, recursion_limit, shown
 from tests.state.trees import Dropped, Layer, Loose, Net, Renamed, net, same
@@ -54,6 +54,19 @@ def test_equal_statics_of_other_types_or_signs_do_not_fit(saved, mine):
         state.from_state_dict(Mixed(1, mine), made)
     assert f"static: {saved} was saved, the target has {mine}" in str(caught.value)
     assert state.from_state_dict(Mixed(2, saved), made) == Mixed(1, saved)
+
+
+def test_statics_that_are_not_in_the_state_are_those_of_the_target():
+    for like in (Layer(0, activation=max), Dropped(0, 5), [Loose(0, 7)]):
+        assert state.from_state_dict(like, state.to_state_dict(like)) == like
+    required = type("Required", (Struct,), {"__annotations__": {"w": Any, "n": int}, "n": static()})
+    assert state.from_state_dict(required(0, 1), {"w": 2}) == required(2, 1)
+
+
+def test_an_array_in_the_place_of_a_static_is_told(tmp_path):
+    with pytest.raises(StateError) as caught:
+        state.from_state_dict(Layer(1, activation=(1, 2)), {"w": 2, "activation": (1, np.ones(2))})
+    assert "\n  .activation: static: (1, array([1., 1.])) was saved, the target has (1, 2)\n" in str(caught.value)
 
 
 def test_containers_are_copied_and_leaves_are_not():

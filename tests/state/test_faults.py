@@ -56,7 +56,6 @@ def test_places_that_are_none_for_a_file_are_refused_in_words(tmp_path):
         "cannot be written: Not a directory; what is named as its folder is none; choose another"
     )
     assert refused(tmp_path / ("x" * 300)) == "cannot be written: File name too long; choose a shorter name"
-    assert refused(tmp_path / "a\0b") == "is no name of a file: it has a null character; choose another name"
     assert sorted(os.listdir(tmp_path)) == ["dangling", "file", "folder", "link", "pipe"]
     state.save(tmp_path / ("x" * 250), 1)
 
@@ -67,13 +66,52 @@ def test_what_is_none_to_read_is_refused_in_words(tmp_path):
         tmp_path: "is a folder; name a file that state.save has written",
         tmp_path / "pipe": "is no ordinary file; name a file that state.save has written",
         tmp_path / "none": "cannot be read: No such file or directory; check the name",
-        tmp_path / "a\0b": "is no name of a file: it has a null character; choose another name",
     }
     for path, text in texts.items():
         for read in (lambda path: state.load(path, 1), state.inspect):
             with pytest.raises(StateError) as caught:
                 read(path)
             assert str(caught.value) == f"{path}: {text}"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"], ids=ascii)
+def test_what_is_no_name_of_a_file_is_refused_in_words(name):
+    for use in (state.inspect, lambda path: state.load(path, 1), lambda path: state.save(path, 1)):
+        with pytest.raises(StateError) as caught:
+            use(name)
+        assert str(caught.value) == f"{name!a}: is no name of a file: no file system takes it; choose another name"
+
+
+def test_the_old_file_stays_where_its_folder_cannot_be_opened(file):
+    state.save(file, 1)
+    # The lowest number that is free: one descriptor, for the new file.
+    free = os.dup(0)
+    os.close(free)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, limits[1]))
+    try:
+        text = refused(file, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert text == "cannot be written: Too many open files; see to the disk and the folder, and save again"
+    assert state.load(file, 1) == 1
+    assert os.listdir(file.parent) == [file.name]
+
+
+def test_what_is_saved_and_loaded_while_the_interpreter_ends_is_there(file):
+    shown = run_python(f"""
+        import atexit
+        import numpy as np
+        from structkit import state
+
+        @atexit.register
+        def last():
+            tree = [np.arange(5_000_000.0), np.ones(300_000)]
+            state.save({str(file)!r}, tree)
+            state.save({str(file)!r}, tree)
+            print(*[found.sum() for found in state.load({str(file)!r}, tree)])
+    """)
+    assert shown == "12499997500000.0 300000.0\n"
 
 
 def test_a_link_is_followed_when_it_is_read(file, tmp_path):
@@ -87,7 +125,7 @@ def test_a_folder_without_rights_is_refused_in_words(tmp_path):
     tmp_path.chmod(0o500)
     try:
         assert refused(tmp_path / "file") == (
-            "cannot be written: Permission denied; ask for the right to write to its folder"
+            "cannot be written: Permission denied; ask for the rights to read its folder and to write to it"
         )
     finally:
         tmp_path.chmod(0o700)
@@ -102,7 +140,10 @@ def test_somebody_without_rights_is_refused_in_words():
     file.chmod(0o600)
     os.seteuid(65534)
     try:
-        assert refused(file) == "cannot be written: Permission denied; ask for the right to write to its folder"
+        assert (
+            refused(file)
+            == "cannot be written: Permission denied; ask for the rights to read its folder and to write to it"
+        )
         with pytest.raises(StateError, match="cannot be read: Permission denied; see to the disk and to its rights"):
             state.load(file, 1)
     finally:

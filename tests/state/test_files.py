@@ -47,6 +47,7 @@ def test_every_dtype_comes_back_with_its_bits(file, dtype, shape):
     [
         np.arange(6, dtype=">i4").reshape(2, 3),
         np.array(["a", "bcd"]),
+        np.array([""]),
         np.array("bcd"),
         np.array("bcd", ">U4"),
         np.array([b"a", b"bcd"]),

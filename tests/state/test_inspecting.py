@@ -50,6 +50,13 @@ def test_the_table_has_every_leaf_and_static(file):
     ]
 
 
+def test_what_commands_a_terminal_is_shown_and_not_printed(file):
+    state.save(file, {"\x1b[2J": 1, "é": Layer(2, activation="\x1b[31m")})
+    shown = str(state.inspect(file))
+    assert "\x1b" not in shown
+    assert "['é'].activation" in shown
+
+
 def test_the_contents_as_data(file):
     state.save(file, Layer(jnp.ones((2, 3)), np.float64(1), activation=lambda x: x))
     found = state.inspect(file)

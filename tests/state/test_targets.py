@@ -63,6 +63,21 @@ def test_a_sharding_of_the_target_is_obeyed_and_without_one_an_array_is_not_comm
     assert not any(leaf.committed for leaf in state.load(file, tree[:2] + tree[2:])[:2])
 
 
+def test_an_array_of_numpy_has_on_devices_the_dtype_of_the_target(file):
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    state.save(file, [np.arange(4.0)])
+    (found,) = state.load(file, [jax.ShapeDtypeStruct((4,), jnp.float32, sharding=sharding)])
+    assert (found.dtype, found.sharding) == (jnp.float32, sharding)
+
+
+def test_transfers_are_meant_where_others_are_forbidden(file):
+    tree = [jnp.asarray(1.5), jax.random.key(1), jnp.ones(9, jnp.int4), [jnp.ones(2) for _ in range(5000)]]
+    with jax.transfer_guard("disallow"):
+        state.save(file, tree)
+        found = state.load(file, tree)
+    assert same(found, tree)
+
+
 def test_numpy_stays_numpy_where_the_target_or_the_file_says_so(file):
     array, scalar, on_device, number = np.ones(3), np.float64(2), jnp.ones(3, "float32"), jnp.float32(2)
     abstract = jax.ShapeDtypeStruct((3,), np.float64)
