@@ -31,7 +31,7 @@ FLOORS = [
     ["_trees.patterns", "_trees.standins", "_trees.vectors"],
     ["_trees.at", "_trees.batches", "_trees.partition"],
     ["batch", "sharding", "struct"],
-    ["state._checksums", "state._collector", "state._dtypes", "state._names"],
+    ["state._checksums", "state._collector", "state._dtypes", "state._names", "state._threads"],
     ["state._classes", "state._codec"],
     ["state._schema"],
     ["state._header", "state._hosts", "state._leaves", "state._sources"],
