@@ -18,6 +18,7 @@ Example:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -96,14 +97,14 @@ def field(
 
 # fmt: off
 @overload
-def dataclass(clz: _C, /) -> _C: ...
+def dataclass(clz: _C) -> _C: ...
 @overload
-def dataclass(clz: None = None, /, *, init: bool = True, repr: bool = True, eq: bool = True, order: bool = False,
+def dataclass(clz: None = None, *, init: bool = True, repr: bool = True, eq: bool = True, order: bool = False,
               unsafe_hash: bool = False, frozen: bool = True, match_args: bool = True, kw_only: bool = False,
               slots: bool = False, weakref_slot: bool = False) -> Callable[[_C], _C]: ...
 # fmt: on
 @dataclass_transform(frozen_default=True, field_specifiers=(field, dataclasses.field))
-def dataclass(clz: Any = None, /, **options: Any) -> Any:
+def dataclass(clz: Any = None, **options: Any) -> Any:
     """The class as a frozen dataclass and a pytree node; with options only, a decorator that makes it one.
 
     It stays the same class, as with `dataclasses.dataclass` (with `slots=True` that makes a new one). A class that is
@@ -143,11 +144,11 @@ def dataclass(clz: Any = None, /, **options: Any) -> Any:
     made = class_dict(cls).keys() - body.keys()
     if "__eq__" in made:
         cls.__eq__ = methods["__eq__"]
-        if "__ne__" not in body:
+        if not isinstance(cls.__ne__, types.FunctionType):
             cls.__ne__ = not_equal
     if "__setstate__" in made:
         cls.__setstate__ = _set_slots
-    if _wants_replace(cls):
+    if "replace" not in fields and _wants_replace(cls):
         cls.replace = methods["replace"]
     setattr(cls, _MARKER, True)
     register_dataclass_node(cls.__node__, late=not kinds)
@@ -183,6 +184,10 @@ class PyTreeNode:
         # fmt: on
 
     else:
+
+        def replace(self, /, **changes: Any) -> Any:
+            """A copy with some fields changed: for `super().replace(...)`, since each subclass has one of its own."""
+            return dataclasses.replace(self, **changes)
 
         def __init_subclass__(cls, **keywords: Any) -> None:
             if isinstance(cls, StructMeta):
@@ -250,7 +255,7 @@ def _standard_dataclass(cls: type[Any], names: Iterable[str], options: dict[str,
 def _adopted(cls: type[Any], f: Any, annotated: bool) -> Field:
     """What a field of the standard library says, as a `Field`; `annotated` with `Static[...]`, it is static."""
     made = adopt(f)
-    if made.converter is not None or callable(f.metadata.get("converter")):
+    if made.converter is not None:
         what = f"field {f.name!r} has a converter, which a dataclass does not call"
         raise DefinitionError(cls.__name__, what, "inherit from Struct")
     if annotated and made.explicit_static is None:
@@ -292,6 +297,9 @@ def __eq__(self, other):
 
 
 def replace(self, /, **changes):
+    if len(self.__dataclass_fields__) != {count}:
+        # A subclass, with more fields.
+        return dataclasses.replace(self, **changes)
     return {replaced}
 """
 
@@ -302,7 +310,8 @@ def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) 
     compared = [name for name, f in fields.items() if f.compare]
     arguments = [name for name, f in fields.items() if f.init]
     replaced = f"type(self)(**{{{''.join([f'{name!r}: self.{name}, ' for name in arguments])}**changes}})"
-    if arguments != [*getattr(cls, "__dataclass_fields__", ())]:
+    known = [*getattr(cls, "__dataclass_fields__", ())]
+    if arguments != known:
         # The constructor may take others: the standard library knows what to do.
         replaced = "dataclasses.replace(self, **changes)"
     source = _TEMPLATE.format(
@@ -312,6 +321,7 @@ def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) 
         unflatten="\n    ".join(_unflatten(node, descriptors)),
         mine=_tuple("self.{0}", compared),
         others=_tuple("other.{0}", compared),
+        count=len(known),
         replaced=replaced,
     )
     filename = f"{_TITLE}{cls.__module__}.{cls.__qualname__} {next(_count)}>"
@@ -357,18 +367,21 @@ def _remade(given: Callable[[], Any], fields: dict[str, Field], descriptors: tup
         # With dill it is made later, with all that its body holds, and then tells the record.
         return DataclassNode(cls, fields, (_remade, (given, fields, descriptors)))
     _, node = _generate(cls, fields, descriptors)
-    register_dataclass_node(node, late=False)
+    # A subclass of `PyTreeNode` is registered already, and then looks its record up.
+    with contextlib.suppress(DefinitionError):
+        register_dataclass_node(node, late=False)
     return node
 
 
 def _wants_replace(cls: type[Any]) -> bool:
-    """Whether the class needs a `replace` of ours: no field has the name, and no user's class has a method of it."""
+    """Whether the class needs a `replace` of ours: no user's class has one."""
     body = next((body for body in map(class_dict, class_mro(cls)) if "replace" in body), None)
     if body is None or "replace" in class_dict(cls):
-        return body is None and "replace" not in class_dict(cls)["__dataclass_fields__"]
+        return body is None
     found, is_foreign_dataclass = body["replace"], "__dataclass_fields__" in body and _MARKER not in body
     is_generated = isinstance(found, types.FunctionType) and found.__code__.co_filename.startswith(_TITLE)
-    return is_generated or is_foreign_dataclass or isinstance(found, types.MethodDescriptorType)
+    is_ours = is_generated or found is PyTreeNode.replace
+    return is_ours or is_foreign_dataclass or isinstance(found, types.MethodDescriptorType)
 
 
 def _set_slots(self: Any, state: Any) -> None:

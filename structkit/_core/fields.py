@@ -81,9 +81,9 @@ class Field(dataclasses.Field[Any]):
             if spec is None and isinstance(metadata.get("spec"), PartitionSpec):
                 # What is none is somebody's own remark.
                 spec = metadata["spec"]
-            for mark, on in _STATIC_MARKS.items():
-                if static is None and mark in metadata:
-                    static = bool(metadata[mark]) is on
+            marked = [bool(metadata[mark]) is on for mark, on in _STATIC_MARKS.items() if mark in metadata]
+            if static is None and marked:
+                static = any(marked)
         self.spec: Any = spec
         self.explicit_static: bool | None = static
         self.static: bool = bool(static)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from structkit._bridges import register_pytree_with_keys
 from structkit._core.fields import Field
 from structkit._core.flat import new, store
 from structkit._core.plan import class_dict
+from structkit.errors import DefinitionError
 
 # No Python frame runs when JAX flattens: the flat form is already there.
 flatten: Callable[[Any], Any] = operator.attrgetter("__flat__")
@@ -48,10 +50,12 @@ def register(cls: type, frozen: bool) -> None:
         store(struct, (tuple(children) if struct.__struct__.frozen else [*children], aux))
         return struct
 
-    if frozen:
-        register_node(cls, flatten_with_keys, unflatten, flatten)
-    else:
-        register_node(cls, flatten_with_keys, unflatten_mutable, flatten_mutable)
+    # A hook of a mixin (`__init_subclass__`) may have registered it, and means it.
+    with contextlib.suppress(DefinitionError):
+        if frozen:
+            register_node(cls, flatten_with_keys, unflatten, flatten)
+        else:
+            register_node(cls, flatten_with_keys, unflatten_mutable, flatten_mutable)
 
 
 # The functions that JAX has of a class, in the order in which it takes them.
@@ -110,12 +114,18 @@ def register_dataclass_node(node: DataclassNode, late: bool) -> None:
 
 
 def register_node(cls: type, flatten_with_keys: Any, unflatten: Any, flatten: Any) -> None:
-    """Make `cls` a pytree node with these functions, unless it is one."""
-    classes.append(cls)
-    for tell in [*observers]:
-        tell(cls)
+    """Make `cls` a pytree node with these functions.
+
+    Raises:
+        DefinitionError: it is one.
+    """
     try:
         register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
     except ValueError as error:
         if "Duplicate" not in str(error):
             raise
+        what, cure = "is a pytree node already, with functions of its own", "drop what else registers it"
+        raise DefinitionError(cls.__name__, what, cure) from None
+    classes.append(cls)
+    for tell in [*observers]:
+        tell(cls)

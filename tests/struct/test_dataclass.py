@@ -100,12 +100,13 @@ def test_fields_keep_user_metadata_and_go_by_the_last_declaration_of_pytree_node
         y: int = struct.field(pytree_node=False, metadata={"unit": "s"}, default=2)
         z: int = 3
         standard: int = dataclasses.field(metadata={"pytree_node": False}, default=4)
+        both: int = struct.field(pytree_node=False, metadata={"static": False}, default=6)
 
     @struct.dataclass
     class B(A):
         y: int = 5
 
-    x, y, z, _ = dataclasses.fields(A)
+    x, y, z, *_ = dataclasses.fields(A)
     assert dict(x.metadata) == {"unit": "m", "pytree_node": True}
     assert dict(y.metadata) == {"unit": "s", "pytree_node": False}
     assert dict(z.metadata) == {} and (x.default, y.default, z.default) == (1, 2, 3)
@@ -359,10 +360,54 @@ def test_replace_is_written_for_the_class():
         y: int = 2
 
     assert inspect.getsource(A.replace) == (
-        "def replace(self, /, **changes):\n    return type(self)(**{'x': self.x, 'y': self.y, **changes})\n"
+        "def replace(self, /, **changes):\n"
+        "    if len(self.__dataclass_fields__) != 2:\n"
+        "        # A subclass, with more fields.\n"
+        "        return dataclasses.replace(self, **changes)\n"
+        "    return type(self)(**{'x': self.x, 'y': self.y, **changes})\n"
     )
     assert A.replace.__qualname__.endswith("<locals>.A.replace") and A.replace.__module__ == __name__
     assert A.replace.__doc__.startswith("A copy with some fields changed")
+
+
+def test_replace_keeps_the_fields_of_subclasses(struct):
+    @struct.dataclass
+    class A:
+        x: int = 1
+        replace_by: ClassVar[str] = ""
+
+    @dataclasses.dataclass(frozen=True)
+    class Standard(A):
+        y: int = 2
+
+    @struct.dataclass
+    class Child(A):
+        y: int = 2
+
+        def replace(self, **changes):
+            return super().replace(**changes)
+
+    assert Standard(1, 9).replace(x=2) == Standard(2, 9)
+    assert Child(1, 9).replace(x=2) == Child(2, 9)
+    assert A.replace(Child(1, 9), x=2) == Child(2, 9)
+
+
+def test_a_class_variable_named_replace_is_no_field(struct):
+    @struct.dataclass
+    class A:
+        x: int = 1
+        replace: ClassVar[Any]
+
+    assert A().replace(x=3) == A(3)
+
+
+def test_an_inherited_inequality_is_kept(struct):
+    class Mixin:
+        def __ne__(self, other):
+            return "mine"
+
+    A = struct.dataclass(type("A", (Mixin,), {"__annotations__": {"x": int}}))
+    assert (A(1) != A(1)) == "mine"
 
 
 def test_an_own_setattr_of_a_mutable_class_runs_for_assignments_alone(struct):

@@ -24,6 +24,18 @@ def with_x(name, default):
     return type(name, (), {"__annotations__": {"x": Any}, "__module__": __name__, "x": default})
 
 
+@jax.tree_util.register_pytree_node_class
+class Registered:
+    x: int
+
+    def tree_flatten(self):
+        return (), None
+
+    @classmethod
+    def tree_unflatten(cls, aux, children):
+        return cls()
+
+
 @pytest.mark.parametrize(
     ("cls", "cure"),
     [
@@ -31,6 +43,7 @@ def with_x(name, default):
         (NamedTuple("Pair", [("x", int)]), "drop the decorator"),
         (dataclasses.dataclass(frozen=True)(Frozen), "drop dataclasses.dataclass"),
         (Already, "drop the decorator"),
+        (Registered, "is a pytree node already, with functions of its own; drop what else registers it"),
         (with_x("Converted", structkit.field(converter=int)), "inherit from Struct"),
         (with_x("Elsewhere", dataclasses.field(metadata={"converter": int})), "inherit from Struct"),
     ],
