@@ -38,6 +38,14 @@ class ForgetfulHook(Struct):
         pass
 
 
+class Descriptor:
+    def __get__(self, instance, owner):
+        return 1
+
+    def __set__(self, instance, value):
+        pass
+
+
 class ForgetfulChild(Forgetful):
     pass
 
@@ -291,6 +299,9 @@ DefinitionError: A: 'bias' is a field of a parent class and is overridden withou
 >>> class A(Struct): x = jnp.ones(3)
 DefinitionError: A: 'x' is an array without a type annotation, so it would be no leaf; write x: jax.Array = ... for a
     field, x: ClassVar[jax.Array] = ... for a constant of the class
+>>> class A(Struct): x: int = Descriptor()
+DefinitionError: A: 'x' has a descriptor for its default, which a struct does not call; use a converter, or give the
+    default itself
 >>> class A(Struct): __flat__ = 1
 DefinitionError: A: '__flat__' is what structs keep their fields in; rename it
 >>> field(defualt=1)

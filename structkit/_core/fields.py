@@ -190,14 +190,24 @@ def declared_fields(
     return own
 
 
+def _has_arrays(value: Any) -> bool:
+    kind = type(value)
+    parts = value.values() if kind is dict else value if kind in (list, tuple) else ()
+    if hasattr(kind, "__struct__"):
+        parts = value.__flat__[0]
+    return isinstance(value, (np.ndarray, jax.Array)) or any(map(_has_arrays, parts))
+
+
 def _refuse_unannotated(struct: str, name: str, value: Any, inherited: dict[str, Field]) -> None:
     if isinstance(value, dataclasses.Field):
         what, cure = "a field but has no type annotation", f"write {name}: <type> = field(...)"
-    elif isinstance(value, (np.ndarray, jax.Array)):
+    elif _has_arrays(value):
         # It would be an attribute of the class, and no leaf, without a word.
-        what = "an array without a type annotation, so it would be no leaf"
-        constant = f"{name}: ClassVar[jax.Array] = ... for a constant of the class"
-        cure = f"write {name}: jax.Array = ... for a field, {constant}"
+        what, kind = "an array without a type annotation, so it would be no leaf", "jax.Array"
+        if not isinstance(value, (np.ndarray, jax.Array)):
+            what, kind = "a value with arrays and without a type annotation, so they would be no leaves", "<type>"
+        constant = f"{name}: ClassVar[{kind}] = ... for a constant of the class"
+        cure = f"write {name}: {kind} = ... for a field, {constant}"
     elif name in inherited and not inherited[name].is_initvar:
         what = "a field of a parent class and is overridden without an annotation"
         cure = f"write {name}: <type> = ... to change its default, or choose another name"
@@ -238,6 +248,9 @@ def _refuse_misleading(struct: str, name: str, value: Any) -> None:
     function = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", value)
     if isinstance(function, types.FunctionType) and function.__qualname__.endswith(f"{struct}.{name}"):
         raise DefinitionError(struct, f"{name!r} is a field and a method of the same body", "rename one of the two")
+    if hasattr(type(value), "__set__"):
+        cure = "use a converter, or give the default itself"
+        raise DefinitionError(struct, f"{name!r} has a descriptor for its default, which a struct does not call", cure)
     maker = value if isinstance(value, types.FunctionType) else type(value)
     if f"{maker.__module__}.{maker.__name__}" not in _MISLEADING:
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -170,16 +170,23 @@ def _lay_out(plan: ClassPlan) -> None:
 def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]) -> None:
     bodies = [namespace, *map(class_dict, plan.mro)]
     plan.callable = any(["__call__" in body for body in bodies])
-    holders = [body for body in bodies if "__post_init__" in body]
-    # A struct has a wrapper around what was written, or one around nothing.
-    written = [body["__struct__"].post_init if "__struct__" in body else body["__post_init__"] for body in holders]
-    plan.post_init = next((method for method in written if method is not None), None)
+    plan.post_init = written_post_init(bodies)
     plan.checks = tuple([body["__check_init__"] for body in bodies if "__check_init__" in body])
     plan.init, plan.given_init = _init_kind(plan, namespace, own)
     if plan.init == GENERATED:
         _check_order(plan)
-    plain = all([f.init and f.converter is None and not f.is_initvar for f in plan.arguments.values()])
+    # The last of the bases is `object`.
+    own_new = any(["__new__" in body for body in bodies[:-1]])
+    plain = not own_new and all([f.init and f.converter is None and not f.is_initvar for f in plan.arguments.values()])
     plan.simple = plain and plan.init == GENERATED and plan.post_init is None and not plan.checks
+
+
+def written_post_init(bodies: Iterable[Any]) -> Any:
+    """What user code wrote as `__post_init__` in the first of these bodies that has one, None without one."""
+    holders = [body for body in bodies if "__post_init__" in body]
+    # A struct has a wrapper around what was written, or one around nothing.
+    written = [body["__struct__"].post_init if "__struct__" in body else body["__post_init__"] for body in holders]
+    return next((method for method in written if method is not None), None)
 
 
 def _init_kind(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]) -> tuple[str, Any]:
@@ -211,6 +218,8 @@ def _empty_init(self: Any) -> None:
 
 # As the signature of a class that takes nothing reads in dataclasses.
 _empty_init.__annotations__.clear()
+# In the error for an argument.
+_empty_init.__qualname__ = "__init__"
 
 
 def _check_order(plan: ClassPlan) -> None:

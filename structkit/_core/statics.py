@@ -180,12 +180,19 @@ def _tag_of_frozenset(value: frozenset[Any]) -> frozenset[Any] | None:
     return None if all(tag is None for _, tag in tags) else tags
 
 
+def _tag_of_range(value: Any) -> Any:
+    _check_hashable(value)
+    return (type(value).__name__, *[of_its_own(part) for part in (value.start, value.stop, value.step)])
+
+
 _SPECIAL_TAGS: dict[type, Callable[[Any], Any]] = {
     bool: lambda value: "bool",
     float: _tag_of_float,
     complex: lambda value: ("complex", _tag_of_float(value.real), _tag_of_float(value.imag)),
     tuple: _tag_of_tuple,
     frozenset: _tag_of_frozenset,
+    slice: _tag_of_range,
+    range: _tag_of_range,
     types.FunctionType: lambda value: _refuse_hidden_data(value) if value.__dict__ else None,
 }
 

@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import types
 from abc import ABCMeta
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from typing_extensions import dataclass_transform
@@ -16,7 +16,17 @@ from structkit._bridges import ProtocolMeta, serve_pprint, signature
 from structkit._core import attributes, compare, flat, lifecycle, pretty, replace
 from structkit._core.fields import MISSING, Field
 from structkit._core.initgen import generate_init, is_generated, rebind_post_init
-from structkit._core.plan import CUSTOM, ClassPlan, class_dict, make_plan, plan_of, split_options, unknown_option
+from structkit._core.plan import (
+    CUSTOM,
+    ClassPlan,
+    class_dict,
+    class_mro,
+    make_plan,
+    plan_of,
+    split_options,
+    unknown_option,
+    written_post_init,
+)
 from structkit._core.registry import node_of, register
 from structkit._core.reload import supersede
 from structkit._core.specifiers import derived, field, static
@@ -116,6 +126,9 @@ else:
         def __setattr__(cls, name: str, value: Any) -> None:
             """Set a class attribute; a field's property must stay, and a dataclass decorator is refused."""
             plan = class_dict(cls).get("__struct__")
+            if name == "__call__":
+                for known in filter(None, map(plan_of, _below(cls))):
+                    known.callable = True
             if plan is None or not plan.finished:
                 # Hooks of the bases run before the class is finished and may do what they like.
                 return super().__setattr__(name, value)
@@ -134,7 +147,7 @@ else:
                 plan.simple = False
             elif name == "__post_init__":
                 plan.post_init = value
-                rebind_post_init(class_dict(cls).get("__init__"), value)
+                _rebind_below(cls)
 
         def __delattr__(cls, name: str) -> None:
             """Delete a class attribute; a field's property must stay."""
@@ -142,6 +155,9 @@ else:
             if plan is not None and name in plan.fields:
                 raise DefinitionError(cls.__name__, f"{name!r} is a field and cannot be deleted", "drop it in the body")
             super().__delattr__(name)
+            if plan is not None and name == "__post_init__":
+                plan.post_init = written_post_init(map(class_dict, class_mro(cls)))
+                _rebind_below(cls)
 
         def __instancecheck__(cls, instance: Any) -> bool:
             # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no; so below.
@@ -149,6 +165,24 @@ else:
 
         def __subclasscheck__(cls, subclass: Any) -> bool:
             return type.__subclasscheck__(cls, subclass) or ABCMeta.__subclasscheck__(cls, subclass)
+
+
+def _below(cls: Any) -> Iterator[Any]:
+    """A class and its subclasses, parents first."""
+    yield cls
+    for child in type.__subclasses__(cls):
+        yield from _below(child)
+
+
+def _rebind_below(cls: Any) -> None:
+    """Have the generated constructors of a class, and of those that inherit its `__post_init__`, call the new one."""
+    for one in _below(cls):
+        plan = plan_of(one)
+        if plan is None:
+            continue
+        if one is not cls and "__post_init__" not in class_dict(one):
+            plan.post_init = written_post_init(map(class_dict, class_mro(one)))
+        rebind_post_init(class_dict(one).get("__init__"), plan.post_init or (lambda *_: None))
 
 
 def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any], Callable[[type], None] | None]:

@@ -156,6 +156,30 @@ def test_callables_of_equal_content_are_equal_and_those_without_arrays_share_a_p
     assert Point(a) == Point(b)
 
 
+def test_a_call_that_is_put_in_place_later_counts_also_in_children():
+    class Late(Struct):
+        x: Any
+
+    class Child(Late):
+        pass
+
+    class Hooked:
+        def __init_subclass__(cls):
+            cls.__call__ = cls.forward
+
+    class ByHook(Hooked, Struct):
+        x: Any
+
+        def forward(self, y):
+            return y / self.x
+
+    Late.__call__ = ByHook.forward
+    for cls in (Late, Child, ByHook):
+        one, other = cls(0.0), cls(-0.0)
+        assert jax.jit(one)(1.0) == -jax.jit(other)(1.0) == jnp.inf
+        assert jax.jit(cls(jnp.ones(2)))(3.0).tolist() == [3, 3]
+
+
 def test_a_program_has_the_name_of_the_class_and_a_method_is_a_function_too():
     assert jax.jit(Function(1.0)).lower(1.0).as_text().startswith("module @jit_Function ")
     assert Function(1).__name__ == "Function" and not hasattr(Point(1), "__name__")

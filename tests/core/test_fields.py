@@ -20,7 +20,7 @@ from tests.models import Empty, Linear, Point, names, static_names
 
 def test_annotated_names_are_fields_in_the_order_of_the_body_and_others_are_not():
     class A(Struct):
-        limit, scale, table = 5, np.float32(2), [jnp.ones(3)]
+        limit, scale, table = 5, np.float32(2), [3]
         declared: ClassVar[int]
         x: float
         n: Static[int]

@@ -4,6 +4,7 @@ import copy
 import functools
 from dataclasses import InitVar
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -211,6 +212,24 @@ def test_a_changed_copy_goes_through_the_constructor_that_stands_there_now(make,
     assert jax.tree.map(lambda leaf: leaf, made) == copy.copy(made) == made and seen == []
 
 
+def test_a_changed_copy_goes_through_a_new_of_the_users():
+    class Positive(Struct):
+        x: int
+
+        def __new__(cls, x):
+            if x < 0:
+                raise ValueError("negative")
+            return super().__new__(cls)
+
+    class Child(Positive):
+        pass
+
+    for cls in (Positive, Child):
+        assert cls(1).replace(x=2) == cls(2)
+        with pytest.raises(ValueError, match="negative"):
+            cls(1).replace(x=-1)
+
+
 def test_a_child_has_a_constructor_of_its_own_and_may_call_the_decorated_one():
     base = plain()
     base.__init__ = logged(base.__init__)
@@ -256,3 +275,26 @@ def test_a_post_init_that_is_put_in_place_is_called_also_by_a_decorated_construc
         y: Any = 1
 
     assert A(x=1).x == A(x=1).replace().x == B(1).x == "new"
+
+
+def test_a_post_init_that_is_put_in_place_or_deleted_is_that_of_the_children_too():
+    class A(Struct):
+        x: int
+
+        def __post_init__(self):
+            self.x += 1
+
+    class B(A):
+        y: int = 0
+
+    with mock.patch.object(B, "__post_init__", lambda self: None):
+        assert (A(1).x, B(1).x) == (2, 1)
+    assert (A(1).x, B(1).x) == (2, 2)
+
+    def tenfold(self):
+        self.x *= 10
+
+    A.__post_init__ = tenfold
+    assert (A(1).x, B(1).x) == (10, 10)
+    del A.__post_init__
+    assert (A(1).x, B(1).x, B(1).replace(x=5).x) == (1, 1, 5)

@@ -10,6 +10,7 @@ import itertools
 import math
 import pickle
 import re
+import sys
 import types
 import typing
 from typing import Any
@@ -227,6 +228,8 @@ LOOKALIKES = [
     (int, "int"),
     (None, 0, False, ()),
     (range(1), range(2)),
+    (range(0), range(5, 5), range(0, 0, 2)),
+    *([(slice(0, 1), slice(0, True), slice(0, 1.0), slice(False, 1))] if sys.version_info >= (3, 12) else []),
     (b"a", "a"),
     (list[int], list[bool]),
     (typing.Literal[1], typing.Literal[True]),
