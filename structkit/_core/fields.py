@@ -190,6 +190,10 @@ def declared_fields(
     return own
 
 
+# Most of what stands in a body: to look into it takes a tenth of a class's creation.
+_WITHOUT_ARRAYS = {str, int, type(None), types.FunctionType, property, classmethod, staticmethod}
+
+
 def _has_arrays(value: Any) -> bool:
     kind = type(value)
     parts = value.values() if kind is dict else value if kind in (list, tuple) else ()
@@ -201,7 +205,7 @@ def _has_arrays(value: Any) -> bool:
 def _refuse_unannotated(struct: str, name: str, value: Any, inherited: dict[str, Field]) -> None:
     if isinstance(value, dataclasses.Field):
         what, cure = "a field but has no type annotation", f"write {name}: <type> = field(...)"
-    elif _has_arrays(value):
+    elif type(value) not in _WITHOUT_ARRAYS and _has_arrays(value):
         # It would be an attribute of the class, and no leaf, without a word.
         what, kind = "an array without a type annotation, so it would be no leaf", "jax.Array"
         if not isinstance(value, (np.ndarray, jax.Array)):

@@ -206,11 +206,7 @@ def _check_hashable(project: Project, cls: Class, f: Field) -> None:
             kind = str(held).removeprefix("builtins.")
             cls.code.remark(
                 f.node,
-                f"{f.name} of {cls.node.name.value} is static and {_article(kind)} {kind}, which has no hash, and "
+                f"{f.name} of {cls.node.name.value} is static and a {kind}, which has no hash, and "
                 "structs refuse that: make it a tuple, or a data field, or add converter=structkit.freeze",
             )
             return
-
-
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"

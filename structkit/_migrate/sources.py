@@ -9,27 +9,25 @@ class Source(NamedTuple):
     """One way to make a class a tree.
 
     Attributes:
-        name: as messages call it.
         decorators: what makes the class below it a tree.
         bases: what makes every subclass one.
         frozen: whether its objects refuse assignment unless an option says otherwise.
         rebuilds: whether JAX runs the constructor when it rebuilds an object.
     """
 
-    name: str
     decorators: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
     frozen: bool = True
     rebuilds: bool = True
 
 
-FLAX = Source("flax.struct", ("flax.struct.dataclass",), ("flax.struct.PyTreeNode",))
-DROP_IN = Source("structkit.struct", ("structkit.struct.dataclass",), ("structkit.struct.PyTreeNode",), rebuilds=False)
-EQUINOX = Source("equinox", bases=("equinox.Module",), rebuilds=False)
-CHEX = Source("chex", ("chex.dataclass",), frozen=False)
-JDC = Source("jax_dataclasses", ("jax_dataclasses.pytree_dataclass",))
-REGISTERED = Source("jax.tree_util", ("jax.tree_util.register_dataclass",), frozen=False)
-BY_HAND = Source("jax.tree_util", ("jax.tree_util.register_pytree_node_class",), frozen=False)
+FLAX = Source(("flax.struct.dataclass",), ("flax.struct.PyTreeNode",))
+DROP_IN = Source(("structkit.struct.dataclass",), ("structkit.struct.PyTreeNode",), rebuilds=False)
+EQUINOX = Source(bases=("equinox.Module",), rebuilds=False)
+CHEX = Source(("chex.dataclass",), frozen=False)
+JDC = Source(("jax_dataclasses.pytree_dataclass",))
+REGISTERED = Source(("jax.tree_util.register_dataclass",), frozen=False)
+BY_HAND = Source(("jax.tree_util.register_pytree_node_class",), frozen=False)
 
 SOURCES = (FLAX, DROP_IN, EQUINOX, CHEX, JDC, REGISTERED, BY_HAND)
 DECORATORS = {name: source for source in SOURCES for name in source.decorators}

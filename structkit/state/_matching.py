@@ -19,7 +19,7 @@ from structkit.errors import a_type, nearest
 from structkit.state import _leaves, _names
 from structkit.state._codec import OpaqueError
 from structkit.state._header import RESTORE, FaultError
-from structkit.state._sources import LEAF_NODE, FileSource, key_of, kind_name
+from structkit.state._sources import FileSource, key_of, kind_name
 
 
 class Difference(NamedTuple):
@@ -84,8 +84,6 @@ class Matcher:
         kind = source.kind if target is ANY else kind_name(target)
         if not source.as_kind(kind):
             return self._other_structure(target, source, kind, path)
-        if kind == LEAF_NODE:
-            return self._leaf(target, source, path)
         if kind == "none":
             return None
         return getattr(self, f"_{kind}")(target, source, path)

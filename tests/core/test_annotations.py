@@ -61,6 +61,7 @@ STATIC = [
 ]
 DATA = [
     *("int", "Size", "Number", "None", "T", "Optional[int]", "int | None", "None | int", "Annotated[int, 'note']"),
+    "Annotated[int, 'Static[int]']",
     *("list[Static[int]]", "dict[str, Static]", "dict[str, 'Static[int]']", "Callable[[Static[int]], int]"),
     *("'A'", "Optional['A']"),
 ]

@@ -241,10 +241,16 @@ def test_deleted_arrays_are_equal_to_themselves_alone_and_raise_nothing():
     assert (gone != other) is True
 
 
+class Loop(Struct, frozen=False):
+    x: Any
+    inner: Any
+
+
 @pytest.mark.parametrize(
     ("make", "close"),
     [
         (Mutable, lambda struct: setattr(struct, "x", [struct, struct.x])),
+        (lambda value: Loop(value, None), lambda struct: setattr(struct, "inner", struct)),
         (lambda value: [value], lambda values: values.append(values)),
         (lambda value: {"a": value}, lambda values: values.update(b=values)),
     ],

@@ -1,5 +1,6 @@
 """`freeze`: hashable values with the content of lists, dicts, sets and arrays, in trees of any kind."""
 
+import ast
 import collections
 import copy
 import math
@@ -102,7 +103,7 @@ def test_a_struct_is_frozen_without_its_constructor_and_keeps_its_class_and_stat
 
 
 def test_everything_else_is_left_as_it_is():
-    for value in (1, "text", None, len, Level.ONE, jnp.float32, PartitionSpec("x"), np.float32(1)):
+    for value in (1, "text", None, len, Level.ONE, jnp.float32, PartitionSpec("x"), np.float32(1), ast.Pass()):
         assert freeze(value) is value
     assert freeze(Point(1)) == Point(1)
     assert freeze({"a": 1}) != {"a": 1} and freeze(np.ones(2)) != (1.0, 1.0)

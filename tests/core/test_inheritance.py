@@ -175,6 +175,20 @@ def test_methods_and_super_read_the_field_itself_also_where_it_has_moved_and_pas
     assert vars(Both(1, "m", 2, 3)) == {"b": 1, "m": "m", "a": 2, "n": 3}
 
 
+def test_super_reads_a_field_that_has_the_same_place_among_the_statics():
+    class Base(Struct):
+        a: Any
+        b: Any
+
+    class Child(Base):
+        b: Static[Any]
+
+        def inherited(self):
+            return super().a, super().b
+
+    assert Child(1, 2).inherited() == (1, 2)
+
+
 def test_a_base_reads_as_before_where_a_child_has_moved_its_field():
     class A(Struct):
         x: Any = field(doc="of A")

@@ -13,7 +13,7 @@ import pytest
 from structkit import state
 from structkit.errors import StateError
 from structkit.state import _checksums
-from structkit.state._header import Layout
+from structkit.state._header import FORMAT, Layout
 from structkit.state._schema import Schema
 from tests.models import shown
 from tests.state.trees import Layer, net
@@ -288,6 +288,20 @@ IMPOSSIBLE = [
     ["key", "key<fry>", [2], "no_such_thing"],
     ["python", "str", [2]],
 ]
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        *(["jax", "|S3", []], ["weak", "<U3", []], ["jax", ">i4", [3]], ["jax", "float32", [], 1]),
+        *(["jax", "float32", {}], ["scalar", "float32", [3]], ["python", "int", [], 1], ["key", "key<fry>", [2]]),
+    ],
+    ids=shown,
+)
+def test_a_kind_of_leaf_that_is_none_is_an_error(leaf):
+    schema = {"structkit": {"format": FORMAT, "nodes": [], "leaves": [leaf], "tree": [-1]}}
+    with pytest.raises(StateError, match=r"the schema makes no sense \(ValueError: a kind of leaf is damaged\)"):
+        state.match(schema, 1)
 
 
 @pytest.mark.parametrize("leaf", IMPOSSIBLE, ids=shown)

@@ -29,6 +29,18 @@ def there_and_back(file, tree, like=None):
     return state.load(file, tree if like is None else like)
 
 
+def test_the_data_begins_where_an_array_of_any_dtype_may_lie(file):
+    for size in range(8):
+        state.save(file, {"x" * size: 1})
+        assert (int.from_bytes(file.read_bytes()[:8], "little") + 8) % 64 == 0
+
+
+def test_a_large_array_in_an_order_of_its_own_comes_back(file):
+    # Each row is more than is written at a time, and ends in a piece that is small.
+    array = np.arange(3 * 2_150_000, dtype="f4").reshape(-1, 3).T
+    assert np.array_equal(there_and_back(file, [array])[0], array)
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (5, 7)], ids=shown)
 @pytest.mark.parametrize("dtype", DTYPES, ids=shown)
 def test_every_dtype_comes_back_with_its_bits(file, dtype, shape):

@@ -78,6 +78,11 @@ def test_trees_without_much_have_a_table_too(file, tree):
     assert str(state.inspect(file)).startswith(f"{file}: {kind}, ")
 
 
+def test_a_large_int_takes_the_bytes_that_it_needs(file):
+    state.save(file, [2**63 - 1, -(2**63), 2**63, 2**71 - 1, 2**71])
+    assert [entry.nbytes for entry in state.inspect(file).entries] == [8, 8, 9, 9, 10]
+
+
 def test_the_data_is_not_read(file):
     state.save(file, [np.zeros(1000)])
     whole = file.read_bytes()
@@ -93,7 +98,9 @@ def test_the_command_prints_tables_and_errors(file, capsys):
     assert capsys.readouterr().out == f"{state.inspect(file)}\n"
     assert main([str(file), str(file) + "x"]) == 1
     assert capsys.readouterr().err == f"{file}x: cannot be read: No such file or directory; check the name\n"
-    assert main([]) == main(["--help"]) == 2
+    for arguments in ([], ["--help"]):
+        assert main(arguments) == 2
+        assert capsys.readouterr().err == "usage: python -m structkit.state FILE ...\n"
 
 
 def test_python_m_prints_the_table_in_the_letters_that_its_terminal_has(file):

@@ -82,6 +82,7 @@ def test_the_tolerances_are_those_of_numpy_and_elements_within_them_do_not_count
     assert_close(a, b, rtol=0.25)
     assert_close(a, b, atol=1.0)
     assert_close(1.0, 0.0, atol=1.0)
+    assert_close(a, a + 0.5, rtol=0.0, atol=0.5)
     assert failure(assert_close, a, b, rtol=0.1, atol=0.0) == (
         "assert_close(a, b, rtol=0.1, atol=0.0): 1 difference:\n"
         "the tree: value: 1 of 3 elements differ, by 1 at most (relative: 0.25)"
