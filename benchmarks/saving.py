@@ -47,8 +47,8 @@ class Model(Struct):
     layers: list[Layer]
 
 
-# In each round: a disk takes a gigabyte at very different speeds, and so does memory that is new. What takes longer than
-# so many seconds is saved once.
+# In each round: a disk takes a gigabyte at very different speeds, and so does memory that is new. What takes longer
+# than so many seconds is saved once.
 _SAVES, _LOADS, _SLOW = 3, 4, 2.0
 
 
