@@ -156,6 +156,17 @@ def test_what_the_registry_of_jax_says_is_heard_unless_it_is_of_a_class_that_it_
     assert jax.tree.leaves(A(1)) == [1, 7]
 
 
+def test_a_constructor_that_a_hook_deletes_is_put_back():
+    class Deleting:
+        def __init_subclass__(cls):
+            del cls.__init__
+
+    class A(Deleting, Struct):
+        x: Any
+
+    assert A(1).x == 1
+
+
 # Trap 11: `__slots__`, `__weakref__`, a real `__dict__`: no value is lost in silence
 
 
