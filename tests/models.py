@@ -237,7 +237,7 @@ def run_on_eight_devices(file: str) -> None:
     run_python(
         f"""
         import sys, pytest
-        result = pytest.main(["-q", "-n0", "-p", "no:cacheprovider", {file!r}])
+        result = pytest.main(["-q", "-p", "no:xdist", "-p", "no:cacheprovider", {file!r}])
         sys.exit("failed" if result else 0)
         """,
         JAX_PLATFORMS="cpu",
