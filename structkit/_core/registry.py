@@ -56,6 +56,7 @@ def register(cls: type, frozen: bool) -> None:
             register_node(cls, flatten_with_keys, unflatten, flatten)
         else:
             register_node(cls, flatten_with_keys, unflatten_mutable, flatten_mutable)
+    _tell(cls)
 
 
 # The functions that JAX has of a class, in the order in which it takes them.
@@ -111,6 +112,7 @@ def register_dataclass_node(node: DataclassNode, late: bool) -> None:
     if late:
         functions = [lambda *given, name=name: getattr(node_of(node.cls), name)(*given) for name in FUNCTIONS]
     register_node(node.cls, *functions)
+    _tell(node.cls)
 
 
 def register_node(cls: type, flatten_with_keys: Any, unflatten: Any, flatten: Any) -> None:
@@ -126,6 +128,10 @@ def register_node(cls: type, flatten_with_keys: Any, unflatten: Any, flatten: An
             raise
         what, cure = "is a pytree node already, with functions of its own", "drop what else registers it"
         raise DefinitionError(cls.__name__, what, cure) from None
+
+
+def _tell(cls: type) -> None:
+    """Have the other registries hear of a class, whoever has registered it with JAX."""
     classes.append(cls)
     for tell in [*observers]:
         tell(cls)

@@ -3,6 +3,7 @@
 import textwrap
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -40,6 +41,17 @@ def test_state_dicts_hold_the_data_fields_by_name():
     state = serialization.to_state_dict(make())
     assert list(state) == ["node", "steps"] and list(state["node"]) == ["inner", "items"]
     assert list(state["node"]["inner"]) == ["w"] and state["node"]["items"]["1"] == {"k": {"0": 1.0}}
+
+
+def test_a_struct_that_a_hook_has_registered_with_jax_is_known_too():
+    class Known:
+        def __init_subclass__(cls):
+            jax.tree_util.register_pytree_node(cls, lambda me: ((me.x,), None), lambda aux, children: cls(*children))
+
+    class A(Known, Struct):
+        x: Any
+
+    assert serialization.to_state_dict(A(1)) == {"x": 1}
 
 
 def test_state_dicts_and_bytes_are_restored_into_the_target_which_gives_the_statics():
