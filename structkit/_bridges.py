@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import itertools
 import operator
 import pprint
 import sys
@@ -85,9 +84,9 @@ def without_columns(code: types.CodeType) -> types.CodeType:
     and the step to the line as a signed varint; kind 15 is for code without a line. A Python that reads it otherwise
     gets the code as it is. To compile a syntax tree without columns gives the same, and takes twice as long.
     """
-    table, previous, lines = bytearray(), code.co_firstlineno, _lines(code)
-    for line, run in itertools.groupby(lines):
-        units, step = len([*run]), 0 if line is None else line - previous
+    table, previous, lines = bytearray(), code.co_firstlineno, [*code.co_lines()]
+    for start, end, line in lines:
+        units, step = (end - start) // 2, 0 if line is None else line - previous
         previous += step
         # An entry is for at most eight code units.
         for size in [8] * (units // 8) + [units % 8] * (units % 8 > 0):
@@ -100,12 +99,7 @@ def without_columns(code: types.CodeType) -> types.CodeType:
                 table.append(varint)
             step = 0
     found = code.replace(co_linetable=bytes(table))
-    return found if _lines(found) == lines else code
-
-
-def _lines(code: types.CodeType) -> list[int | None]:
-    """The line of each code unit."""
-    return [line for start, end, line in code.co_lines() for _ in range(start, end, 2)]
+    return found if [*found.co_lines()] == lines else code
 
 
 def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:

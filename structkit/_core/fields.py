@@ -181,7 +181,7 @@ def declared_fields(
             if own[name].kw_only is MISSING:
                 own[name].kw_only = keyword_only
     for name, value in namespace.items():
-        if name not in annotations:
+        if name not in annotations and name != "__annotations__":
             _refuse_unannotated(struct, name, value, inherited)
     check_aliases(struct, {**inherited, **own})
     # A default that cannot be static is refused with the class, not with its first object.

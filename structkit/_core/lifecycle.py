@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import threading
 import types
 from collections.abc import Callable
@@ -164,7 +165,9 @@ def within_draft(
 
     @functools.wraps(method)
     def drafted(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        held = type(self.__flat__[0]) if hasattr(self, "__flat__") else None
+        # An empty slot answers with an exception; to see that the object refers to its class alone takes a third of it.
+        is_bare = len(gc.get_referents(self)) < 2 or not hasattr(self, "__flat__")
+        held = None if is_bare else type(self.__flat__[0])
         if held is not None and held not in filled:
             if held is Restored and not filled:
                 # From here on it is constructed, if this is an `__init__`.

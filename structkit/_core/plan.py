@@ -156,12 +156,12 @@ def _refuse_conflicts(plan: ClassPlan, bases: tuple[type, ...], own: dict[str, F
 def _lay_out(plan: ClassPlan) -> None:
     """Where each field is in the flat form, and what follows for the methods that read it."""
     fields = plan.fields
-    plan.data_names = tuple([key for key, f in fields.items() if not f.static])
     plan.static_names = tuple([key for key, f in fields.items() if f.static])
+    plan.data_names = tuple([key for key, f in fields.items() if not f.static])
+    plan.index = dict(zip(plan.data_names, itertools.count()))
+    plan.direct = {key: i for key, i in plan.index.items() if fields[key].converter is None}
     # The values in aux begin after the names; see `statics.py`.
-    plan.index = {key: i for i, key in enumerate(plan.data_names)}
-    plan.index.update({key: i for i, key in enumerate(plan.static_names, 1)})
-    plan.direct = {key: i for i, key in enumerate(plan.data_names) if fields[key].converter is None}
+    plan.index.update(zip(plan.static_names, itertools.count(1)))
     plan.compares_all = all([f.compare for f in fields.values()])
     plan.hashes_all = all([f.compare if f.hash is None else f.hash for f in fields.values()])
     plan.keys = tuple(map(jax.tree_util.GetAttrKey, plan.data_names))
@@ -223,12 +223,15 @@ _empty_init.__qualname__ = "__init__"
 
 
 def _check_order(plan: ClassPlan) -> None:
-    positional = [f for f in plan.arguments.values() if f.init and not f.kw_only]
-    required = {f.name for f in positional if f.default is MISSING and f.default_factory is MISSING}
-    for before, f in itertools.pairwise(positional):
-        if f.name in required and before.name not in required:
-            what = f"non-default argument {f.name!r} follows default argument {before.name!r}"
-            cure = f"reorder the fields, give {f.name!r} a default, or set kw_only=True"
+    defaulted = ""
+    for name, f in plan.arguments.items():
+        if not f.init or f.kw_only:
+            continue
+        if f.default is not MISSING or f.default_factory is not MISSING:
+            defaulted = name
+        elif defaulted:
+            what = f"non-default argument {name!r} follows default argument {defaulted!r}"
+            cure = f"reorder the fields, give {name!r} a default, or set kw_only=True"
             raise DefinitionError(plan.name, what, cure)
 
 
