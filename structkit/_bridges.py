@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import operator
 import pprint
 import sys
@@ -84,8 +85,8 @@ def without_columns(code: types.CodeType) -> types.CodeType:
     and the step to the line as a signed varint; kind 15 is for code without a line. A Python that reads it otherwise
     gets the code as it is. To compile a syntax tree without columns gives the same, and takes twice as long.
     """
-    table, previous, lines = bytearray(), code.co_firstlineno, [*code.co_lines()]
-    for start, end, line in lines:
+    table, previous, runs = bytearray(), code.co_firstlineno, _runs(code)
+    for (start, line), (end, _) in itertools.pairwise(runs):
         units, step = (end - start) // 2, 0 if line is None else line - previous
         previous += step
         # An entry is for at most eight code units.
@@ -99,7 +100,17 @@ def without_columns(code: types.CodeType) -> types.CodeType:
                 table.append(varint)
             step = 0
     found = code.replace(co_linetable=bytes(table))
-    return found if [*found.co_lines()] == lines else code
+    return found if _runs(found) == runs else code
+
+
+def _runs(code: types.CodeType) -> list[tuple[int, int | None]]:
+    """Where the code of each line begins, with the line, and where all of it ends."""
+    runs: list[tuple[int, int | None]] = []
+    for start, _, line in code.co_lines():
+        # Before 3.12, there are several for a line.
+        if not runs or line != runs[-1][1]:
+            runs.append((start, line))
+    return [*runs, (len(code.co_code), None)]
 
 
 def serve_pprint(repr_: Any, printer: Callable[..., None]) -> None:
