@@ -171,7 +171,7 @@ def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Fi
     bodies = [namespace, *map(class_dict, plan.mro)]
     plan.callable = any(["__call__" in body for body in bodies])
     plan.post_init = written_post_init(bodies)
-    plan.checks = tuple([body["__check_init__"] for body in bodies if "__check_init__" in body])
+    plan.checks = written_checks(bodies)
     plan.init, plan.given_init = _init_kind(plan, namespace, own)
     if plan.init == GENERATED:
         _check_order(plan)
@@ -187,6 +187,11 @@ def written_post_init(bodies: Iterable[Any]) -> Any:
     # A struct has a wrapper around what was written, or one around nothing.
     written = [body["__struct__"].post_init if "__struct__" in body else body["__post_init__"] for body in holders]
     return next((method for method in written if method is not None), None)
+
+
+def written_checks(bodies: Iterable[Any]) -> tuple[Callable[[Any], None], ...]:
+    """What user code wrote as `__check_init__` in these bodies."""
+    return tuple([body["__check_init__"] for body in bodies if "__check_init__" in body])
 
 
 def _init_kind(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]) -> tuple[str, Any]:

@@ -25,6 +25,7 @@ from structkit._core.plan import (
     plan_of,
     split_options,
     unknown_option,
+    written_checks,
     written_post_init,
 )
 from structkit._core.registry import node_of, register
@@ -93,6 +94,7 @@ else:
                 return cls
             options, others = split_options(name, keywords)
             plan = make_plan(name, bases, namespace, options)
+            plan.simple = plan.simple and mcs.__call__ is StructMeta.__call__
             members, publish = _generate(plan, namespace)
             body = _body(plan, namespace, members)
             try:
@@ -139,15 +141,20 @@ else:
                 what, cure = "is a dataclass already, made by Struct", "drop the dataclass decorator"
             elif name in plan.fields and type(value) is not property:
                 what, cure = f"{name!r} is a field and cannot be set on the class", "change the default in the body"
+            elif name == "__check_init__" and not plan.checks:
+                what, cure = (
+                    "was made without a '__check_init__', which its constructor does not run",
+                    "write it in the body",
+                )
             if what:
                 raise DefinitionError(cls.__name__, what, cure)
             super().__setattr__(name, value)
             if name == "__init__" and not is_generated(value):
                 # A decorator that checks or logs: changed copies have to go through it as well.
                 plan.simple = False
-            elif name == "__post_init__":
-                plan.post_init = value
-                _rebind_below(cls)
+            elif name in ("__check_init__", "__post_init__"):
+                plan.post_init = value if name == "__post_init__" else plan.post_init
+                _rebind_hooks(cls)
 
         def __delattr__(cls, name: str) -> None:
             """Delete a class attribute; a field's property must stay."""
@@ -155,9 +162,9 @@ else:
             if plan is not None and name in plan.fields:
                 raise DefinitionError(cls.__name__, f"{name!r} is a field and cannot be deleted", "drop it in the body")
             super().__delattr__(name)
-            if plan is not None and name == "__post_init__":
+            if plan is not None and name in ("__check_init__", "__post_init__"):
                 plan.post_init = written_post_init(map(class_dict, class_mro(cls)))
-                _rebind_below(cls)
+                _rebind_hooks(cls)
 
         def __instancecheck__(cls, instance: Any) -> bool:
             # ABCMeta's cache of virtual subclasses costs several times as much and is only needed for a no; so below.
@@ -174,15 +181,16 @@ def _below(cls: Any) -> Iterator[Any]:
         yield from _below(child)
 
 
-def _rebind_below(cls: Any) -> None:
-    """Have the generated constructors of a class, and of those that inherit its `__post_init__`, call the new one."""
+def _rebind_hooks(cls: Any) -> None:
+    """Have the constructors of a class, and of those that inherit its hooks, call those that it has now."""
     for one in _below(cls):
-        plan = plan_of(one)
+        plan, bodies = plan_of(one), [*map(class_dict, class_mro(one))]
         if plan is None:
             continue
-        if one is not cls and "__post_init__" not in class_dict(one):
-            plan.post_init = written_post_init(map(class_dict, class_mro(one)))
-        rebind_post_init(class_dict(one).get("__init__"), plan.post_init or (lambda *_: None))
+        plan.checks = written_checks(bodies)
+        if one is not cls and "__post_init__" not in bodies[0]:
+            plan.post_init = written_post_init(bodies)
+        rebind_post_init(bodies[0].get("__init__"), plan.post_init or (lambda *_: None))
 
 
 def _generate(plan: ClassPlan, namespace: dict[str, Any]) -> tuple[dict[str, Any], Callable[[type], None] | None]:
@@ -239,7 +247,7 @@ def _special_methods(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, An
             members[name] = class_dict(Struct)[name]
         elif wanted is not None:
             members[name] = _written(plan, name)
-        elif strangers and _is_of_dataclass(name, next((body for body in strangers if name in body), {})):
+        elif strangers and _gives_way(name, next((body for body in strangers if name in body), {})):
             # It hides what is behind it, up to the next struct.
             members[name] = next(body[name] for body in strangers if "__struct__" in body and name in body)
     if any(["__dict__" in body and "__struct__" not in body for body in strangers]) and "__dict__" not in namespace:
@@ -259,15 +267,16 @@ def _special_methods(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, An
     return members
 
 
-def _is_of_dataclass(name: str, body: Any) -> bool:
-    """Whether a body that is no struct's has something that was made for it: by `dataclass`, by `structkit.struct`."""
-    return "__struct__" not in body and ("__node__" if name == "replace" else "__dataclass_fields__") in body
+def _gives_way(name: str, body: Any) -> bool:
+    """Whether what a body that is no struct's has was made by `dataclass` or `structkit.struct`, or is abstract."""
+    made_for = "__node__" if name == "replace" else "__dataclass_fields__"
+    return "__struct__" not in body and (made_for in body or getattr(body.get(name), "__isabstractmethod__", False))
 
 
 def _written(plan: ClassPlan, name: str) -> Any:
     """What user code among the bases wrote under a method's name; `object`'s where none did."""
     ours = class_dict(object)[name], class_dict(Struct)[name]
-    bodies = [body for body in map(class_dict, plan.mro) if name in body and not _is_of_dataclass(name, body)]
+    bodies = [body for body in map(class_dict, plan.mro) if name in body and not _gives_way(name, body)]
     return next((body[name] for body in bodies if body[name] not in ours), ours[0])
 
 

@@ -6,6 +6,7 @@ import types
 import typing
 import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import KW_ONLY, InitVar
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -303,6 +304,17 @@ def test_abstract_methods_work_with_abc_as_a_base_and_without(bases):
             make()
     assert A(3).area() == 3
     assert [isinstance(value, Base) for value in (A(3), Stranger(), 3)] == [True, True, False]
+
+
+@either_side
+def test_an_abstract_method_of_a_stranger_is_what_the_struct_has(struct_first):
+    class Shown(ABC):
+        @abstractmethod
+        def __repr__(self): ...
+
+    for stranger in (Hashable, Shown):
+        cls: Any = type(Struct)("A", mixed(stranger, Point, struct_first=struct_first), {})
+        assert hash(cls(1)) == hash(cls(1)) and repr(cls(1)) == "A(x=1)"
 
 
 @pytest.mark.parametrize("bases", [(Struct,), (ABC, Struct), (ABC,)])

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structkit import Struct, StructError, construct, derived, field, static
-from tests.models import REPLACERS, Everything, Loud, LoudCustom, Mutable, Pair, Scaled, Squared, assert_frozen
+from structkit import Struct, StructError, StructMeta, construct, derived, field, static
+from structkit.errors import DefinitionError
+from tests.models import REPLACERS, Everything, Loud, LoudCustom, Mutable, Pair, Point, Scaled, Squared, assert_frozen
 
 
 # What `dataclasses.replace` refuses, it refuses in its own words.
@@ -275,6 +276,44 @@ def test_a_post_init_that_is_put_in_place_is_called_also_by_a_decorated_construc
         y: Any = 1
 
     assert A(x=1).x == A(x=1).replace().x == B(1).x == "new"
+
+
+def test_a_metaclass_that_makes_objects_makes_changed_copies_too():
+    made = []
+
+    class Counting(StructMeta):
+        def __call__(cls, *args, **kwargs):
+            made.append(super().__call__(*args, **kwargs))
+            return made[-1]
+
+    class A(Struct, metaclass=Counting):
+        x: int
+
+    assert A(1).replace(x=2) is made[1]
+
+
+def test_a_check_that_is_put_in_place_or_deleted_is_that_of_the_children_too():
+    class A(Struct):
+        x: int
+
+        def __check_init__(self):
+            assert self.x > 0
+
+    class B(A):
+        pass
+
+    with mock.patch.object(A, "__check_init__", lambda self: None):
+        assert (A(-1).x, B(-1).x) == (-1, -1)
+    for cls in (A, B):
+        with pytest.raises(AssertionError):
+            cls(-1)
+    del A.__check_init__
+    assert (A(-1).x, B(1).replace(x=-1).x) == (-1, -1)
+    with pytest.raises(DefinitionError) as error:
+        Point.__check_init__ = lambda self: None
+    assert str(error.value) == (
+        "Point: was made without a '__check_init__', which its constructor does not run; write it in the body"
+    )
 
 
 def test_a_post_init_that_is_put_in_place_or_deleted_is_that_of_the_children_too():
