@@ -88,7 +88,10 @@ else:
             if not any([isinstance(base, StructMeta) for base in bases]):
                 return super().__new__(mcs, name, bases, namespace)
             if isinstance(namespace.get("__struct__"), ClassPlan):
-                # The dict of a finished class: dill carries classes so.
+                # The dict of a finished class: dill carries classes so, and attrs makes one anew.
+                if "__attrs_attrs__" in namespace:
+                    what, cure = "is a dataclass already, made by Struct", "drop the decorator of attrs"
+                    raise DefinitionError(name, what, cure)
                 cls = super().__new__(mcs, name, bases, namespace)
                 register(cls, namespace["__struct__"].frozen)
                 return cls
@@ -141,7 +144,7 @@ else:
                 what, cure = "is a dataclass already, made by Struct", "drop the dataclass decorator"
             elif name in plan.fields and type(value) is not property:
                 what, cure = f"{name!r} is a field and cannot be set on the class", "change the default in the body"
-            elif name == "__check_init__" and not plan.checks:
+            elif name == "__check_init__" and not (plan.checks or plan.filled_later):
                 what, cure = (
                     "was made without a '__check_init__', which its constructor does not run",
                     "write it in the body",

@@ -53,6 +53,19 @@ def test_a_field_that_is_not_understood_is_refused(package, default, what):
         define(package, f"x: Any = {default}")
 
 
+@pytest.mark.parametrize("maker", ["define", "frozen"])
+def test_attrs_makes_no_class_of_a_struct(maker):
+    attrs = pytest.importorskip("attrs", reason="attrs is not installed")
+
+    class A(Struct):
+        x: Any
+
+    with pytest.raises(errors.DefinitionError) as error:
+        getattr(attrs, maker)(A)
+    assert str(error.value) == "A: is a dataclass already, made by Struct; drop the decorator of attrs"
+    assert A(1).x == 1
+
+
 def test_the_converter_of_a_dataclass_base_is_honoured():
     equinox = pytest.importorskip("equinox", reason="equinox is not installed")
 
