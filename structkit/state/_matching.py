@@ -159,7 +159,7 @@ class Matcher:
             if part is not None:
                 found.append(self.fit(item, part, here))
             else:
-                found.append(_laid(defaults[name], item) if name in defaults else self._missing(here, item))
+                found.append(self._default(defaults.get(name, MISSING), item, here))
         self._unknown([f"{path}.{name}" for name in parts])
         return tuple.__new__(cls, found)
 
@@ -230,9 +230,7 @@ class Matcher:
             except Exception as error:
                 error.add_note(f"This came of the default of {path}, which was not saved.")
                 raise
-            if default is MISSING:
-                return self._missing(path, mine)
-            return default if f.static else _laid(default, mine)
+            return default if f.static and default is not MISSING else self._default(default, mine, path)
         if saved_as in wrong:
             kinds = ("data", "static") if f.static else ("static", "data")
             self._tell(path, "static", f"it was saved as {kinds[0]}, and is {kinds[1]} in the target")
@@ -254,6 +252,23 @@ class Matcher:
             self._tell(path, "static", f"{saved} was saved, the target has {saved.beside(mine)}")
         return mine
 
+    def _default(self, default: Any, mine: Any, path: str) -> Any:
+        """What a field has that was not saved: its default, the arrays where the target has those of their form."""
+        if default is MISSING:
+            return self._missing(path, mine)
+        places, other = jax.tree_util.tree_flatten_with_path(None if mine is ANY else mine)
+        leaves, treedef = jax.tree.flatten(default)
+        if treedef != other:
+            return default
+        for leaf, (keys, place) in zip(leaves, places):
+            own, known = map(_leaves.of_value, (leaf, place))
+            if own and known and not (own.python and known.python) and (kind := _leaves.difference(own, known)):
+                # As the layers of a scan have one more axis: of another form it would fit nothing else in the target.
+                what = f"it was not saved and has {own} by default, the target has {known}"
+                self._tell(f"{path}{jax.tree_util.keystr(keys)}", kind, what)
+                return mine
+        return treedef.unflatten([_laid(leaf, place) for leaf, (_, place) in zip(leaves, places)])
+
     def _missing(self, path: str, item: Any) -> Any:
         self._tell(path, "missing", "the target has it, and it was not saved")
         return self._kept(item)
@@ -269,20 +284,10 @@ def _saved_as(name: str, f: Field, held: tuple[Any, Any]) -> str | None:
     return next((one for one in (name, *f.aliases) if one in held[0] or one in held[1]), None)
 
 
-def _laid(default: Any, mine: Any) -> Any:
-    """A default, its arrays on the devices where the target has arrays of these shapes."""
-    places, other = jax.tree.flatten(None if mine is ANY else mine)
-    if all([_leaves.sharding_of(place) is None for place in places]):
-        return default
-    leaves, treedef = jax.tree.flatten(default)
-    return treedef.unflatten(map(_laid_leaf, leaves, places)) if treedef == other else default
-
-
-def _laid_leaf(leaf: Any, place: Any) -> Any:
+def _laid(leaf: Any, place: Any) -> Any:
+    """A leaf of a default, on the devices where the target has it."""
     sharding = _leaves.sharding_of(place)
-    if sharding is None or not isinstance(leaf, (jax.Array, np.ndarray)) or leaf.shape != place.shape:
-        return leaf
-    return _leaves.put(leaf, sharding)
+    return leaf if sharding is None or not isinstance(leaf, (jax.Array, np.ndarray)) else _leaves.put(leaf, sharding)
 
 
 def built(cls: Any, values: dict[str, Any]) -> Any:

@@ -276,6 +276,27 @@ def test_an_added_field_takes_its_default_whatever_the_target_has(file, body, ex
     assert state.load(file, cls).b == expected
 
 
+# A default, what the target has, and where and how they differ.
+OTHER_FORMS = [
+    (1.0, jnp.full(3, 2.0), ".b: shape: {} a Python float by default, the target has float32[3]"),
+    (jnp.ones(()), jnp.ones(3), ".b: shape: {} float32[] by default, the target has float32[3]"),
+    (jnp.ones(2), np.ones(2, "i4"), ".b: dtype: {} float32[2] by default, the target has int32[2]"),
+    ((0, jnp.ones(2)), (1, jnp.ones(4)), ".b[1]: shape: {} float32[2] by default, the target has float32[4]"),
+    (1.0, jnp.ones(()), ""),
+    (1, 2.5, ""),
+    (None, jnp.ones(3), ""),
+]
+
+
+@pytest.mark.parametrize(("default", "mine", "told"), OTHER_FORMS, ids=shown)
+def test_a_default_of_another_form_than_the_arrays_of_the_target_is_told(file, default, mine, told):
+    like = changed({"n": static(default=1), "b": field(default=default)}, w=Any, n=int, b=Any)(0, b=mine)
+    state.save(file, Old(1))
+    tree, found = state.load(file, like, strict=False)
+    assert "".join(map(str, found)) == told.format("it was not saved and has")
+    assert same(tree.b, mine if told else default) and tree.w == 1
+
+
 @pytest.mark.parametrize("option", [{"default": "no", "converter": int}, {"default_factory": lambda: int("no")}])
 def test_a_default_that_raises_is_told_with_its_path(file, option):
     state.save(file, [Old(1)])
