@@ -125,9 +125,10 @@ def adopt(stranger: Any) -> Field:
     # cloudpickle copies the sentinel of dataclasses with the fields of a class that it carries by value.
     options.update({name: MISSING for name, value in options.items() if isinstance(value, type(MISSING))})
     if not isinstance(stranger, Field):
-        # Where Equinox keeps it; what cannot be called is somebody's own remark.
-        converter = stranger.metadata.get("converter")
-        options.update(converter=converter if callable(converter) else None, aliases=())
+        # Equinox keeps converters there; what cannot be one is somebody's own remark.
+        converter, aliases = map(stranger.metadata.get, ("converter", "aliases"))
+        options.update(converter=converter if callable(converter) else None)
+        options.update(aliases=aliases if isinstance(aliases, tuple) else ())
     return Field(metadata=stranger.metadata, static=getattr(stranger, "explicit_static", None), **options)
 
 

@@ -318,7 +318,7 @@ def test_an_added_field_without_a_default_is_missing_and_a_removed_one_is_unknow
 def test_the_same_holds_for_classes_of_the_drop_in_and_for_mutable_structs(file):
     @struct.dataclass
     class Grown:
-        x: Any
+        y: Any = struct.field(metadata={"aliases": ("x",)})
         more: Any = 3
         n: int = struct.field(default=0, pytree_node=False)
 
