@@ -19,7 +19,7 @@ import numpy as np
 from structkit.state import _dtypes
 from structkit.state._header import RESTORE, FaultError, Header
 from structkit.state._hosts import SMALL
-from structkit.state._leaves import put, sharding_of, widths
+from structkit.state._leaves import in_width, put, sharding_of, widths
 from structkit.state._matching import Slot
 from structkit.state._schema import JAX, KEY, NUMPY, PYTHON, SCALAR, WEAK
 from structkit.state._threads import submitted
@@ -223,8 +223,7 @@ def placed(array: np.ndarray[Any, Any], origin: str, target: Any) -> Any:
         scalar = isinstance(target, np.generic) or (origin == SCALAR and not isinstance(target, np.ndarray))
         return array[()] if scalar else array
     if sharding is not None:
-        # On devices the numbers of numpy are as JAX takes them, with 64 bits or without.
-        array = array.astype(target.dtype, copy=False)
+        array = in_width(array, target.dtype)
     weak = _weak(array) if origin == WEAK else None
     return put(array if weak is None else weak, sharding)
 

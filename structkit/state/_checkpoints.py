@@ -189,7 +189,11 @@ class Match(Generic[_T]):
         filled = [*self._plan.leaves]
         with jax.transfer_guard("allow"):
             for place, slot in self._plan.slots.items():
-                filled[place] = _given(found[slot.number], self._kinds[slot.number], slot.target)
+                try:
+                    filled[place] = _given(found[slot.number], self._kinds[slot.number], slot.target)
+                except ValueError as error:
+                    what = f"has a leaf that cannot be made, {self._saved.leaf_paths()[slot.number]} ({error})"
+                    raise StateError("match", what, "match it with a target of numpy arrays") from None
         tree: _T = jax.tree.unflatten(self._plan.treedef, filled)
         return tree
 
@@ -275,8 +279,8 @@ def _given(leaf: Any, kind: Any, target: Any) -> Any:
         leaf = np.asarray(leaf, _dtypes.dtype_of(kind[1]))
     if kind[0] == WEAK and isinstance(leaf, jax.Array) and leaf.is_fully_addressable:
         leaf = np.asarray(leaf)
-    if isinstance(leaf, np.ndarray):
-        return placed(leaf, kind[0], target)
+    if isinstance(leaf, np.ndarray | np.generic):
+        return placed(np.asarray(leaf), kind[0], target)
     if isinstance(leaf, jax.Array) and leaf.is_fully_addressable and sharding is not None:
         # `PyTreeRestore` heeds shardings in its `restore_args` alone.
         return leaf if leaf.sharding == sharding else _leaves.put(leaf, sharding)

@@ -116,6 +116,20 @@ def sharding_of(target: Any) -> Any:
     return None
 
 
+def in_width(array: np.ndarray[Any, Any], dtype: Any) -> np.ndarray[Any, Any]:
+    """Numbers of numpy as JAX takes them to devices, with 64 bits or without.
+
+    Raises:
+        ValueError: one is too large for that.
+    """
+    with np.errstate(over="ignore"):
+        found = array.astype(dtype, copy=False)
+    whole = found.dtype.kind in "biu"
+    if found is not array and not (found == array if whole else np.isfinite(found) == np.isfinite(array)).all():
+        raise ValueError(f"JAX takes its numbers as {found.dtype} to devices, which are too large for that")
+    return found
+
+
 def widths(dtype: np.dtype[Any]) -> Any:
     """The context in which JAX makes an array of this dtype: without 64 bits it would make one of 32 without a word."""
     wide = dtype.name in ("int64", "uint64", "float64", "complex128")

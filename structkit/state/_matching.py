@@ -287,7 +287,9 @@ def _saved_as(name: str, f: Field, held: tuple[Any, Any]) -> str | None:
 def _laid(leaf: Any, place: Any) -> Any:
     """A leaf of a default, on the devices where the target has it."""
     sharding = _leaves.sharding_of(place)
-    return leaf if sharding is None or not isinstance(leaf, (jax.Array, np.ndarray)) else _leaves.put(leaf, sharding)
+    if sharding is None or not isinstance(leaf, (jax.Array, np.ndarray)):
+        return leaf
+    return _leaves.put(leaf if isinstance(leaf, jax.Array) else _leaves.in_width(leaf, place.dtype), sharding)
 
 
 def built(cls: Any, values: dict[str, Any]) -> Any:

@@ -211,7 +211,7 @@ def place():
 class Grown(Struct):
     w: Any
     scale: Any = field(default_factory=lambda: jnp.ones(8))
-    shift: Any = field(default_factory=lambda: np.zeros(8, "f4"))
+    shift: Any = field(default_factory=lambda: np.zeros(8))
     pair: Any = field(default_factory=lambda: Coordinates(jnp.ones(8), 0.5))
     other: Any = None
     activation: Any = static(default=jax.nn.relu)
@@ -229,6 +229,27 @@ def test_an_added_field_lies_where_the_target_has_it(place, tmp_path):
         assert same(found, Grown(jnp.ones(8), shift=jnp.zeros(8)))
         laid = [found.w, found.scale, found.shift, found.pair.x]
         assert all(leaf.sharding == place for leaf in laid) and found.pair.y == 0.5 and found.other is None
+
+
+@pytest.mark.parametrize("number", [np.int64(3e9), np.float64(1e300), np.full(3, 2**40)], ids=shown)
+def test_a_number_that_is_too_large_for_the_dtype_on_the_devices_is_told(number, tmp_path):
+    dtype = number.dtype.name.replace("64", "32")
+    here = SingleDeviceSharding(jax.devices()[0])
+    like = {"n": jax.ShapeDtypeStruct(number.shape, dtype, sharding=here)}
+    state.save(tmp_path / "file", {"n": number})
+    why = f"(JAX takes its numbers as {dtype} to devices, which are too large for that)"
+    with pytest.raises(StateError) as loading:
+        state.load(tmp_path / "file", like)
+    with pytest.raises(StateError) as filling:
+        filled({"n": number}, like)
+    assert str(loading.value).endswith(
+        f"has a leaf that cannot be made, ['n'] or one after it {why}; "
+        "load it with a target of numpy arrays, or restore the file from a copy"
+    )
+    assert str(filling.value) == (
+        f"match: has a leaf that cannot be made, ['n'] {why}; match it with a target of numpy arrays"
+    )
+    assert same(state.load(tmp_path / "file", {"n": number * 0}), {"n": number})
 
 
 def test_what_was_restored_to_another_place_is_moved_to_that_of_the_target(place):
