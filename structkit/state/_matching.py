@@ -244,7 +244,9 @@ class Matcher:
             try:
                 return saved.value()
             except OpaqueError as error:
-                self._tell(path, "static", f"{error}: give an instance that has it")
+                # For an instance, only a value that was not written is not compared.
+                cure = "that has it" if saved.stands_for(ANY) else "and strict=False, which takes its value"
+                self._tell(path, "static", f"{error}: give an instance {cure}")
                 return self._kept(ANY)
             except ValueError as error:
                 raise FaultError(f"has a static value that makes no sense, {path} ({error})", RESTORE) from None

@@ -1,5 +1,6 @@
 """Static values in files: what is written and how it is found again, without anything being imported or called."""
 
+import dataclasses
 import functools
 import math
 import sys
@@ -126,6 +127,20 @@ def test_what_cannot_be_written_is_named_and_the_value_of_the_target_stands(file
     assert state.load(file, other)["a"][0].value == "other"
     with pytest.raises(StateError, match="was not written: give an instance that has it"):
         state.load(file, dict)
+
+
+def test_a_value_whose_class_has_changed_is_that_of_an_instance_with_strict_false(file, monkeypatch):
+    state.save(file, Holder(Config(1, ("a",))))
+    grown = dataclasses.make_dataclass("Config", [("n", int), ("names", tuple), ("more", int, 0)], frozen=True)
+    grown.__module__ = Config.__module__
+    monkeypatch.setattr(sys.modules[Config.__module__], "Config", grown)
+    with pytest.raises(StateError) as error:
+        state.load(file, Holder)
+    assert "has other fields than names, note, width: give an instance and strict=False, which takes its value" in str(
+        error.value
+    )
+    mine = grown(2, ("b",))
+    assert state.load(file, Holder(mine), strict=False)[0].value is mine
 
 
 def test_a_written_value_is_not_one_that_cannot_be_written(file):
