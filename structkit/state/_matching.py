@@ -103,6 +103,8 @@ class Matcher:
             self._tell(path, "missing", f"None was saved, the target has {_article(kind)}")
         elif kind == "none":
             self._tell(path, "unknown", f"{_article(source.kind)} was saved, the target has None")
+        elif source.kind == kind:
+            self._tell(path, "structure", f"{_article(kind)} is given, and no state dict: see to_state_dict")
         else:
             self._tell(path, "structure", f"{_article(source.kind)} was saved, the target has {_article(kind)}")
         return self._kept(target)

@@ -107,6 +107,12 @@ def test_every_difference_is_told_with_its_path(like, saved, found):
     assert type(tree) is type(like)
 
 
+@pytest.mark.parametrize(("tree", "kind"), [(Layer(1), "a struct"), (Coordinates(1, 2), "a named tuple")])
+def test_a_tree_in_the_place_of_its_state_dict_is_told(tree, kind):
+    _, differences = state.from_state_dict([tree], [tree], strict=False)
+    assert [*map(str, differences)] == [f"[0]: structure: {kind} is given, and no state dict: see to_state_dict"]
+
+
 def test_the_whole_text_of_the_error():
     with pytest.raises(StateError) as caught:
         state.from_state_dict(Layer(jnp.ones(3), 1), {"w": jnp.ones(4), "b": 1})
