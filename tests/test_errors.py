@@ -302,6 +302,12 @@ DefinitionError: A: 'x' is an array without a type annotation, so it would be no
 >>> class A(Struct): x: int = Descriptor()
 DefinitionError: A: 'x' has a descriptor for its default, which a struct does not call; use a converter, or give the
     default itself
+>>> class A(Struct): x: int = field(default=Descriptor())
+DefinitionError: A: 'x' has a descriptor for its default, which a struct does not call; use a converter, or give the
+    default itself
+>>> class A(Struct): x: int = functools.cached_property(len)
+DefinitionError: A: 'x' has a descriptor for its default, which a struct does not call; use a converter, or give the
+    default itself
 >>> class A(Struct): __flat__ = 1
 DefinitionError: A: '__flat__' is what structs keep their fields in; rename it
 >>> field(defualt=1)

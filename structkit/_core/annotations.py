@@ -13,7 +13,7 @@ import dataclasses
 import sys
 import types
 import typing
-from typing import Annotated, Any, ClassVar, TypeVar, Union
+from typing import Annotated, Any, ClassVar, Final, TypeVar, Union
 
 from structkit._bridges import GENERIC_ALIASES, alias_value, lazy_annotations, namespace_texts
 
@@ -105,7 +105,7 @@ def _kind(annotation: Any, body: _Names) -> str:
         if any(isinstance(note, StaticMarker) or note is _JAX_DATACLASSES for note in annotation.__metadata__):
             return STATIC
         return _kind(annotation.__origin__, body)
-    if origin is Union or origin is types.UnionType:
+    if origin in (Union, types.UnionType, Final):
         return _kind_of_any(_kind(part, body) for part in typing.get_args(annotation))
     return FIELD
 
@@ -153,4 +153,4 @@ def _parts(tree: ast.expr, body: _Names) -> list[str]:
 
 
 # By identity: what a name resolves to may be an array, whose == is no bool.
-_CONTAINERS = {id(container) for container in (Union, typing.Optional, Annotated)}
+_CONTAINERS = {id(container) for container in (Union, typing.Optional, Annotated, Final)}

@@ -38,8 +38,11 @@ def guarded_setattr(self: Any, name: str, value: Any) -> None:
 
 
 def guarded_delattr(self: Any, name: str) -> None:
-    """Refuse to delete an attribute."""
-    raise frozen_error(self.__struct__, name, "delete")
+    """Have a mutable struct compute a cached property again; refuse to delete anything else."""
+    found = _class_attribute(type(self), name)
+    if self.__struct__.frozen or not isinstance(found, CachedProperty):
+        raise frozen_error(self.__struct__, name, "delete")
+    found.forget(self)
 
 
 def guard_getattr(getattr_: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
@@ -158,6 +161,14 @@ class CachedProperty(functools.cached_property[Any]):
         # All but the lock that it has before 3.12, which does not pickle by value.
         vars(self).update({key: value for key, value in vars(standard).items() if key != "lock"}, attrname=name)
 
+    def forget(self, instance: Any) -> None:
+        """Let the next reading compute the value again."""
+        with _CACHE_LOCK:
+            try:
+                del _cached(instance)[self]
+            except (AttributeError, KeyError):
+                raise AttributeError(self.attrname) from None
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
@@ -167,7 +178,8 @@ class CachedProperty(functools.cached_property[Any]):
         except (AttributeError, KeyError):
             pass
         value = self.func(instance)
-        if type(getattr(instance, "__flat__", (None,))[0]) is Draft:
+        held = type(getattr(instance, "__flat__", (None,))[0])
+        if held is Draft or (held is list and instance.__struct__.frozen):
             # What it is computed from may still be assigned.
             return value
         with _CACHE_LOCK:
@@ -184,8 +196,9 @@ def own_cached_properties(plan: ClassPlan, namespace: dict[str, Any]) -> dict[st
     """Replacements for the `functools.cached_property` objects that a class would get from its body or a mixin."""
     bodies = [*map(class_dict, reversed(plan.new_bases)), namespace]
     found = {name: value for body in bodies for name, value in body.items()}
-    cached = functools.cached_property
-    return {name: CachedProperty(value, name) for name, value in found.items() if type(value) is cached}
+    own = {name: value for name, value in found.items() if type(value) is functools.cached_property}
+    # A field hides a mixin's, as it does in a dataclass.
+    return {name: CachedProperty(value, name) for name, value in own.items() if name not in plan.fields}
 
 
 class Vars(dict[str, Any], MutableMapping[str, Any]):

@@ -43,8 +43,10 @@ def equal(self: Any, other: Any) -> Any:
         return equal_contents(self, other)
     if type(self) is not type(other):
         return NotImplemented
+    if self is other:
+        return True
     # Not by its own `==`: that is what may be calling.
-    same = self is other or self.__flat__[1] == other.__flat__[1]
+    same = self.__flat__[1] == other.__flat__[1]
     return same and _all(_verdicts([*zip(_data(self), _data(other))], _program))
 
 
@@ -64,7 +66,7 @@ def not_equal(self: Any, other: Any) -> Any:
     result = self.__eq__(other)
     if result is NotImplemented:
         return result
-    return not result if isinstance(result, bool) else jnp.logical_not(result)
+    return jnp.logical_not(result) if isinstance(result, jax.Array) else not result
 
 
 def equal_values(values: tuple[Any, ...], others: tuple[Any, ...]) -> Any:
@@ -184,6 +186,8 @@ def _verdicts(waiting: list[tuple[Any, Any]], rule: _Rule) -> Iterator[Any]:
         a, b = waiting.pop()
         kind = type(a)
         if rule is _program and a is b:
+            # A program was made of what an array of numpy held then.
+            yield not (isinstance(a, np.ndarray) and a.flags.writeable)
             continue
         if kind is not type(b):
             yield rule is not _program and _equal_arrays(a, b)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import keyword
 import types
 from collections.abc import Callable, Mapping
@@ -230,6 +231,7 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
     if isinstance(value, dataclasses.Field):
         # A copy, ours too: a field object used in two classes must not carry one's name into the other.
         declared = adopt(value)
+        _refuse_misleading(struct, name, declared.default)
     else:
         # As in dataclasses, an annotation alone keeps the default that the name has.
         declared = Field(default=parent.default if value is MISSING and parent is not None else value)
@@ -253,7 +255,7 @@ def _refuse_misleading(struct: str, name: str, value: Any) -> None:
     function = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", value)
     if isinstance(function, types.FunctionType) and function.__qualname__.endswith(f"{struct}.{name}"):
         raise DefinitionError(struct, f"{name!r} is a field and a method of the same body", "rename one of the two")
-    if hasattr(type(value), "__set__"):
+    if hasattr(type(value), "__set__") or isinstance(value, functools.cached_property):
         cure = "use a converter, or give the default itself"
         raise DefinitionError(struct, f"{name!r} has a descriptor for its default, which a struct does not call", cure)
     maker = value if isinstance(value, types.FunctionType) else type(value)

@@ -23,14 +23,15 @@ def _become(self: Any, cls: Any) -> None:
     before: ClassPlan = self.__struct__
     plan: ClassPlan = cls.__struct__
     # With the same fields a constructor that does so goes on.
-    if hasattr(self, "__flat__") and (before.data_names, before.static_names) != (plan.data_names, plan.static_names):
-        values = {
-            name: Unset(plan.name, name) if f.default is MISSING else f.default for name, f in plan.fields.items()
-        }
+    if hasattr(self, "__flat__") and any(getattr(before, name) != getattr(plan, name) for name in _LAYOUT):
+        values = {name: Unset(plan.name, name) for name in plan.fields}
+        values |= {name: f.default for name, f in plan.fields.items() if f.default is not MISSING}
+        values |= {name: f.default_factory() for name, f in plan.fields.items() if f.default_factory is not MISSING}
         store(self, by_names(plan, values | raw_values(self)))
     _set_class(self, cls)
 
 
+_LAYOUT = ("data_names", "static_names", "frozen")
 _set_class: Callable[[Any, Any], None] = vars(object)["__class__"].__set__
 
 

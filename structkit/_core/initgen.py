@@ -20,7 +20,7 @@ from structkit._bridges import FACTORY, set_annotations, without_columns
 from structkit._core.fields import MISSING, Field
 from structkit._core.flat import Draft, Incomplete, Unset, store
 from structkit._core.lifecycle import abandon, as_function, finish, init_part
-from structkit._core.plan import ClassPlan
+from structkit._core.plan import ClassPlan, is_generated
 from structkit._core.statics import PLAIN, pack_statics
 
 # What a generated `__init__` refers to. They are cells of a closure, so that its globals are those of the class's
@@ -94,11 +94,6 @@ def generate_init(plan: ClassPlan, module: str, qualname: str) -> tuple[Callable
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
 
     return init, publish
-
-
-def is_generated(init: Any) -> bool:
-    """Whether something is an `__init__` that was made here."""
-    return isinstance(init, types.FunctionType) and init.__code__.co_filename.startswith("<structkit: ")
 
 
 def rebind_post_init(init: Any, post_init: Any) -> None:

@@ -40,7 +40,7 @@ class ClassPlan:
     keys: tuple[Any, ...]  # The key path entries of the children.
     frozen: bool  # Whether finished objects refuse assignment.
     init: str  # `"generated"`, `"custom"` (to be wrapped) or `"inherited"`.
-    given_init: Callable[..., None] | None  # The user's, or the one that a base has, unless it is generated.
+    given_init: Callable[..., None] | None  # The user's, or what a base has, unless one is to be generated.
     post_init: Any  # What user code wrote as `__post_init__`, None without one.
     checks: tuple[Callable[[Any], None], ...]  # The `__check_init__` functions, in method resolution order.
     simple: bool  # Whether construction runs no user code, so that `replace` may work on the flat form.
@@ -178,7 +178,8 @@ def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Fi
     # The last of the bases is `object`.
     own_new = any(["__new__" in body for body in bodies[:-1]])
     plain = not own_new and all([f.init and f.converter is None and not f.is_initvar for f in plan.arguments.values()])
-    plan.simple = plain and plan.init == GENERATED and plan.post_init is None and not plan.checks
+    generated = plan.init == GENERATED and plan.given_init is None
+    plan.simple = plain and generated and plan.post_init is None and not plan.checks
 
 
 def written_post_init(bodies: Iterable[Any]) -> Any:
@@ -210,11 +211,19 @@ def _init_kind(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]
         if init is None or of_typing or (base_plan and base_plan.init == GENERATED and not base_plan.arguments):
             continue
         if base_plan is not None:
-            return (GENERATED, None) if wanted and base_plan.init == GENERATED else (INHERITED, init)
+            if not wanted or base_plan.init != GENERATED:
+                return INHERITED, init
+            # What somebody has put around a generated one is inherited, but knows no hook of this class.
+            return GENERATED, None if is_generated(init) or "__post_init__" in namespace else init
         if base is not object and "__dataclass_fields__" not in class_dict(base):
             return CUSTOM, init
         break
     return (GENERATED, None) if wanted else (CUSTOM, _empty_init)
+
+
+def is_generated(init: Any) -> bool:
+    """Whether something is an `__init__` that `initgen.py` has made."""
+    return isinstance(init, types.FunctionType) and init.__code__.co_filename.startswith("<structkit: ")
 
 
 def _empty_init(self: Any) -> None:

@@ -86,6 +86,9 @@ def _tag_of(value: Any) -> Any:
     _check_equality(value)
     if isinstance(value, np.generic):
         return cls, value.tobytes()
+    for kind in (float, complex, frozenset):
+        if isinstance(value, kind):
+            return cls, _SPECIAL_TAGS[kind](value)
     if isinstance(value, tuple):
         return cls, *items
     if dataclasses.is_dataclass(cls):

@@ -15,12 +15,13 @@ from typing_extensions import dataclass_transform
 from structkit._bridges import ProtocolMeta, serve_pprint, signature
 from structkit._core import attributes, compare, flat, lifecycle, pretty, replace
 from structkit._core.fields import MISSING, Field
-from structkit._core.initgen import generate_init, is_generated, rebind_post_init
+from structkit._core.initgen import generate_init, rebind_post_init
 from structkit._core.plan import (
     CUSTOM,
     ClassPlan,
     class_dict,
     class_mro,
+    is_generated,
     make_plan,
     plan_of,
     split_options,
@@ -152,9 +153,10 @@ else:
             if what:
                 raise DefinitionError(cls.__name__, what, cure)
             super().__setattr__(name, value)
-            if name == "__init__" and not is_generated(value):
+            if name == "__new__" or (name == "__init__" and not is_generated(value)):
                 # A decorator that checks or logs: changed copies have to go through it as well.
-                plan.simple = False
+                for known in filter(None, map(plan_of, _below(cls) if name == "__new__" else [cls])):
+                    known.simple = False
             elif name in ("__check_init__", "__post_init__"):
                 plan.post_init = value if name == "__post_init__" else plan.post_init
                 _rebind_hooks(cls)

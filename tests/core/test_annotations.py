@@ -30,7 +30,7 @@ import typing
 import typing as t
 from collections.abc import Callable
 from dataclasses import KW_ONLY, InitVar
-from typing import Annotated, ClassVar, Optional, TypeVar, Union
+from typing import Annotated, ClassVar, Final, Optional, TypeVar, Union
 
 import numpy
 import structkit
@@ -58,6 +58,7 @@ STATIC = [
     *("Static[int] | None", "None | Static[int]", "None | StaticInt", "int | Static[int]", "T | Static[int]"),
     *("list[int] | Static[int]", "Callable[[int], int] | Static[int]", "Annotated[int, 'note'] | Static[int]"),
     *("Optional['Missing'] | Static[int]", "Union['Missing', Static[int]]"),
+    *("Final[Static[int]]", "Final['Static[int]']", "typing.Final[Static[int] | None]"),
 ]
 DATA = [
     *("int", "Size", "Number", "None", "T", "Optional[int]", "int | None", "None | int", "Annotated[int, 'note']"),

@@ -23,6 +23,10 @@ class Function(Struct):
         return self.compute(self.x, y)
 
 
+class Angle(float):
+    pass
+
+
 def scan(function):
     return lambda y: jax.lax.scan(lambda carry, _: (carry, function(carry)), y, None, length=2)[1][0]
 
@@ -64,6 +68,7 @@ DIFFERENT = {
     "signs of complex zeros": (lambda x, y: 1 / jnp.real(x) + y, complex(0.0, 0), complex(-0.0, 0)),
     "signs in arrays": (divide, jnp.asarray(zeros), -jnp.asarray(zeros), zeros + 1),
     "signs in numpy": (divide, zeros, -zeros, np.float32(0.0), np.float32(-0.0)),
+    "signs of numbers of a subclass": (divide, Angle(0.0), Angle(-0.0), 0.0),
     "types of numbers": (lambda x, y: y.astype(bool) * x, 1, True, 1.0, 1j, Level.TWO, np.float16(1), np.int8(1)),
     "dtypes": (lambda x, y: y * x, *(jnp.ones((), dtype) for dtype in (jnp.float32, jnp.float16, jnp.int32))),
     "weak types": (lambda x, y: y.astype(jnp.bfloat16) * x, weak, jnp.array(2.0, jnp.float32), 2.0, np.float32(2)),
@@ -154,6 +159,16 @@ def test_callables_of_equal_content_are_equal_and_those_without_arrays_share_a_p
         assert len(traced) == 1
     # As a field of another struct, by content.
     assert Point(a) == Point(b)
+
+
+def test_an_array_of_numpy_may_change_between_two_callables_that_hold_it():
+    held, kept = np.ones(2, np.float32), []
+    for expected in (1, 2, 3):
+        kept.append(Function(held))
+        assert kept[-1] == kept[-1]
+        assert jax.jit(kept[-1])(one)[0] == jax.jit(kept[-1])(one)[1] == expected
+        assert jax.lax.cond(True, kept[-1], kept[-1], one)[0] == expected
+        held += 1
 
 
 def test_a_call_that_is_put_in_place_later_counts_also_in_children():

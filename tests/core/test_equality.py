@@ -178,6 +178,12 @@ def test_different_contents_are_unequal_as_a_python_bool(a, b):
         assert (left != right) is True
 
 
+@pytest.mark.parametrize("answer", ["", (), None, 0, np.False_])
+def test_what_is_unequal_is_the_negation_of_what_a_users_equality_says(answer):
+    cls = type(Struct)("A", (Point,), {"__eq__": lambda self, other: answer})
+    assert (cls(1) != cls(1)) is True
+
+
 def test_structs_differ_from_everything_else():
     for stranger in (1, None, "Point(x=1)", (1,), {"x": 1}, Other(1), Sub(1), Point, object(), ones(3)):
         assert (Point(1) == stranger) is False, stranger

@@ -249,6 +249,38 @@ def test_a_child_has_a_constructor_of_its_own_and_may_call_the_decorated_one():
     assert vars(Calling(1)) == {"x": 1, "n": 1, "z": 1} and seen == [{"x": 1}]
 
 
+def test_a_decorated_constructor_is_that_of_a_child_without_fields_and_hooks_too():
+    base = plain()
+    base.__init__ = logged(base.__init__)
+
+    class Child(base):
+        pass
+
+    class Hooked(base):
+        def __post_init__(self):
+            self.x = 10
+
+    assert Child(x=1).replace(x=5) == Child(x=5) and seen == [{"x": 1}, {"x": 5, "n": 1}, {"x": 5}]
+    assert Hooked(1).x == 10
+
+
+def test_a_new_that_is_put_in_place_is_called_for_changed_copies_too():
+    class A(Struct):
+        x: Any
+
+    class B(A):
+        y: Any = 0
+
+    made = []
+
+    def logging_new(cls, *args, **kwargs):
+        made.append(cls)
+        return object.__new__(cls)
+
+    A.__new__ = logging_new
+    assert (A(1).replace(x=2), B(1).replace(x=2)) == (A(2), B(2)) and made == [A, A, B, B, A, B]
+
+
 def test_a_decorated_constructor_of_the_users_is_left_out_of_changed_copies_as_before():
     class A(LoudCustom):
         z: Any = 0

@@ -26,6 +26,14 @@ from structkit import Static, Struct, at, construct, errors, field, freeze, repl
 from tests.models import Colour, Coordinates, Holder, Level, Mutable, Skipping, T
 
 
+class Angle(float):
+    pass
+
+
+class Members(frozenset):
+    pass
+
+
 class Named(str):
     pass
 
@@ -189,6 +197,7 @@ LOOKALIKES = [
     ("one", Mode.ONE, Named("one"), np.str_("one")),
     (np.float64(0.0), np.float64(-0.0), 0.0, -0.0),
     (np.float32(0.0), np.float32(-0.0)),
+    (Angle(0.0), Angle(-0.0), 0.0, Members({1}), Members({True}), frozenset({1})),
     (np.complex64(0.0), np.complex64(complex(0.0, -0.0))),
     ((1, 2), Coordinates(1, 2), Coordinates(1, 2.0), Coordinates(True, 2)),
     ((), freeze({}), frozenset(), (((1,),),), freeze({"a": [1]}), freeze({"b": [1]}), freeze({"a": {1}})),

@@ -69,6 +69,12 @@ class Inheriting(Custom):
 class Same(Struct):
     a: Any
     default: Any = jax.numpy.ones(2)
+
+class Thawing(Struct):
+    a: Any
+
+class Freezing(Struct, frozen=False):
+    a: Any
 """
 AFTER = """
 class Model(Struct):
@@ -121,6 +127,13 @@ class Inheriting(Custom):
 class Same(Struct):
     a: Any
     default: Any = jax.numpy.ones(2)
+
+class Thawing(Struct, frozen=False):
+    a: Any
+
+class Freezing(Struct):
+    a: Any
+    b: list = field(default_factory=list)
 """
 
 
@@ -163,6 +176,16 @@ def test_old_objects_get_the_new_class_by_the_names_of_the_fields(reloading):
     # What was written by hand is generated again, and the other way round.
     reload(BEFORE)
     assert vars(model) == {"x": 3, "y": 2} and module.Ordered(1) < module.Ordered(2)
+
+
+def test_old_objects_may_be_written_to_where_those_of_the_new_class_may(reloading):
+    module, reload = reloading
+    thawing, freezing = module.Thawing(1), module.Freezing(1)
+    reload()
+    thawing.a = 2
+    assert thawing.a == 2 and vars(freezing) == {"a": 1, "b": []}
+    with pytest.raises(errors.FrozenInstanceError):
+        freezing.a = 2
 
 
 def test_what_knows_the_old_class_alone_never_reads_another_field(reloading):
