@@ -1,0 +1,57 @@
+"""What is easily given by mistake to the functions of sharding is refused in words, with the cure."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import AbstractMesh, PartitionSpec as P
+
+from structkit import Struct, errors, sharding
+from tests.models import Box
+
+MESH = AbstractMesh((2, 4), ("data", "model"))
+RULES = {"embed": "data", "mlp": "model"}
+CALLS = {
+    "specs": sharding.specs,
+    "shardings": lambda tree, **options: sharding.shardings(tree, MESH, **options),
+    "shard": lambda tree, **options: sharding.shard(tree, MESH, **options),
+    "constrain": lambda tree, **options: sharding.constrain(tree, MESH, **options),
+}
+
+
+class Made(Struct):
+    weight: jax.Array
+
+    @classmethod
+    def make(cls):
+        return cls(jnp.ones(4))
+
+
+MAKERS = {
+    "class": (Made, {}, "the tree: it is the class Made"),
+    "class with parameters": (Box[int], {}, "the tree: it is a _GenericAlias"),
+    "method": (Made.make, {}, "the tree: it is a method"),
+    "function": (lambda: Made.make(), {}, "the tree: it is a function"),
+    "partial": (functools.partial(Made.make), {}, "the tree: it is a partial"),
+    "class in a tree": ([jnp.ones(4), {"model": Made}], {}, "[1]['model']: it is the class Made"),
+    "params": ([jnp.ones(4)], {"params": Made}, "params: it is the class Made"),
+    "method for params": ([jnp.ones(4)], {"params": Made.make}, "params: it is a method"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_class_or_a_function_is_not_taken_for_what_it_makes(call, name):
+    tree, options, text = MAKERS[name]
+    with pytest.raises(errors.SpecError) as caught:
+        CALLS[call](tree, **options)
+    assert str(caught.value) == (
+        f"sharding of {text}, and no tree of arrays; "
+        "give an object, or the shapes that jax.eval_shape gives of what makes it"
+    )
+
+
+def test_a_dtype_or_a_function_beside_the_arrays_stays():
+    tree = [jnp.ones(4), jnp.float32, jax.numpy.dtype("int8").type, jnp.tanh]
+    assert sharding.specs(tree) == [P(), P(), P(), P()]
