@@ -1,0 +1,71 @@
+"""What is easily given by mistake to the functions of state is refused in words, with the cure."""
+
+import types
+from typing import Any
+
+import jax.numpy as jnp
+import pytest
+
+from structkit import Struct, state
+from structkit.errors import StateError
+from tests.state.trees import Layer
+
+LAYER = Layer(jnp.ones(3), 1)
+SCHEMA = state.schema(LAYER)
+
+
+class Noted(Struct):
+    """A tree with a field of the name that Orbax has."""
+
+    custom_metadata: Any
+
+
+MATCHES = {
+    "metadata": (
+        (types.SimpleNamespace(custom_metadata=SCHEMA), LAYER),
+        "a SimpleNamespace is given, and no schema; pass the .custom_metadata of the checkpoint",
+    ),
+    "metadata without a schema": (
+        (types.SimpleNamespace(custom_metadata=None), LAYER),
+        "a SimpleNamespace is given, and no schema; pass the .custom_metadata of the checkpoint",
+    ),
+    "swapped": ((LAYER, SCHEMA), "the schema is given second; give it first, as in state.match(schema, like)"),
+    "swapped with metadata": (
+        (LAYER, types.SimpleNamespace(custom_metadata=SCHEMA)),
+        "the schema is given second; give it first, as in state.match(schema, like)",
+    ),
+    "swapped beside more": (
+        (Noted(1), {"loss": 0.5, **SCHEMA}),
+        "the schema is given second; give it first, as in state.match(schema, like)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MATCHES)
+def test_what_is_not_the_schema_is_told_from_a_tree_that_was_saved_without_one(name):
+    arguments, text = MATCHES[name]
+    with pytest.raises(StateError) as caught:
+        state.match(*arguments)
+    assert str(caught.value) == f"match: {text}"
+
+
+@pytest.mark.parametrize(
+    ("restored", "shown"),
+    [
+        (Layer(jnp.ones(3), "b" * 1000), "Expected dict, got Layer( w=f32[3],..."),
+        (
+            {"w": jnp.ones(3), "b": [7] * 1000},
+            "Expected tuple, got [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, "
+            "7, 7, 7, 7, 7, 7, 7, 7, 7,...",
+        ),
+        ({"w": jnp.ones(3)}, "Dict key mismatch; expected keys: ['b', 'w']; present keys: ['w']."),
+    ],
+    ids=["struct", "list", "keys"],
+)
+def test_of_what_was_restored_the_message_shows_the_beginning(restored, shown):
+    tree = Layer(jnp.ones(3), (1, 2))
+    with pytest.raises(StateError) as caught:
+        state.match(state.schema(tree), tree).fill(restored)
+    assert str(caught.value) == (
+        f"match: what was restored has another structure than .target ({shown}); restore with .target"
+    )
