@@ -22,6 +22,7 @@ Example:
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -233,7 +234,9 @@ def _refuse_no_arrays(tree: Any, leaves: list[Any]) -> None:
         try:
             jax.typeof(leaf)
         except (TypeError, OverflowError) as error:
-            what = f"JAX takes no {type(leaf).__name__} like it as an array ({error})"
+            # JAX prints the whole of what it does not take.
+            short = textwrap.shorten(str(error), 200, placeholder="...")
+            what = f"JAX takes no {type(leaf).__name__} like it as an array ({short})"
             raise SpecError(leaf_path(tree, i), what, "make it a static field, or leave it out") from None
 
 

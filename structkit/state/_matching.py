@@ -15,6 +15,7 @@ from structkit._core.lifecycle import default_value
 from structkit._core.plan import plan_of
 from structkit._core.registry import node_of
 from structkit._trees.nodes import fields_of, flattened
+from structkit._trees.processes import cut_alike
 from structkit.errors import a_type, nearest
 from structkit.state import _leaves, _names
 from structkit.state._codec import OpaqueError
@@ -253,7 +254,8 @@ class Matcher:
             except ValueError as error:
                 raise FaultError(f"has a static value that makes no sense, {path} ({error})", RESTORE) from None
         if not saved.stands_for(mine):
-            self._tell(path, "static", f"{saved} was saved, the target has {saved.beside(mine)}")
+            held, given = cut_alike([str(saved), saved.beside(mine)])
+            self._tell(path, "static", f"{held} was saved, the target has {given}")
         return mine
 
     def _default(self, default: Any, mine: Any, path: str) -> Any:

@@ -55,3 +55,12 @@ def test_a_class_or_a_function_is_not_taken_for_what_it_makes(call, name):
 def test_a_dtype_or_a_function_beside_the_arrays_stays():
     tree = [jnp.ones(4), jnp.float32, jax.numpy.dtype("int8").type, jnp.tanh]
     assert sharding.specs(tree) == [P(), P(), P(), P()]
+
+
+def test_of_what_jax_takes_not_the_message_shows_the_beginning():
+    for call in ("shard", "constrain"):
+        with pytest.raises(errors.SpecError) as caught:
+            CALLS[call]({"a": "word " * 10_000})
+        assert str(caught.value).startswith("sharding of ['a']: JAX takes no str like it as an array (")
+        assert str(caught.value).endswith(" word...); make it a static field, or leave it out")
+        assert len(str(caught.value)) < 350

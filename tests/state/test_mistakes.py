@@ -69,3 +69,21 @@ def test_of_what_was_restored_the_message_shows_the_beginning(restored, shown):
     assert str(caught.value) == (
         f"match: what was restored has another structure than .target ({shown}); restore with .target"
     )
+
+
+def test_of_long_static_values_the_message_shows_where_they_begin_to_differ(tmp_path):
+    saved, target = [Layer(1, activation=("a" * 200, number, "b" * 200)) for number in (1, 2)]
+    state.save(tmp_path / "file", saved)
+    shown = [f"...{'a' * 37}', {number}, '{'b' * 76}..." for number in (1, 2)]
+    expected = (
+        f"does not fit the target:\n  .activation: static: {shown[0]} was saved, the target has {shown[1]}\n"
+        "change the target, or take what fits with strict=False"
+    )
+    for name, call in {
+        str(tmp_path / "file"): lambda: state.load(tmp_path / "file", target),
+        "match": lambda: state.match(state.schema(saved), target),
+        "from_state_dict": lambda: state.from_state_dict(target, state.to_state_dict(saved, include_static=True)),
+    }.items():
+        with pytest.raises(StateError) as caught:
+            call()
+        assert str(caught.value) == f"{name}: {expected}"
