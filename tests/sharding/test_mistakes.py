@@ -1,6 +1,7 @@
 """What is easily given by mistake to the functions of sharding is refused in words, with the cure."""
 
 import functools
+import pickle
 
 import jax
 import jax.numpy as jnp
@@ -64,3 +65,12 @@ def test_of_what_jax_takes_not_the_message_shows_the_beginning():
         assert str(caught.value).startswith("sharding of ['a']: JAX takes no str like it as an array (")
         assert str(caught.value).endswith(" word...); make it a static field, or leave it out")
         assert len(str(caught.value)) < 350
+
+
+@pytest.mark.parametrize("call", ["shardings", "shard", "constrain"])
+@pytest.mark.parametrize("mesh", [MESH, jax.make_mesh((1,), ("data",))], ids=["abstract", "devices"])
+def test_a_mesh_in_the_place_of_the_tree_is_told(call, mesh):
+    with pytest.raises(errors.NoMeshError) as caught:
+        getattr(sharding, call)(mesh, Made.make())
+    text = "a mesh is needed, and Made is given; the tree comes first, and the mesh after it"
+    assert str(caught.value) == str(pickle.loads(pickle.dumps(caught.value))) == text
