@@ -93,7 +93,7 @@ def match(schema: Mapping[str, Any] | list[Any] | None, like: Any, strict: bool 
     try:
         plan = planned(saved, like)
         if plan.differences and (strict or plan.lacking):
-            raise misfit("match", plan.differences, plan.lacking)
+            raise misfit("match", plan)
         return Match(saved, plan)
     except FaultError as fault:
         raise StateError("match", f"the schema {fault.what}", fault.cure) from None

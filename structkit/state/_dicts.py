@@ -97,5 +97,5 @@ def from_state_dict(like: Any, state: Any, strict: bool = True) -> Any:
     except RecursionError:
         raise StateError("from_state_dict", "the tree is nested too deeply", "flatten it") from None
     if matcher.differences and (strict or matcher.lacking):
-        raise misfit("from_state_dict", matcher.differences, matcher.lacking)
+        raise misfit("from_state_dict", matcher)
     return tree if strict else (tree, tuple(matcher.differences))

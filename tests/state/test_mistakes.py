@@ -1,17 +1,21 @@
 """What is easily given by mistake to the functions of state is refused in words, with the cure."""
 
+import functools
 import types
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import pytest
+from jax.sharding import PartitionSpec as P
 
-from structkit import Struct, state
+from structkit import Struct, sharding, state
 from structkit.errors import StateError
 from tests.state.trees import Layer
 
 LAYER = Layer(jnp.ones(3), 1)
 SCHEMA = state.schema(LAYER)
+MESH = jax.make_mesh((1,), ("data",))
 
 
 class Noted(Struct):
@@ -87,3 +91,52 @@ def test_of_long_static_values_the_message_shows_where_they_begin_to_differ(tmp_
         with pytest.raises(StateError) as caught:
             call()
         assert str(caught.value) == f"{name}: {expected}"
+
+
+SHAPES = "give the shapes together with their places, as sharding.shard(shapes, mesh) does"
+MADE = "give what jax.eval_shape gives of it, or a class"
+
+
+def made():
+    return LAYER
+
+
+TARGETS = {
+    "shardings": (
+        sharding.shardings(LAYER, MESH),
+        " in 2 places:\n  .w: dtype: float32[3] was saved, the target has a NamedSharding\n"
+        f"  .b: dtype: a Python int was saved, the target has a NamedSharding\n{SHAPES}",
+    ),
+    "specs": (
+        sharding.specs(LAYER),
+        f" in 2 places:\n  .w: dtype: float32[3] was saved, the target has a {P.__name__}\n"
+        f"  .b: dtype: a Python int was saved, the target has a {P.__name__}\n{SHAPES}",
+    ),
+    "one sharding": (
+        sharding.shardings(1, MESH),
+        f":\n  the root: structure: a struct was saved, the target has a NamedSharding\n{SHAPES}",
+    ),
+    "function": (made, f":\n  the root: structure: a struct was saved, the target has a function\n{MADE}"),
+    "method": (
+        "".join,
+        f":\n  the root: structure: a struct was saved, the target has a builtin_function_or_method\n{MADE}",
+    ),
+    "partial": (
+        functools.partial(made),
+        f":\n  the root: structure: a struct was saved, the target has a partial\n{MADE}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_that_holds_no_arrays_has_a_cure_of_its_own(tmp_path, name):
+    target, text = TARGETS[name]
+    file = tmp_path / "file"
+    state.save(file, LAYER)
+    for where, call in {
+        str(file): lambda: state.load(file, target),
+        "match": lambda: state.match(SCHEMA, target),
+    }.items():
+        with pytest.raises(StateError) as caught:
+            call()
+        assert str(caught.value) == f"{where}: does not fit the target{text}"
