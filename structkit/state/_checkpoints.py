@@ -208,6 +208,8 @@ class Match(Generic[_T]):
             for place, slot in self._plan.slots.items():
                 try:
                     filled[place] = _given(found[slot.number], self._kinds[slot.number], slot.target)
+                except FaultError as fault:
+                    raise StateError("match", f"what was restored {fault.what}", fault.cure) from None
                 except ValueError as error:
                     what = f"has a leaf that cannot be made, {self._saved.leaf_paths()[slot.number]} ({error})"
                     raise StateError("match", what, "match it with a target of numpy arrays") from None

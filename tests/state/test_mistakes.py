@@ -6,10 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
-from jax.sharding import PartitionSpec as P
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec as P
 
-from structkit import Struct, sharding, state
+from structkit import Struct, field, sharding, state
 from structkit.errors import StateError
 from tests.state.trees import Layer
 
@@ -140,3 +141,46 @@ def test_a_target_that_holds_no_arrays_has_a_cure_of_its_own(tmp_path, name):
         with pytest.raises(StateError) as caught:
             call()
         assert str(caught.value) == f"{where}: does not fit the target{text}"
+
+
+class Grown(Struct):
+    """A `Layer` of later, with an array more."""
+
+    w: Any
+    gain: Any = field(default_factory=lambda: jnp.ones(3))
+
+
+NOWHERE = NamedSharding(AbstractMesh((1,), ("data",)), P())
+NO_DEVICES = (
+    "cannot go where the target has it, on an abstract mesh, which has no devices; "
+    "give a target on a mesh of devices, as sharding.shard(shapes, mesh) makes it"
+)
+SAVED = {"small": jnp.ones(3), "large": jnp.ones(100_000), "numpy": np.ones(3), "key": jax.random.key(0)}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_a_target_on_a_mesh_without_devices_is_told_and_the_file_is_not_blamed(tmp_path, name):
+    file, saved = tmp_path / "file", SAVED[name]
+    state.save(file, [saved])
+    target = [jax.ShapeDtypeStruct(saved.shape, jnp.asarray(saved).dtype, sharding=NOWHERE)]
+    for where, call in {
+        f"{file}:": lambda: state.load(file, target),
+        "match: what was restored": lambda: state.match(state.schema([saved]), target).fill([saved]),
+    }.items():
+        with pytest.raises(StateError) as caught:
+            call()
+        assert str(caught.value) == f"{where} {NO_DEVICES}"
+
+
+def test_a_default_for_a_mesh_without_devices_is_told_too(tmp_path):
+    file = tmp_path / "file"
+    state.save(file, Layer(1.0, None))
+    target = Grown(1.0, jax.ShapeDtypeStruct((3,), jnp.float32, sharding=NOWHERE))
+    for where, call in {
+        f"{file}:": lambda: state.load(file, target, strict=False),
+        "match: the schema": lambda: state.match(state.schema(Layer(1.0)), target, strict=False),
+        "from_state_dict: a default": lambda: state.from_state_dict(target, {"w": 1.0}),
+    }.items():
+        with pytest.raises(StateError) as caught:
+            call()
+        assert str(caught.value) == f"{where} {NO_DEVICES}"
