@@ -178,7 +178,8 @@ class _Fit:
             count = f"{len(axes)} axes" if len(axes) > 1 else "an axis"
             raise self.error(
                 f"{self.spec!r} is for {count} and the shape is {self.shape}",
-                "give it a spec of its own, field(spec=...), or params= where it is part of an optimizer's state",
+                "shorten it if it is the field's own, else give the field one, field(spec=...), "
+                "or params= where it is part of an optimizer's state",
             )
         mapped = [self.mapped(entry) for entry in axes]
         if self.sizes is not None:

@@ -6,9 +6,9 @@ import pickle
 import jax
 import jax.numpy as jnp
 import pytest
-from jax.sharding import AbstractMesh, PartitionSpec as P
+from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec as P
 
-from structkit import Struct, errors, sharding
+from structkit import Struct, errors, field, sharding
 from tests.models import Box
 
 MESH = AbstractMesh((2, 4), ("data", "model"))
@@ -74,3 +74,21 @@ def test_a_mesh_in_the_place_of_the_tree_is_told(call, mesh):
         getattr(sharding, call)(mesh, Made.make())
     text = "a mesh is needed, and Made is given; the tree comes first, and the mesh after it"
     assert str(caught.value) == str(pickle.loads(pickle.dumps(caught.value))) == text
+
+
+@pytest.mark.parametrize(
+    ("spec", "cure"),
+    [(P("data", None, ("a", "b")), "'data', None, ('a', 'b')"), (P(), "")],
+    ids=["axes", "none"],
+)
+def test_of_a_sharding_in_the_place_of_a_spec_the_cure_is_its_spec(spec, cure):
+    mesh = AbstractMesh((2, 2, 2), ("data", "a", "b"))
+    with pytest.raises(errors.DefinitionError) as caught:
+
+        class Sharded(Struct):
+            x: jax.Array = field(spec=NamedSharding(mesh, spec))
+
+    assert str(caught.value) == (
+        "Sharded: the spec of 'x' is a NamedSharding, which is of one mesh; "
+        f"write its spec alone, spec=PartitionSpec({cure})"
+    )
