@@ -12,6 +12,7 @@ from jax.sharding import AbstractMesh, NamedSharding, PartitionSpec as P
 
 from structkit import Struct, field, sharding, state
 from structkit.errors import StateError
+from tests.models import shown
 from tests.state.trees import Layer
 
 LAYER = Layer(jnp.ones(3), 1)
@@ -184,3 +185,28 @@ def test_a_default_for_a_mesh_without_devices_is_told_too(tmp_path):
         with pytest.raises(StateError) as caught:
             call()
         assert str(caught.value) == f"{where} {NO_DEVICES}"
+
+
+NO_TREES = {
+    "a str": "Layer",
+    "a bytes": b"Layer",
+    "a function": made,
+    "a partial": functools.partial(made),
+    "an object": object(),
+    "a module": types,
+}
+
+
+@pytest.mark.parametrize("given", NO_TREES)
+def test_what_is_neither_a_class_nor_a_tree_is_not_registered_in_silence(given):
+    with pytest.raises(StateError) as caught:
+        state.register_export(NO_TREES[given])
+    assert str(caught.value) == (
+        f"register_export: {given} is given, which is neither a class nor a tree; "
+        "give a class, an object of it, or a tree of such"
+    )
+
+
+@pytest.mark.parametrize("tree", [None, (), [], {"a": 1}, 1.0, np.ones(2)], ids=shown)
+def test_a_tree_without_structs_may_be_registered(tree):
+    assert state.register_export(tree) is tree
