@@ -276,11 +276,9 @@ class SpecError(StructError, ValueError):
 class NoMeshError(StructError, ValueError):
     """Raised by the functions of `sharding` without a mesh."""
 
-    _text = (
-        "a mesh is needed, and {error.given} is given; pass what jax.make_mesh gives, "
-        "or call sharding.constrain under jax.set_mesh(mesh)"
-    )
+    _text = "a mesh is needed, and {error.given} is given; {error.cure}"
     given: str
+    cure: str = "pass what jax.make_mesh gives, or call sharding.constrain under jax.set_mesh(mesh)"
 
 
 class UnlikeProcessesError(StructError, AssertionError):

@@ -22,6 +22,7 @@ Example:
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -102,15 +103,18 @@ def shardings(tree: Any, mesh: Mesh | AbstractMesh, *, rules: Rules | None = Non
 def _placed(
     tree: Any, mesh: Mesh | AbstractMesh, rules: Rules | None, params: Any
 ) -> tuple[list[Any], list[NamedSharding], Any]:
-    leaves, found, treedef = fitted_specs(tree, rules, params, _known_mesh(mesh).shape)
+    leaves, found, treedef = fitted_specs(tree, rules, params, _known_mesh(mesh, tree).shape)
     known = {spec: NamedSharding(mesh, _settled(spec)) for spec in {*found}}
     return leaves, [known[spec] for spec in found], treedef
 
 
-def _known_mesh(mesh: Any) -> Any:
-    if not isinstance(mesh, Mesh | AbstractMesh):
-        raise NoMeshError("None" if mesh is None else type(mesh).__name__)
-    return mesh
+def _known_mesh(mesh: Any, tree: Any) -> Any:
+    if isinstance(mesh, Mesh | AbstractMesh):
+        return mesh
+    given = "None" if mesh is None else type(mesh).__name__
+    if isinstance(tree, Mesh | AbstractMesh):
+        raise NoMeshError(given, "the tree comes first, and the mesh after it")
+    raise NoMeshError(given)
 
 
 def _settled(spec: PartitionSpec) -> PartitionSpec:
@@ -214,7 +218,7 @@ def constrain(
     if mesh is None and context.empty:
         raise NoMeshError("None")
     # Inside a shard_map the context alone knows which axes are manual.
-    inside = mesh is None or context.shape == _known_mesh(mesh).shape
+    inside = mesh is None or context.shape == _known_mesh(mesh, tree).shape
     here: Any = context if inside else mesh
     types = dict(zip(here.axis_names, here.axis_types))
     if {*types.values()} == {AxisType.Manual}:
@@ -233,7 +237,9 @@ def _refuse_no_arrays(tree: Any, leaves: list[Any]) -> None:
         try:
             jax.typeof(leaf)
         except (TypeError, OverflowError) as error:
-            what = f"JAX takes no {type(leaf).__name__} like it as an array ({error})"
+            # JAX prints the whole of what it does not take.
+            short = textwrap.shorten(str(error), 200, placeholder="...")
+            what = f"JAX takes no {type(leaf).__name__} like it as an array ({short})"
             raise SpecError(leaf_path(tree, i), what, "make it a static field, or leave it out") from None
 
 

@@ -360,8 +360,8 @@ BatchIndexError: batch.take: index 3 is out of range for axis 0 of size 3; indic
 UnknownRankError: Unranked does not tell its leading axes: no field that holds an array has a known rank; annotate the
     fields with jaxtyping, as in position: Float[Array, "3"]
 >>> structkit.sharding.specs(models.Dense(1))
-SpecError: sharding of .weight: P('embed', 'mlp') is for 2 axes and the shape is (); give it a spec of its own,
-    field(spec=...), or params= where it is part of an optimizer's state
+SpecError: sharding of .weight: P('embed', 'mlp') is for 2 axes and the shape is (); shorten it if it is the field's
+    own, else give the field one, field(spec=...), or params= where it is part of an optimizer's state
 >>> structkit.sharding.constrain(Linear(1))
 NoMeshError: a mesh is needed, and None is given; pass what jax.make_mesh gives, or call sharding.constrain under
     jax.set_mesh(mesh)

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from structkit._bridges import FIELD_MARKER, INITVAR_MARKER, spec_axes
 from structkit._core.annotations import CLASSVAR, INITVAR, KW_ONLY, STATIC, annotation_kinds
@@ -278,6 +278,10 @@ _MISLEADING = {
 def _check_spec(struct: str, declared: Field) -> None:
     name, spec = declared.name, declared.spec
     what = f"the spec of {name!r} is {spec!r}, "
+    if isinstance(spec, NamedSharding):
+        axes = ", ".join(map(repr, spec_axes(spec.spec)))
+        what = f"the spec of {name!r} is a NamedSharding, which is of one mesh"
+        raise DefinitionError(struct, what, f"write its spec alone, spec=PartitionSpec({axes})")
     if not isinstance(spec, PartitionSpec):
         axes = ", ".join(map(repr, spec if isinstance(spec, (tuple, list)) else [spec]))
         raise DefinitionError(struct, f"{what}which is no PartitionSpec", f"write spec=PartitionSpec({axes})")

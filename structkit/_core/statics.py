@@ -220,6 +220,8 @@ _KNOWN_UNFIT: tuple[tuple[type, str, str], ...] = (
     (dict, "a dict", _FREEZE.format("")),
     (set, "a set", _FREEZE.format("a frozenset, ")),
     (bytearray, "a bytearray", "use a data field or bytes"),
+    # Before Python 3.12 every one.
+    (slice, "an unhashable slice", "use a tuple of its start, stop and step"),
 )
 
 

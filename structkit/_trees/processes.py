@@ -75,13 +75,13 @@ def differences(texts: Sequence[Mapping[str, str]], processes: Sequence[list[int
         for one, who in zip(texts, processes):
             said.setdefault(one.get(path, "nothing"), []).extend(who)
         if len(said) > 1:
-            values = ", ".join(f"{value} in {_named(who)}" for value, who in zip(_cut([*said]), said.values()))
+            values = ", ".join(f"{value} in {_named(who)}" for value, who in zip(cut_alike([*said]), said.values()))
             lines.append(f"{path or 'the tree'}: {values}")
     more = len(lines) - _MOST
     return lines if more <= 0 else [*lines[:_MOST], f"and {more} more"]
 
 
-def _cut(texts: list[str]) -> list[str]:
+def cut_alike(texts: list[str]) -> list[str]:
     """The texts, cut to where they begin to differ if they are long."""
     if max(map(len, texts)) <= _LONGEST:
         return texts

@@ -131,6 +131,7 @@ def fitted_specs(
     if not isinstance(given, Mapping | None):
         what = f"rules is {a_type(given)}, and no mapping"
         raise SpecError("the tree", what, "give a dict, as in rules={'embed': 'model', 'layers': None}")
+    _refuse_maker(params, "params")
     leaves, treedef = jax.tree.flatten(tree)
     said: Iterable[PartitionSpec] = said_specs(tree)
     if params is not None:
@@ -139,10 +140,20 @@ def fitted_specs(
     found = []
     for i, (leaf, spec) in enumerate(zip(leaves, said)):
         shape = shape_of(leaf)
+        if shape is None and (leaf is tree or (isinstance(leaf, type) and fields_of(leaf))):
+            _refuse_maker(leaf, leaf_path(tree, i) or "the tree")
         if (spec, shape) not in known:
             known[spec, shape] = _Fit(spec, shape, rules or {}, sizes, partial(leaf_path, tree, i)).checked()
         found.append(known[spec, shape])
     return leaves, found, treedef
+
+
+def _refuse_maker(leaf: Any, where: str) -> None:
+    """Refuse a class or a function in the place of what it makes: as one leaf it would be replicated in silence."""
+    if kind_of(leaf) is LEAF and callable(leaf):
+        what = f"the class {leaf.__qualname__}" if isinstance(leaf, type) else a_type(leaf)
+        cure = "give an object, or the shapes that jax.eval_shape gives of what makes it"
+        raise SpecError(where, f"it is {what}, and no tree of arrays", cure)
 
 
 class _Fit:
@@ -167,7 +178,8 @@ class _Fit:
             count = f"{len(axes)} axes" if len(axes) > 1 else "an axis"
             raise self.error(
                 f"{self.spec!r} is for {count} and the shape is {self.shape}",
-                "give it a spec of its own, field(spec=...), or params= where it is part of an optimizer's state",
+                "shorten it if it is the field's own, else give the field one, field(spec=...), "
+                "or params= where it is part of an optimizer's state",
             )
         mapped = [self.mapped(entry) for entry in axes]
         if self.sizes is not None:

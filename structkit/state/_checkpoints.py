@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar, overload
 
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structkit.errors import StateError, StructError
+from structkit.errors import StateError, StructError, a_type
 from structkit.state import _dtypes, _leaves
 from structkit.state._arrays import placed
 from structkit.state._header import FORMAT, FaultError
@@ -88,11 +89,11 @@ def match(schema: Mapping[str, Any] | list[Any] | None, like: Any, strict: bool 
         >>> found.fill({"weight": jnp.ones(3)})
         New(kernel=f32[3], rate=0.1)
     """
-    saved = _read(schema)
+    saved = _read(schema, like)
     try:
         plan = planned(saved, like)
         if plan.differences and (strict or plan.lacking):
-            raise misfit("match", plan.differences, plan.lacking)
+            raise misfit("match", plan)
         return Match(saved, plan)
     except FaultError as fault:
         raise StateError("match", f"the schema {fault.what}", fault.cure) from None
@@ -107,11 +108,16 @@ def match(schema: Mapping[str, Any] | list[Any] | None, like: Any, strict: bool 
 _GIVE = "give what state.schema gave"
 
 
-def _read(held: Any) -> Schema:
-    found = held.get(_NAME) if isinstance(held, Mapping) else None
+def _read(held: Any, like: Any) -> Schema:
+    found = _of_name(held)
     if not isinstance(found, Mapping):
+        what = "the tree was saved without a schema"
         cure = "save with custom_metadata=state.schema(tree), and for this one give the schema of a tree like it"
-        raise StateError("match", "the tree was saved without a schema", cure)
+        if _has_schema(like):
+            what, cure = "the schema is given second", "give it first, as in state.match(schema, like)"
+        elif hasattr(held, "custom_metadata"):
+            what, cure = f"{a_type(held)} is given, and no schema", "pass the .custom_metadata of the checkpoint"
+        raise StateError("match", what, cure)
     if found.get("format") != FORMAT:
         what = f"the schema has format {found.get('format')!r}, which this version does not know"
         raise StateError("match", what, "install a newer structkit")
@@ -123,6 +129,15 @@ def _read(held: Any) -> Schema:
         what = f"the schema makes no sense ({type(error).__name__}: {error})"
         raise StateError("match", what, _GIVE) from None
     return saved
+
+
+def _of_name(held: Any) -> Any:
+    return held.get(_NAME) if isinstance(held, Mapping) else None
+
+
+def _has_schema(given: Any) -> bool:
+    """Whether it is a schema, or what Orbax gives that has one."""
+    return isinstance(_of_name(getattr(given, "custom_metadata", given)), Mapping)
 
 
 class Match(Generic[_T]):
@@ -179,7 +194,9 @@ class Match(Generic[_T]):
         try:
             leaves = self._treedef.flatten_up_to(restored)
         except ValueError as error:
-            what = f"what was restored has another structure than .target ({error})"
+            # JAX prints the whole of what it did not expect.
+            short = textwrap.shorten(str(error), 120, placeholder="...")
+            what = f"what was restored has another structure than .target ({short})"
             raise StateError("match", what, "restore with .target") from None
         found = {number: _ordered(leaf, self._kinds[number]) for number, leaf in zip(self._numbers, leaves)}
         wrong = tuple(self._unlike(found))
@@ -191,6 +208,8 @@ class Match(Generic[_T]):
             for place, slot in self._plan.slots.items():
                 try:
                     filled[place] = _given(found[slot.number], self._kinds[slot.number], slot.target)
+                except FaultError as fault:
+                    raise StateError("match", f"what was restored {fault.what}", fault.cure) from None
                 except ValueError as error:
                     what = f"has a leaf that cannot be made, {self._saved.leaf_paths()[slot.number]} ({error})"
                     raise StateError("match", what, "match it with a target of numpy arrays") from None

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from structkit._bridges import GENERIC_ALIASES, alias_value, lazy_annotations
 from structkit._core.plan import class_dict, class_mro
 from structkit._trees.nodes import DEEPEST, LEAF, children, fields_of, kind_of, too_deep
-from structkit.errors import NotAStructError
+from structkit._trees.specs import shape_of
+from structkit.errors import NotAStructError, StateError, a_type
 from structkit.state import _names
 
 
@@ -23,6 +24,7 @@ def classes_in(tree: Any, call: str) -> list[type]:
 
     Raises:
         NotAStructError: a class in the place of a leaf is no struct and no named tuple.
+        StateError: it is no tree, such as a text or a function.
     """
     found: dict[type, None] = {}
     waiting: list[tuple[Any, int]] = [(tree, 0)]
@@ -39,6 +41,9 @@ def classes_in(tree: Any, call: str) -> list[type]:
         else:
             for cls in _named_in(node, None):
                 _collect(cls, found)
+            if node is tree and not found and shape_of(node) is None:
+                cure = "give a class, an object of it, or a tree of such"
+                raise StateError(call, f"{a_type(node)} is given, which is neither a class nor a tree", cure)
     return [*found]
 
 

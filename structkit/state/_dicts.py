@@ -8,6 +8,7 @@ from structkit._core.plan import plan_of
 from structkit._core.registry import node_of
 from structkit._trees.nodes import LEAF, flattened, kind_of
 from structkit.errors import StateError
+from structkit.state._header import FaultError
 from structkit.state._matching import Difference, Matcher
 from structkit.state._reading import misfit
 from structkit.state._sources import DictSource, kind_name, natural_key
@@ -96,6 +97,8 @@ def from_state_dict(like: Any, state: Any, strict: bool = True) -> Any:
         tree = matcher.fit(like, DictSource(state), "")
     except RecursionError:
         raise StateError("from_state_dict", "the tree is nested too deeply", "flatten it") from None
+    except FaultError as fault:
+        raise StateError("from_state_dict", f"a default {fault.what}", fault.cure) from None
     if matcher.differences and (strict or matcher.lacking):
-        raise misfit("from_state_dict", matcher.differences, matcher.lacking)
+        raise misfit("from_state_dict", matcher)
     return tree if strict else (tree, tuple(matcher.differences))

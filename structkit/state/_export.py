@@ -46,7 +46,8 @@ def register_export(tree: _T) -> _T:
 
     Raises:
         NotAStructError: a class is neither a struct nor a named tuple.
-        StateError: the package flatbuffers is not there, which JAX serializes with. `serialize` and `deserialize` raise
+        StateError: it is neither a class nor a tree, such as a text or a function; or the package flatbuffers is not
+            there, which JAX serializes with. `serialize` and `deserialize` raise
             it for a static value that cannot be written or found, and for a class that has changed since.
 
     Example:
@@ -142,7 +143,10 @@ def _code(value: Any, path: str) -> Any:
         return code
     path, culprit = _culprit(value, path)
     what = f"static field {path} holds a value of the type {type(culprit).__qualname__}, which cannot be written"
-    cure = "let it be a plain value, a frozen dataclass or struct of such, or what is found by its name in a module"
+    cure = (
+        "let the exported function close over it and leave it out of what is exported, or let it be a plain value, "
+        "a frozen dataclass or struct of such, or what is found by its name in a module"
+    )
     raise StateError(_WHERE, what, cure)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from structkit._trees.processes import over_processes
 from structkit._trees.values import is_key
 from structkit.state import _dtypes
+from structkit.state._header import FaultError
 from structkit.state._schema import KEY, NUMPY, PYTHON, SCALAR
 
 
@@ -137,7 +138,14 @@ def widths(dtype: np.dtype[Any]) -> Any:
 
 
 def put(array: Any, sharding: Any) -> Any:
-    """The array on the devices of a sharding; on the default device without one."""
+    """The array on the devices of a sharding; on the default device without one.
+
+    Raises:
+        FaultError: the sharding has no devices.
+    """
+    if isinstance(getattr(sharding, "mesh", None), jax.sharding.AbstractMesh):
+        what = "cannot go where the target has it, on an abstract mesh, which has no devices"
+        raise FaultError(what, "give a target on a mesh of devices, as sharding.shard(shapes, mesh) makes it")
     with widths(array.dtype):
         if sharding is not None and not sharding.is_fully_addressable:
             # Not by `device_put`, for which all processes would have to wait for each other.

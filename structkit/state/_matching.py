@@ -15,6 +15,7 @@ from structkit._core.lifecycle import default_value
 from structkit._core.plan import plan_of
 from structkit._core.registry import node_of
 from structkit._trees.nodes import fields_of, flattened
+from structkit._trees.processes import cut_alike
 from structkit.errors import a_type, nearest
 from structkit.state import _leaves, _names
 from structkit.state._codec import OpaqueError
@@ -59,6 +60,9 @@ class Slot:
         self.number, self.target = number, target
 
 
+_PLACES = (jax.sharding.Sharding, jax.sharding.PartitionSpec)
+_SHAPES = "give the shapes together with their places, as sharding.shard(shapes, mesh) does"
+
 ANY: Any = object()
 """A target that takes what there is."""
 
@@ -69,11 +73,13 @@ class Matcher:
     Attributes:
         differences: what does not fit.
         lacking: whether there is a place that can be given nothing: where the file decides and does not know.
+        cure: for a target that holds something else than arrays, which nothing fits; else nothing.
     """
 
     def __init__(self) -> None:
         self.differences: list[Difference] = []
         self.lacking = False
+        self.cure = ""
 
     def fit(self, target: Any, source: Any, path: str) -> Any:
         """The target with what was saved in the places that fit, and what it has itself in the others."""
@@ -99,14 +105,19 @@ class Matcher:
         return target
 
     def _other_structure(self, target: Any, source: Any, kind: str, path: str) -> Any:
+        has = _article(kind)
+        if kind == "leaf" and callable(target):
+            has, self.cure = a_type(target), "give what jax.eval_shape gives of it, or a class"
+        elif kind == "leaf" and isinstance(target, _PLACES):
+            has, self.cure = a_type(target), _SHAPES
         if source.kind == "none":
-            self._tell(path, "missing", f"None was saved, the target has {_article(kind)}")
+            self._tell(path, "missing", f"None was saved, the target has {has}")
         elif kind == "none":
             self._tell(path, "unknown", f"{_article(source.kind)} was saved, the target has None")
         elif source.kind == kind:
             self._tell(path, "structure", f"{_article(kind)} is given, and no state dict: see to_state_dict")
         else:
-            self._tell(path, "structure", f"{_article(source.kind)} was saved, the target has {_article(kind)}")
+            self._tell(path, "structure", f"{_article(source.kind)} was saved, the target has {has}")
         return self._kept(target)
 
     def _leaf(self, target: Any, source: Any, path: str) -> Any:
@@ -117,6 +128,7 @@ class Matcher:
             if saved is None or known is None:
                 if from_file or type(source.held) is not type(target):
                     what = "a leaf" if saved is None else str(saved)
+                    self.cure = _SHAPES if isinstance(target, _PLACES) else self.cure
                     self._tell(path, "dtype", f"{what} was saved, the target has {a_type(target)}")
                     return target
             elif kind := _leaves.difference(saved, known):
@@ -253,7 +265,8 @@ class Matcher:
             except ValueError as error:
                 raise FaultError(f"has a static value that makes no sense, {path} ({error})", RESTORE) from None
         if not saved.stands_for(mine):
-            self._tell(path, "static", f"{saved} was saved, the target has {saved.beside(mine)}")
+            held, given = cut_alike([str(saved), saved.beside(mine)])
+            self._tell(path, "static", f"{held} was saved, the target has {given}")
         return mine
 
     def _default(self, default: Any, mine: Any, path: str) -> Any:

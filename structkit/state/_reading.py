@@ -76,7 +76,7 @@ def load(path: Any, like: Any, strict: bool = True, *, progress: Progress | None
         header = read_header(raw, size)
         plan = planned(header.schema, like)
         if plan.differences and (strict or plan.lacking):
-            raise misfit(file, plan.differences, plan.lacking)
+            raise misfit(file, plan)
         # In a trace what is read is a constant; and whoever loads means the transfers to the device.
         with jax.ensure_compile_time_eval(), jax.transfer_guard("allow"):
             values = Reader(raw, header, progress).read(plan.slots)
@@ -86,10 +86,13 @@ def load(path: Any, like: Any, strict: bool = True, *, progress: Progress | None
     return tree if strict else (tree, tuple(plan.differences))
 
 
-def misfit(where: Any, differences: list[Difference], lacking: bool = False) -> StateError:
+def misfit(where: Any, found: Plan | Matcher) -> StateError:
     """The error for differences."""
-    cure = "change the target" if lacking else "change the target, or take what fits with strict=False"
-    if any(one.kind == "missing" and re.search(r"\.\w+$", one.path) for one in differences):
+    differences = found.differences
+    cure = "change the target" if found.lacking else "change the target, or take what fits with strict=False"
+    if found.cure:
+        cure = found.cure
+    elif any(one.kind == "missing" and re.search(r"\.\w+$", one.path) for one in differences):
         cure += "; a field that was renamed says aliases=('old_name',), an added one has a default"
     count = "" if len(differences) == 1 else f" in {len(differences)} places"
     return StateError(str(where), f"does not fit the target{count}", cure, tuple(differences))
@@ -155,6 +158,7 @@ class Plan(NamedTuple):
         treedef: its structure.
         differences: what does not fit.
         lacking: whether nothing can be made of it.
+        cure: of a `Matcher`.
     """
 
     slots: dict[int, Slot]
@@ -162,6 +166,7 @@ class Plan(NamedTuple):
     treedef: Any
     differences: list[Difference]
     lacking: bool
+    cure: str = ""
 
 
 def planned(saved: Schema, like: Any) -> Plan:
@@ -218,7 +223,7 @@ def _compared(saved: Schema, like: Any) -> Plan:
         raise FaultError("is nested too deeply to be compared", "load it with a target of the same structure") from None
     leaves, treedef = jax.tree.flatten(template)
     slots = {i: leaf for i, leaf in enumerate(leaves) if type(leaf) is Slot}
-    return Plan(slots, leaves, treedef, matcher.differences, matcher.lacking)
+    return Plan(slots, leaves, treedef, matcher.differences, matcher.lacking, matcher.cure)
 
 
 def source_of(schema: Schema) -> FileSource:

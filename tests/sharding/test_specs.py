@@ -269,14 +269,14 @@ ERRORS: list[tuple[Any, Any, str]] = [
     (
         Box([Dense(ones((8, 4)), ones(()))]),
         RULES,
-        "sharding of .item[0].bias: P('mlp',) is for an axis and the shape is (); give it a spec of its own, "
-        "field(spec=...), or params= where it is part of an optimizer's state",
+        "sharding of .item[0].bias: P('mlp',) is for an axis and the shape is (); shorten it if it is the "
+        "field's own, else give the field one, field(spec=...), or params= where it is part of an optimizer's state",
     ),
     (
         Dense(2.5),
         RULES,
-        "sharding of .weight: P('embed', 'mlp') is for 2 axes and the shape is (); give it a spec of its own, "
-        "field(spec=...), or params= where it is part of an optimizer's state",
+        "sharding of .weight: P('embed', 'mlp') is for 2 axes and the shape is (); shorten it if it is the "
+        "field's own, else give the field one, field(spec=...), or params= where it is part of an optimizer's state",
     ),
     (
         Dense(ones((8, 4))),

@@ -20,7 +20,10 @@ from tests.models import Box, Coordinates, Mutable, run_python
 from tests.state.test_statics import WRITTEN, Holder
 from tests.state.trees import Config, Dropped, Layer, Loose, Net, same
 
-CURE = "let it be a plain value, a frozen dataclass or struct of such, or what is found by its name in a module"
+CURE = (
+    "let the exported function close over it and leave it out of what is exported, or let it be a plain value, "
+    "a frozen dataclass or struct of such, or what is found by its name in a module"
+)
 
 
 itself = "itself"
