@@ -193,7 +193,7 @@ def constrain(
 
     Args:
         tree: any pytree of arrays and numbers.
-        mesh: the mesh; None takes that of `jax.set_mesh`.
+        mesh: the mesh; None takes that of `jax.set_mesh`. JAX refuses other devices than that one's.
         rules: as in `shardings`.
         params: the parameters, where the tree is the state of an optimizer: see `specs`.
 
@@ -227,7 +227,11 @@ def constrain(
     sizes = {name: 1 if types[name] == AxisType.Manual else size for name, size in here.shape.items()}
     leaves, found, treedef = fitted_specs(tree, rules, params, sizes)
     _refuse_no_arrays(tree, leaves)
-    known = {spec: _targets(spec, types, None if inside else here) for spec in {*found}}
+    target: Any = None if inside else mesh
+    if isinstance(mesh, Mesh) and inside and AxisType.Manual not in types.values():
+        # With the devices in it, JAX refuses those that are not the context's.
+        target = Mesh(mesh.devices, mesh.axis_names, axis_types=here.axis_types)
+    known = {spec: _targets(spec, types, target) for spec in {*found}}
     made: _T = treedef.unflatten([_laid_out(leaf, *known[spec]) for leaf, spec in zip(leaves, found)])
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import hashlib
 import json
@@ -12,10 +13,12 @@ import sys
 import types
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import getattr_static
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
 
 from structkit._bridges import keystr
 from structkit._core.statics import FrozenArray
@@ -33,7 +36,8 @@ def assert_same_static(tree: Any) -> None:
 
     Processes with unlike ones compute one wrong answer together, or wait for each other forever. All have to call
     this at the same point; while they agree, it costs 40 bytes for each process. Values are compared by name
-    and `repr`, functions by name, code and what their closures hold. Leaves are not compared.
+    and `repr`, or by their attributes where they have no `repr` of their own; functions by name, code and what their
+    closures hold; meshes also by their devices. Leaves are not compared.
 
     Raises:
         UnlikeProcessesError: in all processes, with the paths, the values, and whose they are.
@@ -123,14 +127,23 @@ def _other_text(node: Any) -> str:
     return _name(type(node)) + ("" if aux is None else f" with {value_text(aux)}")
 
 
-def value_text(value: Any, inside: tuple[int, ...] = ()) -> str:
-    """A text of a static value that is the same in each process, whatever its hashes and addresses are."""
+def value_text(value: Any, inside: tuple[int, ...] = (), met: dict[int, Any] | None = None) -> str:
+    """A text of a static value that is the same in each process, whatever its hashes and addresses are.
+
+    Args:
+        value: any value.
+        inside: the ids of the values around it.
+        met: id -> number and object, of the objects whose attributes stand in the text already.
+    """
     if len(inside) > _DEEPEST or id(value) in inside:
         return "..."
+    met = {} if met is None else met
 
-    def items(values: Any) -> list[str]:
-        return [value_text(item, (*inside, id(value))) for item in values]
+    def items(values: Any, met: dict[int, Any] = met) -> list[str]:
+        return [value_text(item, (*inside, id(value)), met) for item in values]
 
+    if isinstance(value, enum.Enum):
+        return f"{_name(type(value))}.{value.name}"
     if isinstance(value, str | bytes):
         # As it is, whatever looks like an address in it.
         return repr(value)
@@ -142,6 +155,11 @@ def value_text(value: Any, inside: tuple[int, ...] = ()) -> str:
         return f"partial({', '.join([*items((value.func, *value.args)), *_pairs(value.keywords, items)])})"
     if isinstance(value, types.MethodType):
         return f"{items([value.__self__])[0]}.{value.__func__.__name__}"
+    if attributes := _unshown(value):
+        if id(value) in met:
+            return f"{_name(type(value))} number {met[id(value)][0]}"
+        met[id(value)] = (len(met), value)
+        return f"{_name(type(value))}({', '.join(_pairs(attributes, items))})"
     if callable(wrapped := _wrapped(value)):
         # What `jax.jit`, `jax.custom_jvp` and `functools.cache` give.
         return f"{_name(type(value))} of {items([wrapped])[0]}"
@@ -149,16 +167,43 @@ def value_text(value: Any, inside: tuple[int, ...] = ()) -> str:
         return f"{_shown(value)}, with the CRC-32 {_checksum(np.asarray(value).tobytes())}"
     if isinstance(value, jax.Array):
         return f"{value.dtype}{[*value.shape]}{_contents_text(value)}"
+    if isinstance(value, Mesh):
+        # Its repr says nothing of which devices, and in which order.
+        return f"{_shown(value)} of devices {[device.id for device in value.devices.flat]}"
+    if isinstance(value, NamedSharding):
+        return f"NamedSharding({', '.join(items((value.mesh, value.spec, value.memory_kind)))})"
     if dataclasses.is_dataclass(value):
         named = {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value)}
         return f"{_name(type(value))}({', '.join(_pairs(named, items))})"
     if isinstance(value, tuple | list):
         return f"{'' if type(value) in (tuple, list) else _name(type(value))}({', '.join(items(value))})"
     if isinstance(value, frozenset | set):
-        return f"{{{', '.join(sorted(items(value)))}}}"
+        # Each as if it were the first: their order depends on the hashes.
+        return f"{{{', '.join(sorted(items([item], {**met})[0] for item in value))}}}"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(sorted(_pairs(value, items)))}}}"
+        keys = [key if isinstance(key, str) else items([key], {**met})[0] for key in value]
+        pairs = dict(sorted(zip(keys, value.values()), key=operator.itemgetter(0)))
+        return f"{{{', '.join(_pairs(pairs, items))}}}"
     return _shown(value)
+
+
+def _unshown(value: Any) -> dict[str, Any]:
+    """The attributes of an object whose repr is the one that every object has, and says nothing of them."""
+    cls: Any = type(value)
+    # JAX's own have caches, and what is of one process.
+    if cls.__repr__ is not object.__repr__ or dataclasses.is_dataclass(cls) or cls.__module__.split(".")[0] == "jax":
+        return {}
+    held: dict[str, Any] = {}
+    try:
+        state: Any = object.__getstate__(value)
+        for part in state if isinstance(state, tuple) else (state,):
+            held.update(part or {})
+    except Exception:
+        # All other processes wait for this one.
+        return {}
+    # What one process has asked for already makes no difference.
+    kept = functools.cached_property
+    return {name: held[name] for name in sorted(held) if not isinstance(getattr_static(cls, name, None), kept)}
 
 
 def _contents_text(array: jax.Array) -> str:
@@ -228,7 +273,30 @@ def _shown(value: Any) -> str:
     except Exception:
         # All other processes wait for this one.
         return f"{_name(type(value))}, which has no repr"
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(text.split()))
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(text.split()))
+    return _with_sorted_sets(text) if "{" in text else text
+
+
+_MARKS = "{}[](),"
+_HIDDEN = "".join(map(chr, range(0xE000, 0xE000 + len(_MARKS))))
+_hide, _show = str.maketrans(_MARKS, _HIDDEN), str.maketrans(_HIDDEN, _MARKS)
+
+
+def _with_sorted_sets(text: str) -> str:
+    """A repr with what stands in braces in order: of a set it depends on the hashes."""
+
+    def settled(found: re.Match[str]) -> str:
+        inner = found[0][1:-1]
+        if found[0][0] == "{":
+            inner = ", ".join(sorted(inner.split(", ")))
+        return f"{found[0][0]}{inner}{found[0][-1]}".translate(_hide)
+
+    # From the inside out: what is settled, as strings are, has no brackets and no commas any more.
+    text = re.sub(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", lambda found: found[0].translate(_hide), text)
+    count = 1
+    while count:
+        text, count = re.subn(r"\{[^][(){}]*\}|\[[^][(){}]*\]|\([^][(){}]*\)", settled, text)
+    return text.translate(_show)
 
 
 def _checksum(data: bytes) -> str:

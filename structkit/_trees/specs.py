@@ -97,9 +97,9 @@ def _by_parameter(path: Axes, mine: tuple[Any, PartitionSpec], known: Mapping[An
     shape, own = mine
     found = [known[path[i:]] for i in range(len(path) + 1) if path[i:] in known]
     if found:
-        # One path may end with those of several parameters: of the one that said the same, if it is among them.
-        alike = [spec for its_shape, spec in found if its_shape == shape]
-        return own if own in alike else next(iter(alike), WHOLE)
+        # One path may end with those of several parameters: of the one that said the same, else of the longest path.
+        its_shape, spec = mine if mine in found else found[0]
+        return spec if its_shape == shape else WHOLE
     above = [known[path[i:j]] for i, j in itertools.combinations(range(len(path)), 2) if path[i:j] in known]
     # What a struct in the state says of its own fields is not its parameter's.
     return own if mine in above or own not in [spec for _, spec in above] else WHOLE

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P
 
 from structkit import Struct, errors, field, sharding, static
 from tests.models import Box, Dense, Tower, run_on_eight_devices
@@ -223,6 +223,19 @@ def test_a_mesh_that_is_not_the_one_in_use_counts(mesh):
     with jax.set_mesh(other):
         assert_laid(sharding.constrain(dense(), rules={"embed": "x", "mlp": "y"}).weight, other, "x", "y")
     assert_placed(sharding.constrain(tree, mesh, rules=RULES), mesh)
+
+
+@pytest.mark.skipif(not ON_EIGHT, reason="one device has no other order")
+@pytest.mark.parametrize("axis_types", KINDS)
+def test_devices_that_are_not_those_of_the_mesh_in_use_are_refused(mesh, axis_types):
+    other = Mesh(mesh.devices[::-1], NAMES, axis_types=axis_types)
+    with jax.set_mesh(mesh):
+        calls = [constrained, jax.jit(constrained, static_argnums=1)]
+        # JAX takes all meshes of one shape for the same where it traces a reshard.
+        for call in calls if AUTO in mesh.axis_types else calls[:1]:
+            with pytest.raises(ValueError, match=r"^Received incompatible devices for jitted computation"):
+                call(dense(), other)
+            assert_placed(call(dense(), Mesh(mesh.devices, NAMES, axis_types=axis_types)), mesh)
 
 
 MESHLESS = {

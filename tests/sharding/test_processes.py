@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import AxisType, Mesh
 
 from structkit import Struct, errors, freeze, sharding, static, struct
 from structkit._trees.processes import differences, static_texts
@@ -65,6 +66,25 @@ def with_rate(rate):
     return schedule
 
 
+class Schedule:
+    """An object without a repr, whose attributes say what it computes."""
+
+    def __init__(self, rate, **more):
+        self.rate = rate
+        self.__dict__.update(more)
+
+    @functools.cached_property
+    def table(self):
+        return [self.rate]
+
+
+class Slotted:
+    __slots__ = ("rate",)
+
+    def __init__(self, rate):
+        self.rate = rate
+
+
 def late():
     def outer():
         return inner
@@ -80,17 +100,35 @@ def test_the_texts_of_static_values_have_no_addresses_and_say_what_differs():
     assert re.fullmatch(rf"{re.escape(name)}, code [0-9a-f]{{8}} with 0=2, rate=0.5", text_of(with_rate(0.5)))
     assert text_of(functools.partial(with_rate, rate=3)) == "partial(tests.sharding.test_processes.with_rate, rate=3)"
     assert text_of(Config) == "tests.sharding.test_processes.Config"
-    assert text_of(Colour.RED) == "<Colour.RED: 1>"
+    assert text_of(Colour.RED) == "tests.models.Colour.RED"
     assert text_of(Standard((1, "x"))) == "tests.models.Standard(x=(1, 'x'))"
     assert text_of(object()) == "<object object>"
+    assert text_of(Schedule(0.5, steps=2)) == "tests.sharding.test_processes.Schedule(rate=0.5, steps=2)"
     assert text_of(Point(1.0)) == "tests.models.Point(x=1.0)"
     assert text_of((1, True, 1.0, "1", None)) == "(1, True, 1.0, '1', None)"
     assert text_of(freeze({"b": [1], "a": {2, 1}})) == "{a={1, 2}, b=(1)}"
     assert text_of(freeze(np.arange(3.0))) == "freeze(array([0., 1., 2.])), with the CRC-32 34d9082a"
     assert text_of(with_rate(np.arange(3.0))).endswith("rate=array([0., 1., 2.]), with the CRC-32 34d9082a")
     assert text_of(with_rate(jnp.ones((2, 3)))).endswith("rate=float32[2, 3], with the CRC-32 29dd1225")
+    assert text_of(Shown("A(x={('b', {2, 1}), '}{,', (3, 1)}, y=[2, 1])")) == (
+        "A(x={'}{,', ('b', {1, 2}), (3, 1)}, y=[2, 1])"
+    )
     assert text_of(np.dtype("float32")) == "dtype('float32')"
     assert text_of(Standard(1).__eq__) == "tests.models.Standard(x=1).__eq__"
+
+
+class Shown:
+    """An object with a repr of its own."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __repr__(self):
+        return self.text
+
+
+A, B = Schedule(0.1), Schedule(0.2)
+DEVICES = np.array(jax.devices()[:1])
 
 
 def test_values_that_compute_different_things_have_different_texts():
@@ -108,6 +146,14 @@ def test_values_that_compute_different_things_have_different_texts():
         *[(made_by(with_rate(0.1)), made_by(with_rate(0.2))) for made_by in (jax.jit, jax.custom_jvp, functools.cache)],
         (with_rate(jnp.ones(2)), with_rate(jnp.zeros(2))),
         (with_rate(jax.random.key(0)), with_rate(jax.random.key(1))),
+        (Schedule(0.1), Schedule(0.2)),
+        (Slotted(0.1), Slotted(0.2)),
+        (functools.wraps(max)(Schedule(0.1)), functools.wraps(max)(Schedule(0.2))),
+        (Schedule([Schedule(0.1)]).__init__, Schedule([Schedule(0.2)]).__init__),
+        (Schedule((A, B, A)), Schedule((A, B, B))),
+        (Mesh(DEVICES, "x"), Mesh(DEVICES, "y")),
+        (Mesh(DEVICES, "x", axis_types=(AxisType.Auto,)), Mesh(DEVICES, "x", axis_types=(AxisType.Explicit,))),
+        (Shown("{(1, 2, 3, 4)}"), Shown("{(1, 3, 2, 4)}")),
         ("a  b", "a b"),
         ("x at 0x1", "x at 0x2"),
         (b"x at 0x1", b"x at 0x2"),
@@ -142,18 +188,53 @@ def test_functions_that_hold_themselves_and_values_without_a_repr_have_texts():
 
 def test_texts_are_the_same_whatever_the_seed_of_hashes():
     source = """
-        import json, optax, jax
+        import enum, json, optax, jax, types
         from structkit import Struct, static, freeze
         from structkit._trees.processes import static_texts
 
         class Config(Struct):
             x: object = static()
 
-        values = [frozenset("abcdef"), freeze({"a": {"x", "y"}}), optax.adamw(0.1), jax.nn.gelu, lambda: {1}, object()]
+        class Groups(enum.Enum):
+            NORMS = frozenset(["scale", "bias", "offset"])
+
+        class Schedule:
+            def __init__(self, *parts):
+                self.parts = {*parts}
+
+            def __hash__(self):
+                return hash("schedule" * len(self.parts))
+
+        class Held:
+            def __init__(self, value):
+                self.value = value
+
+        names, inner = frozenset("abcdef"), Schedule()
+        values = [names, freeze({"a": {"x", "y"}}), optax.adamw(0.1), jax.nn.gelu, lambda: {1}, object(), Groups.NORMS]
+        shown = types.SimpleNamespace(a=1, b=[names, {names: (names, frozenset([names]))}])
+        keyed = {names: 1, max: inner, Schedule(inner): 2, Groups.NORMS: 3}
+        values += [Held(shown), Schedule(Schedule(inner, 1), Schedule(inner, 2)), Held(keyed)]
         print(json.dumps(static_texts([Config(value) for value in values])))
         """
     one, other = [run_python(source, PYTHONHASHSEED=seed) for seed in ("1", "2")]
     assert json.loads(one) == json.loads(other)
+
+
+def test_what_one_process_has_looked_up_in_an_object_makes_no_difference():
+    used = Schedule(0.1)
+    assert used.table == [0.1]
+    assert text_of(used) == text_of(Schedule(0.1))
+
+
+def test_objects_that_hold_each_other_have_texts():
+    one = Schedule(1)
+    one.rate = (one, other := Schedule(one), other)
+    name = "tests.sharding.test_processes.Schedule"
+    assert text_of(one) == f"{name}(rate=(..., {name}(rate=...), {name} number 1))"
+    many = [Schedule(i) for i in range(100)]
+    for schedule in many:
+        schedule.rate = many
+    assert len(text_of(many[0])) < 100_000
 
 
 def test_differences_say_the_path_the_values_and_whose_they_are():
@@ -216,6 +297,13 @@ try:
 except errors.UnlikeProcessesError as error:
     print(error)
 sharding.assert_same_static(alike)
+mesh = jax.sharding.Mesh(jax.devices()[:: 1 - 2 * int(process)], "data")
+for placed in (mesh, jax.NamedSharding(mesh, P("data"))):
+    try:
+        sharding.assert_same_static(Config(1.0, placed))
+        print("alike")
+    except errors.UnlikeProcessesError:
+        print("unlike")
 jax.distributed.shutdown()
 """
 
@@ -266,6 +354,7 @@ def test_two_processes_are_told_where_they_differ_and_go_on():
         assert shown.endswith(
             "the processes have unlike trees, and would compute something wrong together:\n"
             "  .layers[0].rate: 0.1 in process 0, 1.1 in process 1\n"
+            "unlike\nunlike\n"
         )
 
 
