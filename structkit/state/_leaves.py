@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, NamedTuple
 
 import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AbstractMesh, NamedSharding
 
 from structkit._trees.processes import over_processes
 from structkit._trees.values import is_key
@@ -109,12 +110,27 @@ def _kind(dtype: str) -> str:
 def sharding_of(target: Any) -> Any:
     """How a leaf of a target says that an array is sharded; None where it does not say it."""
     if isinstance(target, jax.ShapeDtypeStruct):
-        return target.sharding
+        return _with_devices(target.sharding)
     if isinstance(target, jax.core.Tracer):
         return None
     if isinstance(target, jax.Array) and (target.committed or len(target.sharding.device_set) > 1):
         return target.sharding
     return None
+
+
+def _with_devices(sharding: Any) -> Any:
+    """A sharding on an abstract mesh, which `jax.eval_shape` gives under `jax.set_mesh`, on the devices of that mesh.
+
+    Without that mesh, None where it says no more than that each device has the whole.
+    """
+    if not isinstance(getattr(sharding, "mesh", None), AbstractMesh):
+        return sharding
+    # In a trace only the abstract one is known.
+    with suppress(ValueError):
+        mesh: Any = jax.sharding.get_mesh()
+        if mesh.abstract_mesh == sharding.mesh:
+            return NamedSharding(mesh, sharding.spec, memory_kind=sharding.memory_kind)
+    return None if sharding.is_fully_replicated else sharding
 
 
 def in_width(array: np.ndarray[Any, Any], dtype: Any) -> np.ndarray[Any, Any]:
@@ -143,7 +159,7 @@ def put(array: Any, sharding: Any) -> Any:
     Raises:
         FaultError: the sharding has no devices.
     """
-    if isinstance(getattr(sharding, "mesh", None), jax.sharding.AbstractMesh):
+    if isinstance(getattr(sharding, "mesh", None), AbstractMesh):
         what = "cannot go where the target has it, on an abstract mesh, which has no devices"
         raise FaultError(what, "give a target on a mesh of devices, as sharding.shard(shapes, mesh) makes it")
     with widths(array.dtype):

@@ -252,6 +252,18 @@ def test_a_number_that_is_too_large_for_the_dtype_on_the_devices_is_told(number,
     assert same(state.load(tmp_path / "file", {"n": number * 0}), {"n": number})
 
 
+def test_shapes_that_were_made_under_a_mesh_are_a_target_under_it_and_elsewhere_if_they_name_no_axis(place, tmp_path):
+    saved = {"w": jnp.ones(8)}
+    state.save(tmp_path / "file", saved)
+    for spec in (P("data"), P()):
+        with jax.set_mesh(place.mesh):
+            like = jax.eval_shape(lambda spec=spec: {"w": jax.sharding.reshard(jnp.ones(8), spec)})
+            for found in (state.load(tmp_path / "file", like), filled(saved, like)):
+                assert found["w"].sharding.is_equivalent_to(NamedSharding(place.mesh, spec), 1)
+            assert jax.jit(lambda: state.load(tmp_path / "file", saved)["w"])()[0] == 1
+    assert same(state.load(tmp_path / "file", like), saved) and same(filled(saved, like), saved)
+
+
 def test_what_was_restored_to_another_place_is_moved_to_that_of_the_target(place):
     """`PyTreeRestore` of Orbax puts all on one device, unless its `restore_args` say otherwise."""
     tree = {"w": jnp.arange(8.0), "keys": jax.random.split(jax.random.key(0), 8)}

@@ -148,15 +148,16 @@ class Grown(Struct):
     """A `Layer` of later, with an array more."""
 
     w: Any
-    gain: Any = field(default_factory=lambda: jnp.ones(3))
+    gain: Any = field(default_factory=lambda: jnp.ones(4))
 
 
-NOWHERE = NamedSharding(AbstractMesh((1,), ("data",)), P())
+NOWHERE = NamedSharding(AbstractMesh((2,), ("data",)), P("data"))
 NO_DEVICES = (
     "cannot go where the target has it, on an abstract mesh, which has no devices; "
     "give a target on a mesh of devices, as sharding.shard(shapes, mesh) makes it"
 )
-SAVED = {"small": jnp.ones(3), "large": jnp.ones(100_000), "numpy": np.ones(3), "key": jax.random.key(0)}
+KEYS = jax.random.split(jax.random.key(0), 4)
+SAVED = {"small": jnp.ones(4), "large": jnp.ones(100_000), "numpy": np.ones(4), "keys": KEYS}
 
 
 @pytest.mark.parametrize("name", SAVED)
@@ -176,7 +177,7 @@ def test_a_target_on_a_mesh_without_devices_is_told_and_the_file_is_not_blamed(t
 def test_a_default_for_a_mesh_without_devices_is_told_too(tmp_path):
     file = tmp_path / "file"
     state.save(file, Layer(1.0, None))
-    target = Grown(1.0, jax.ShapeDtypeStruct((3,), jnp.float32, sharding=NOWHERE))
+    target = Grown(1.0, jax.ShapeDtypeStruct((4,), jnp.float32, sharding=NOWHERE))
     for where, call in {
         f"{file}:": lambda: state.load(file, target, strict=False),
         "match: the schema": lambda: state.match(state.schema(Layer(1.0)), target, strict=False),
