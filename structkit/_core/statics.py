@@ -27,7 +27,7 @@ from structkit.errors import FreezeError, StaticValueError, UnhashableFieldError
 
 _T = TypeVar("_T")
 
-PLAIN = frozenset({int, str, bytes, type(None), type, types.BuiltinFunctionType, type(...)})
+PLAIN = frozenset({int, str, bytes, type(None), type, type(...)})
 """Exact types whose values are hashable, and never equal to a value of another exact type in this set."""
 
 SCALARS = frozenset({bool, int, float, complex, str, bytes, type(None)})
@@ -135,7 +135,7 @@ def _refuse_hidden_data(value: Any) -> None:
         for item in held:
             if type(item) not in _HARMLESS and _holds_data(item):
                 what = f"a function around data, {a_type(item)}"
-                if isinstance(function, types.MethodType):
+                if isinstance(function, _METHODS):
                     what = f"{type(item).__name__}.{function.__name__}, a method of an object that holds data"
                 raise _Unfit(value, what, cure)
 
@@ -144,8 +144,11 @@ def _refuse_hidden_data(value: Any) -> None:
 _HARMLESS = SCALARS | {types.FunctionType, type(jax.jit(len)), jax.custom_jvp, jax.custom_vjp}
 
 
+_METHODS = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
+
+
 def _held_by(function: Any) -> tuple[Any, ...]:
-    if isinstance(function, types.MethodType):
+    if isinstance(function, _METHODS):
         return (function.__self__,)
     if isinstance(function, functools.partial):
         return function.func, *function.args, *function.keywords.values()
@@ -197,6 +200,8 @@ _SPECIAL_TAGS: dict[type, Callable[[Any], Any]] = {
     slice: _tag_of_range,
     range: _tag_of_range,
     types.FunctionType: lambda value: _refuse_hidden_data(value) if value.__dict__ else None,
+    # A function of a module has the module for its object.
+    types.BuiltinMethodType: _refuse_hidden_data,
 }
 
 

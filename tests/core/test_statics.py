@@ -427,6 +427,8 @@ HIDING = {
     "container in a partial": (functools.partial(len, [jnp.ones(3)]), "a function around data, a list"),
     "partial of JAX": (jax.tree_util.Partial(Model.double, jnp.ones(3)), "a function around data, an ArrayImpl"),
     "method of an array": (jnp.ones(3).sum, "ArrayImpl._sum, a method of an object that holds data"),
+    "method of a dict": ({"w": jnp.ones(3)}.get, "dict.get, a method of an object that holds data"),
+    "slot of a list": ([jnp.ones(3)].__len__, "list.__len__, a method of an object that holds data"),
     "method of a mutable struct": (Mutable(1).__repr__, "Mutable.__repr__, a method of an object that holds data"),
 }
 
