@@ -269,7 +269,14 @@ def _special_methods(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, An
             members["__hash__"] = None
     if plan.options.get("order"):
         members.update(compare.orderings(plan, namespace))
+    writers = [namespace, *[class_dict(base) for base in plan.new_bases if base is not object]]
+    if any([name in body and "__struct__" not in body for body in writers for name in _PICKLED]):
+        # So that `copy` does as they say.
+        members.update({name: None for name in ("__copy__", "__deepcopy__") if name not in namespace})
     return members
+
+
+_PICKLED = ("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__")
 
 
 def _gives_way(name: str, body: Any) -> bool:

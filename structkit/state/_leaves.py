@@ -157,11 +157,17 @@ def put(array: Any, sharding: Any) -> Any:
     """The array on the devices of a sharding; on the default device without one.
 
     Raises:
-        FaultError: the sharding has no devices.
+        FaultError: the sharding has no devices, or does not divide the array.
     """
     if isinstance(getattr(sharding, "mesh", None), AbstractMesh):
         what = "cannot go where the target has it, on an abstract mesh, which has no devices"
         raise FaultError(what, "give a target on a mesh of devices, as sharding.shard(shapes, mesh) makes it")
+    try:
+        if sharding is not None:
+            sharding.shard_shape(array.shape)
+    except ValueError as error:
+        cure = "give a target with a sharding that divides its shape"
+        raise FaultError(f"cannot go where the target has it ({error})", cure) from None
     with widths(array.dtype):
         if sharding is not None and not sharding.is_fully_addressable:
             # Not by `device_put`, for which all processes would have to wait for each other.

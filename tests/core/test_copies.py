@@ -3,6 +3,7 @@
 import copy
 import functools
 import pickle
+import threading
 import weakref
 from dataclasses import InitVar
 from typing import Any
@@ -194,6 +195,30 @@ def filled(cls, use):
     made = cls.__new__(cls)
     object.__setattr__(made, "a", [1])
     use(made)
+
+
+class Locked(Struct):
+    x: Any
+    lock: Any = static(default=None)
+
+    def __getstate__(self):
+        return self.x
+
+    def __setstate__(self, x):
+        self.x, self.lock = x, threading.Lock()
+
+
+class LockedChild(Locked):
+    y: Any = 0
+
+
+@pytest.mark.parametrize("cls", [Locked, LockedChild])
+def test_copies_are_made_as_the_pickling_of_user_code_says(cls):
+    made = cls([1], threading.Lock())
+    for duplicate, shared in ((copy.copy, True), (copy.deepcopy, False)):
+        copied = duplicate(made)
+        assert type(copied) is cls and copied.x == [1] and (copied.x is made.x) is shared
+        assert type(copied.lock) is type(made.lock) and copied.lock is not made.lock
 
 
 def abandoned(cls, use):

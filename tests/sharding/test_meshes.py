@@ -11,7 +11,7 @@ import optax
 import pytest
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P
 
-from structkit import Struct, errors, field, sharding, static
+from structkit import Struct, errors, field, sharding, state, static
 from tests.models import Box, Dense, Tower, run_on_eight_devices
 
 ON_EIGHT = jax.device_count() == 8
@@ -327,6 +327,16 @@ def test_a_state_is_made_in_its_place(mesh):
     state = jax.jit(optimizer.init, out_shardings=where)(params)
     for leaf, place in zip(jax.tree.leaves(state), jax.tree.leaves(where), strict=True):
         assert leaf.sharding.is_equivalent_to(place, leaf.ndim)
+
+
+@pytest.mark.skipif(not ON_EIGHT, reason="one device divides every shape")
+def test_a_target_whose_sharding_does_not_divide_is_told(tmp_path):
+    state.save(tmp_path / "file", jnp.ones(6))
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AUTO,))
+    with pytest.raises(errors.StateError) as error:
+        state.load(tmp_path / "file", jax.ShapeDtypeStruct((6,), jnp.float32, sharding=NamedSharding(mesh, P("data"))))
+    assert "file: cannot go where the target has it (" in str(error.value)
+    assert str(error.value).endswith("; give a target with a sharding that divides its shape")
 
 
 @pytest.mark.skipif(not ON_EIGHT, reason="the page is for eight devices")
