@@ -17,7 +17,6 @@ for a `__post_init__` that the package which filled the object may call, once.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
 import threading
@@ -51,8 +50,9 @@ class Filled(tuple[Any, ...]):
     __slots__ = ()
 
 
-# Two threads that write two static fields of one mutable struct would each make aux anew from the old one.
-_AUX_LOCK = threading.Lock()
+# Two threads that write two static fields of one object would each make aux anew from the old one. The `==` of a static
+# value, which is asked there, may construct others.
+_AUX_LOCK = threading.RLock()
 
 
 def start(plan: ClassPlan) -> tuple[list[Any], tuple[Any, ...]]:
@@ -148,7 +148,7 @@ def _put(self: Any, plan: ClassPlan, name: str, value: Any, convert: bool = True
     if not f.static:
         self.__flat__[0][i] = value
         return
-    with contextlib.nullcontext() if plan.frozen else _AUX_LOCK:
+    with _AUX_LOCK:
         children, aux = self.__flat__
         kept = [*items(aux)]
         kept[i] = value

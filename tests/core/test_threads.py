@@ -155,3 +155,25 @@ def test_writes_of_threads_to_the_fields_of_a_mutable_struct_never_undo_each_oth
         list(pool.map(write, names))
     assert lost == []
     assert vars(struct) == dict.fromkeys(names, 499)
+
+
+def test_threads_that_construct_an_object_together_lose_none_of_its_static_fields(hurry):
+    barrier, lost = threading.Barrier(2), []
+
+    class Shared(Struct):
+        s: Any = static(default=0)
+        t: Any = static(default=0)
+
+        def __init__(self, pool):
+            list(pool.map(self.write, ("s", "t")))
+
+        def write(self, name):
+            barrier.wait(timeout=30)
+            # It takes a while to look into a tuple of floats.
+            for value in [(i / 2,) * 9 for i in range(1500)]:
+                setattr(self, name, value)
+                if getattr(self, name) != value:
+                    lost.append((name, value))
+
+    with ThreadPoolExecutor(2) as pool:
+        assert vars(Shared(pool)) == dict.fromkeys(("s", "t"), (749.5,) * 9) and lost == []
