@@ -115,6 +115,11 @@ def _restore_field(options: dict[str, Any], name: str, annotation: Any, static: 
     return Field(static=static, **options).named(name, annotation, is_initvar)
 
 
+def default_value(f: Field) -> Any:
+    """The default of a field for one object; `dataclasses.MISSING` without one."""
+    return f.default if f.default_factory is MISSING else f.default_factory()
+
+
 # The marks of JAX, flax and jax_dataclasses: key of the metadata -> whether True means static.
 _STATIC_MARKS = {"static": True, "pytree_node": False, "__jax_dataclasses_static_field__": True}
 _NO_METADATA = types.MappingProxyType[str, Any]({})

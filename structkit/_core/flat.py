@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from structkit._core.fields import MISSING
+from structkit._core.fields import MISSING, default_value
 from structkit._core.plan import ClassPlan
 from structkit.errors import FrozenInstanceError, UnsetFieldError, nearest
 
@@ -24,10 +24,11 @@ def _become(self: Any, cls: Any) -> None:
     plan: ClassPlan = cls.__struct__
     # With the same fields a constructor that does so goes on.
     if hasattr(self, "__flat__") and any(getattr(before, name) != getattr(plan, name) for name in _LAYOUT):
-        values = {name: Unset(plan.name, name) for name in plan.fields}
-        values |= {name: f.default for name, f in plan.fields.items() if f.default is not MISSING}
-        values |= {name: f.default_factory() for name, f in plan.fields.items() if f.default_factory is not MISSING}
-        store(self, by_names(plan, values | raw_values(self)))
+        values = raw_values(self)
+        for name in [name for name in plan.fields if name not in values]:
+            default = default_value(plan.fields[name])
+            values[name] = Unset(plan.name, name) if default is MISSING else default
+        store(self, by_names(plan, values))
     _set_class(self, cls)
 
 

@@ -24,7 +24,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from structkit._core.fields import MISSING, Field
+from structkit._core.fields import MISSING, default_value
 from structkit._core.flat import Draft, Incomplete, Unset, frozen_error, items, packed, raw_values, snapshot, store
 from structkit._core.plan import GENERATED, ClassPlan, plan_of
 from structkit.errors import MissingFieldError
@@ -101,11 +101,6 @@ def _fill_defaults(self: Any, plan: ClassPlan) -> None:
         where = "__post_init__" if plan.init == GENERATED and plan.post_init is not None else "__init__"
         where = "__setstate__" if type(self.__flat__[0]) is Restored else where
         raise MissingFieldError(plan.name, unset, f"{plan.name}.{where}")
-
-
-def default_value(f: Field) -> Any:
-    """The default of a field for one object; `dataclasses.MISSING` without one."""
-    return f.default if f.default_factory is MISSING else f.default_factory()
 
 
 def abandon(self: Any) -> None:

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from structkit._core.fields import MISSING, Field
+from structkit._core.fields import MISSING, Field, default_value
 from structkit._core.flat import Flat, by_names, new, store, with_flat
-from structkit._core.lifecycle import default_value
 from structkit._core.plan import GENERATED, ClassPlan, plan_of
 from structkit._core.registry import node_of
 from structkit.errors import (

@@ -153,12 +153,15 @@ else:
             if what:
                 raise DefinitionError(cls.__name__, what, cure)
             super().__setattr__(name, value)
-            if name == "__new__" or (name == "__init__" and not is_generated(value)):
+            if name == "__init__" and not is_generated(value):
                 # A decorator that checks or logs: changed copies have to go through it as well.
-                for known in filter(None, map(plan_of, _below(cls) if name == "__new__" else [cls])):
+                plan.simple = False
+            elif name == "__new__":
+                for known in filter(None, map(plan_of, _below(cls))):
                     known.simple = False
-            elif name in ("__check_init__", "__post_init__"):
-                plan.post_init = value if name == "__post_init__" else plan.post_init
+            elif name == "__post_init__":
+                plan.post_init = value
+            if name in _HOOKS:
                 _rebind_hooks(cls)
 
         def __delattr__(cls, name: str) -> None:
@@ -167,8 +170,7 @@ else:
             if plan is not None and name in plan.fields:
                 raise DefinitionError(cls.__name__, f"{name!r} is a field and cannot be deleted", "drop it in the body")
             super().__delattr__(name)
-            if plan is not None and name in ("__check_init__", "__post_init__"):
-                plan.post_init = written_post_init(map(class_dict, class_mro(cls)))
+            if plan is not None and name in _HOOKS:
                 _rebind_hooks(cls)
 
         def __instancecheck__(cls, instance: Any) -> bool:
@@ -186,6 +188,9 @@ def _below(cls: Any) -> Iterator[Any]:
         yield from _below(child)
 
 
+_HOOKS = ("__check_init__", "__post_init__")
+
+
 def _rebind_hooks(cls: Any) -> None:
     """Have the constructors of a class, and of those that inherit its hooks, call those that it has now."""
     for one in _below(cls):
@@ -193,7 +198,7 @@ def _rebind_hooks(cls: Any) -> None:
         if plan is None:
             continue
         plan.checks = written_checks(bodies)
-        if one is not cls and "__post_init__" not in bodies[0]:
+        if "__post_init__" not in bodies[0]:
             plan.post_init = written_post_init(bodies)
         rebind_post_init(bodies[0].get("__init__"), plan.post_init or (lambda *_: None))
 

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from structkit._core.fields import MISSING, Field
+from structkit._core.fields import MISSING, Field, default_value
 from structkit._core.flat import by_names, new, store
-from structkit._core.lifecycle import default_value
 from structkit._core.plan import plan_of
 from structkit._core.registry import node_of
 from structkit._trees.nodes import fields_of, flattened
