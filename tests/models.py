@@ -219,11 +219,11 @@ def recursion_limit(limit: int) -> Iterator[None]:
 
 
 def run_python(source: str, *flags: str, **environment: str) -> str:
-    """What a new interpreter prints that runs `source` and sees what this one can import."""
+    """What a new interpreter prints that runs `source` on the CPU and sees what this one can import."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     done = subprocess.run(
         [sys.executable, "-W", "error", *flags, "-c", textwrap.dedent(source)],
-        env={**os.environ, "PYTHONPATH": path, **environment},
+        env={**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -237,11 +237,11 @@ def run_on_eight_devices(file: str) -> None:
     run_python(
         f"""
         import sys, pytest
-        result = pytest.main(["-q", "-p", "no:xdist", "-p", "no:cacheprovider", {file!r}])
+        result = pytest.main(["-q", "-p", "no:cacheprovider", {file!r}])
         sys.exit("failed" if result else 0)
         """,
-        JAX_PLATFORMS="cpu",
         JAX_NUM_CPU_DEVICES="8",
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
     )
 
 

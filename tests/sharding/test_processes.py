@@ -3,6 +3,7 @@
 import collections
 import functools
 import json
+import os
 import pickle
 import re
 import socket
@@ -334,10 +335,8 @@ def in_two_processes(program):
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     command = [sys.executable, "-c", START + program, str(port)]
-    running = [
-        subprocess.Popen([*command, str(process)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for process in range(2)
-    ]
+    options = {"env": os.environ | {"JAX_PLATFORMS": "cpu"}, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = [subprocess.Popen([*command, str(process)], text=True, **options) for process in range(2)]
     try:
         results = [process.communicate(timeout=120) for process in running]
     finally:

@@ -308,7 +308,6 @@ def test_shards_are_written_in_the_order_of_the_whole_and_read_to_their_devices(
             assert np.array_equal(found[7], whole[:, 0, :2])
             assert np.array_equal(*map(jax.random.key_data, (found[8], tree[8])))
         """,
-        JAX_PLATFORMS="cpu",
     )
 
 

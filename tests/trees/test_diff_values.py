@@ -240,7 +240,7 @@ def test_of_arrays_on_several_processes_each_compares_its_own_part():
         address = f"localhost:{free.getsockname()[1]}"
 
     def run(i):
-        return run_python(f"ADDRESS, PROCESS = {address!r}, {i}\n{_PROGRAM}", JAX_PLATFORMS="cpu").splitlines()
+        return run_python(f"ADDRESS, PROCESS = {address!r}, {i}\n{_PROGRAM}").splitlines()
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(run, range(2))

@@ -82,7 +82,7 @@ def test_numpy_leaves_are_named_where_they_share_memory(tree, expected):
 
 
 def test_a_jax_array_that_was_made_of_an_array_of_numpy_without_a_copy_shares_its_memory():
-    x = jnp.ones(1000)
+    x = jax.device_put(jnp.ones(1000), jax.devices("cpu")[0])
     assert paths([x, np.asarray(x), np.asarray(x)[5:]]) == [("[0]", "[1]", "[2]")]
 
 
