@@ -1,6 +1,7 @@
 """Measure everything, print the tables, write `results.json` and the picture of it: `python -m benchmarks`.
 
-With `--docs` nothing is measured: the figures in `docs/performance.md` are written anew from the results files.
+On a machine with an accelerator, only what calls it: states and compiled functions on them. With `--docs` nothing is
+measured: the figures in `docs/performance.md` are written anew from the results files.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 from tqdm import tqdm
 
 from benchmarks import batches, chart, creation, docs, growth, report, saving, sharding, states, structs, trees
@@ -46,17 +48,21 @@ def measure(effort: float) -> Results:
     rounds = max(1, round(IMPORT_ROUNDS * min(1.0, effort)))
     # States first, in a process that holds little else, as a training loop does: a heap full of a thousand classes and
     # their leftovers tells on what allocates most.
-    modules = (states, trees, batches, sharding, structs, creation)
+    on_cpu = jax.default_backend() == "cpu"
+    modules = (states, trees, batches, sharding, structs, creation) if on_cpu else (states,)
     workloads = [one for module in modules for one in module.workloads(workshop)]
     steps: list[tuple[str, Callable[[], Any]]] = [
-        *((f"{one.group}: {one.name}", partial(one.measure, effort)) for one in workloads),
-        ("memory", partial(creation.memory, workshop)),
-        ("imports", partial(creation.imports, workshop, rounds)),
-        ("growth of memory", partial(growth.memory, workshop)),
-        *((f"{one.group}: {one.name}", partial(one.measure, effort)) for one in saving.workloads()),
-        ("memory of states in files", partial(saving.memory, effort)),
-        *((f"growth in {one.group}: {one.name}", partial(one.measure, effort)) for one in growth.series(workshop)),
+        (f"{one.group}: {one.name}", partial(one.measure, effort)) for one in workloads
     ]
+    if on_cpu:
+        steps += [
+            ("memory", partial(creation.memory, workshop)),
+            ("imports", partial(creation.imports, workshop, rounds)),
+            ("growth of memory", partial(growth.memory, workshop)),
+            *((f"{one.group}: {one.name}", partial(one.measure, effort)) for one in saving.workloads()),
+            ("memory of states in files", partial(saving.memory, effort)),
+            *((f"growth in {one.group}: {one.name}", partial(one.measure, effort)) for one in growth.series(workshop)),
+        ]
     found: list[Any] = []
     with tqdm(steps, unit="row", leave=False, disable=None) as progress:
         for name, measure in progress:

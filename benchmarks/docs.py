@@ -20,6 +20,8 @@ PAGE = FOLDER.parent / "docs" / "performance.md"
 README = FOLDER.parent / "README.md"
 PICTURE = FOLDER.parent / "docs" / "assets" / "benchmarks.png"
 BEGIN, END = "<!-- begin: {} (python -m benchmarks --docs) -->", "<!-- end: {} -->"
+ON_DEVICE = FOLDER / "gpu.json"
+"""The results of a machine with a GPU, of compiled functions alone."""
 
 # Title, group and name of the row; in the order of the picture, row by row.
 PANELS = (
@@ -38,6 +40,15 @@ PANELS = (
     ("repr, 6 fields", structs.group(6), "repr"),
     ("create a class, 6 fields", creation.CLASSES, creation.class_row(6, creation.PLAIN)),
     ("trace 10,000 constructions", states.TRACING, states.TRACE),
+)
+# What is shown of a machine with a GPU.
+CALLS = (
+    *(
+        (f"{name.replace('->', '→')}, {group}", group, name)
+        for group in (states.NESTED, states.FLAT, states.TRANSFORMER)
+        for name in (states.TWO_WAY, states.ONE_WAY)
+    ),
+    ("value_and_grad step, nested state", states.NESTED, "value_and_grad step"),
 )
 # What the README shows of them, and of whom.
 CHARTED = ("tree.map, nested state", "jitted state → state", "construct, 6 fields", "read an attribute")
@@ -150,17 +161,27 @@ def _unflatten(found: Sequence[Results]) -> Iterator[str]:
 def _times(found: Sequence[Results]) -> Iterator[str]:
     """The times behind the chart, of every peer, on each interpreter."""
     for run in found:
-        rows = by_key(run.rows)
-        peers = measured(run.rows)
-        yield ""
-        yield f"Python {run.title}:"
-        yield ""
-        yield from _head(["", f"**{OURS}**", *peers[1:]], left=1)
-        for title, group, name in PANELS:
-            best = rows[group, name].best if (group, name) in rows else {}
-            first, *cells = [value_text(best[peer]) if peer in best else "" for peer in peers]
-            yield _line([title, f"**{first}**" if first else "", *cells])
+        yield from ["", f"Python {run.title}:", ""]
+        yield from _table(run, PANELS)
     yield ""
+
+
+def _on_device(_: Sequence[Results]) -> Iterator[str]:
+    """The times of compiled functions on a GPU, of every peer."""
+    run = results.load(ON_DEVICE)
+    known = run.environment
+    yield from ["", f"Python {run.title}, one {known['device']}, {known['processor']}:", ""]
+    yield from _table(run, CALLS)
+    yield ""
+
+
+def _table(run: Results, panels: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    rows, peers = by_key(run.rows), measured(run.rows)
+    yield from _head(["", f"**{OURS}**", *peers[1:]], left=1)
+    for title, group, name in panels:
+        best = rows[group, name].best if (group, name) in rows else {}
+        first, *cells = [value_text(best[peer]) if peer in best else "" for peer in peers]
+        yield _line([title, f"**{first}**" if first else "", *cells])
 
 
 def _chart(found: Sequence[Results]) -> Iterator[str]:
@@ -197,5 +218,6 @@ SECTIONS: Sections = {
     "unflatten": _unflatten,
     "times": _times,
     "runs": _environments,
+    "gpu": _on_device,
 }
 PAGES: dict[Path, Sections] = {PAGE: SECTIONS, README: {"chart": _chart}}

@@ -88,6 +88,7 @@ def environment(workshop: Workshop) -> dict[str, str]:
         "python": platform.python_version(),
         "build": "optimised" if optimised else "not optimised",
         "jax": jax.__version__,
+        "device": jax.devices()[0].device_kind,
         **workshop.versions,
         "system": platform.platform(),
         "processor": _processor(),

@@ -43,6 +43,7 @@ class ClassPlan:
     given_init: Callable[..., None] | None  # The user's, or what a base has, unless one is to be generated.
     post_init: Any  # What user code wrote as `__post_init__`, None without one.
     checks: tuple[Callable[[Any], None], ...]  # The `__check_init__` functions, in method resolution order.
+    hooks: list[str]  # Which of the two a generated `__init__` runs: others may come in their places later.
     simple: bool  # Whether construction runs no user code, so that `replace` may work on the flat form.
     callable: bool  # Whether objects can be called, and so be given to `jax.jit` as functions.
     compares_all: bool  # Whether `==` looks at every field.
@@ -172,6 +173,7 @@ def _collect_hooks(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Fi
     plan.callable = any(["__call__" in body for body in bodies])
     plan.post_init = written_post_init(bodies)
     plan.checks = written_checks(bodies)
+    plan.hooks = ["__post_init__"] * (plan.post_init is not None) + ["__check_init__"] * bool(plan.checks)
     plan.init, plan.given_init = _init_kind(plan, namespace, own)
     if plan.init == GENERATED:
         _check_order(plan)

@@ -18,6 +18,7 @@ from structkit._core.fields import MISSING, Field
 from structkit._core.initgen import generate_init, rebind_post_init
 from structkit._core.plan import (
     CUSTOM,
+    GENERATED,
     ClassPlan,
     class_dict,
     class_mro,
@@ -145,11 +146,8 @@ else:
                 what, cure = "is a dataclass already, made by Struct", "drop the dataclass decorator"
             elif name in plan.fields and type(value) is not property:
                 what, cure = f"{name!r} is a field and cannot be set on the class", "change the default in the body"
-            elif name == "__check_init__" and not (plan.checks or plan.filled_later):
-                what, cure = (
-                    "was made without a '__check_init__', which its constructor does not run",
-                    "write it in the body",
-                )
+            elif name in _HOOKS and name not in plan.hooks and plan.init == GENERATED and not plan.filled_later:
+                what, cure = f"was made without {name!r}, which its constructor does not run", "write it in the body"
             if what:
                 raise DefinitionError(cls.__name__, what, cure)
             super().__setattr__(name, value)

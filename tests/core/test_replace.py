@@ -324,12 +324,14 @@ def test_a_metaclass_that_makes_objects_makes_changed_copies_too():
     assert A(1).replace(x=2) is made[1]
 
 
+def check_positive(self):
+    assert self.x > 0
+
+
 def test_a_check_that_is_put_in_place_or_deleted_is_that_of_the_children_too():
     class A(Struct):
         x: int
-
-        def __check_init__(self):
-            assert self.x > 0
+        __check_init__ = check_positive
 
     class B(A):
         pass
@@ -341,11 +343,9 @@ def test_a_check_that_is_put_in_place_or_deleted_is_that_of_the_children_too():
             cls(-1)
     del A.__check_init__
     assert (A(-1).x, B(1).replace(x=-1).x) == (-1, -1)
-    with pytest.raises(DefinitionError) as error:
-        Point.__check_init__ = lambda self: None
-    assert str(error.value) == (
-        "Point: was made without a '__check_init__', which its constructor does not run; write it in the body"
-    )
+    A.__check_init__ = check_positive
+    with pytest.raises(AssertionError):
+        B(-1)
 
 
 def test_a_post_init_that_is_put_in_place_or_deleted_is_that_of_the_children_too():
@@ -369,3 +369,23 @@ def test_a_post_init_that_is_put_in_place_or_deleted_is_that_of_the_children_too
     assert (A(1).x, B(1).x) == (10, 10)
     del A.__post_init__
     assert (A(1).x, B(1).x, B(1).replace(x=5).x) == (1, 1, 5)
+    A.__post_init__ = tenfold
+    assert (A(1).x, B(1).x) == (10, 10)
+
+
+@pytest.mark.parametrize("hook", ["__post_init__", "__check_init__"])
+def test_a_hook_that_the_constructor_was_made_without_is_refused_but_where_user_code_constructs(hook):
+    class Custom(Struct):
+        x: int
+
+        def __init__(self, x):
+            self.x = x
+
+    setattr(Custom, hook, check_positive)
+    with pytest.raises(DefinitionError) as error:
+        setattr(Point, hook, lambda self: None)
+    told = f"Point: was made without {hook!r}, which its constructor does not run; write it in the body"
+    assert str(error.value) == told
+    if hook == "__check_init__":
+        with pytest.raises(AssertionError):
+            Custom(-1)
