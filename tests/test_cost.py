@@ -262,6 +262,18 @@ def test_neither_a_compiled_call_nor_a_change_of_data_looks_at_statics_that_stay
     assert model.inner.config is config
 
 
+def test_a_static_value_is_looked_at_as_often_however_deep_in_static_fields_it_stands():
+    def looks(depth: int) -> int:
+        model = Configured(1, config=Watched())
+        for _ in range(depth):
+            model = Configured(1, config=model)
+        Watched.looks = 0
+        Configured(1, config=model)
+        return Watched.looks
+
+    assert looks(2) == looks(20) <= 3
+
+
 def test_a_class_leaves_one_source_behind():
     wide(FEW)
     before = set(linecache.cache)

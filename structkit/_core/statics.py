@@ -93,10 +93,13 @@ def _tag_of(value: Any) -> Any:
         return cls, *items
     if dataclasses.is_dataclass(cls):
         # A struct or a dataclass, whose own `==` says nothing of types, nor of fields that do not compare.
-        if isinstance(getattr(value, "__flat__", ((),))[0], list):
+        children, aux = getattr(value, "__flat__", ((), ()))
+        if isinstance(children, list):
             what = f"{a_type(value)} under construction"
             raise _Unfit(value, what, "it still changes; store it when it is made")
-        return cls, *[_tag_of_field(value, f) for f in dataclasses.fields(cls)]
+        # What a struct has told apart already stands at the head of its aux.
+        fields: Any = dataclasses.fields(cls)
+        return cls, *aux[:1], *[_tag_of_field(value, f) for f in fields if not (aux and f.compare and f.static)]
     return cls
 
 
