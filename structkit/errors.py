@@ -63,10 +63,12 @@ class UnknownAttributeError(StructError, AttributeError):
     struct: str
     attribute: str
     fields: Iterable[str]
+    in_post_init: bool = False  # Where a field that `__init__` takes would be no cure.
 
     def __str__(self) -> str:
         what = f"{self.struct} has no field {self.attribute!r}{nearest(self.attribute, self.fields)}"
-        return f"{what}; declare it in the class body: {self.attribute}: <type>"
+        default = " = derived()" if self.in_post_init else ""
+        return f"{what}; declare it in the class body: {self.attribute}: <type>{default}"
 
 
 class UnsetFieldError(StructError, AttributeError):

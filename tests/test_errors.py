@@ -196,6 +196,8 @@ UnknownAttributeError: Mutable has no field 'weigth' (did you mean 'weight'?); d
 UnknownAttributeError: Mutable has no field 'zzz'; declare it in the class body: zzz: <type>
 >>> Forgetful(["zzz"])
 UnknownAttributeError: Forgetful has no field 'zzz'; declare it in the class body: zzz: <type>
+>>> type(Struct)("A", (Struct,), {"__post_init__": lambda self: setattr(self, "y", 3)})()
+UnknownAttributeError: A has no field 'y'; declare it in the class body: y: <type> = derived()
 >>> Linear(1).zzz
 AttributeError: 'Linear' object has no attribute 'zzz'
 >>> Linear.bias = 3
@@ -245,6 +247,8 @@ TreeError: cast: <class 'int'> is no floating dtype; give one, such as jnp.float
 StateError: /: is a folder; name a file in it
 >>> field(default=1, default_factory=int)
 ValueError: cannot specify both default and default_factory; keep the one that is meant
+>>> field(default_factory=[])
+TypeError: default_factory is called for each default, and a list is no function; use a lambda
 >>> static(spec=1)
 DefinitionError: static(...): unknown option 'spec'; the options are default, default_factory, converter, init, repr,
     compare, hash, kw_only, doc, aliases, metadata

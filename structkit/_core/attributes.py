@@ -11,7 +11,7 @@ from typing import Any
 
 from structkit._core.flat import Draft, Flat, field_values, frozen_error
 from structkit._core.lifecycle import Open, assign
-from structkit._core.plan import ClassPlan, class_dict, class_mro, plan_of
+from structkit._core.plan import GENERATED, ClassPlan, class_dict, class_mro, plan_of
 from structkit.errors import UnknownAttributeError, UnsetFieldError
 
 
@@ -33,7 +33,7 @@ def guarded_setattr(self: Any, name: str, value: Any) -> None:
     if name in plan.fields:
         return assign(name, self, value)
     if not hasattr(_class_attribute(type(self), name), "__set__") or name in Flat.__slots__:
-        raise UnknownAttributeError(plan.name, name, plan.fields)
+        raise UnknownAttributeError(plan.name, name, plan.fields, plan.frozen and plan.init == GENERATED)
     object.__setattr__(self, name, value)
 
 

@@ -60,8 +60,14 @@ class Field(dataclasses.Field[Any]):
         aliases: tuple[str, ...] = (),
         metadata: Mapping[str, Any] | None = None,
     ):
-        if default is not MISSING and default_factory is not MISSING:
-            raise ValueError("cannot specify both default and default_factory; keep the one that is meant")
+        if default_factory is not MISSING:
+            if default is not MISSING:
+                raise ValueError("cannot specify both default and default_factory; keep the one that is meant")
+            if not callable(default_factory):
+                kind = type(default_factory).__name__
+                raise TypeError(
+                    f"default_factory is called for each default, and a {kind} is no function; use a lambda"
+                )
         # Not by the base class, which takes twice as long: most fields are an annotation and nothing else.
         self.name: str = ""
         self.type: Any = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import jax
 
 from structkit._bridges import register_pytree_with_keys
 from structkit._core.fields import Field
@@ -50,13 +51,34 @@ def register(cls: type, frozen: bool) -> None:
         store(struct, (tuple(children) if struct.__struct__.frozen else [*children], aux))
         return struct
 
-    # A hook of a mixin (`__init_subclass__`) may have registered it, and means it.
-    with contextlib.suppress(DefinitionError):
+    try:
         if frozen:
             register_node(cls, flatten_with_keys, unflatten, flatten)
         else:
             register_node(cls, flatten_with_keys, unflatten_mutable, flatten_mutable)
+    except DefinitionError:
+        # A hook of a mixin (`__init_subclass__`) may have registered it, and means it.
+        _check_statics(cls)
     _tell(cls)
+
+
+def _check_statics(cls: Any) -> None:
+    """Refuse a class of which somebody else has told JAX that a static field is a leaf, as flax's `PyTreeNode` does."""
+    names = cls.__struct__.static_names
+    statics = tuple([object() for _ in names])
+    struct = new(cls)
+    store(struct, (tuple([None for _ in cls.__struct__.data_names]), (names, *statics)))
+    try:
+        leaves = jax.tree.leaves(struct, is_leaf=lambda leaf: leaf is not struct)
+    except Exception:
+        # What it calls needs other values.
+        return
+    for name, value in zip(names, statics):
+        if any([leaf is value for leaf in leaves]):
+            what = (
+                f"static field {name!r} would be a leaf: a base has registered the class with JAX, all fields as data"
+            )
+            raise DefinitionError(cls.__name__, what, "inherit from Struct without that base")
 
 
 # The functions that JAX has of a class, in the order in which it takes them.

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from structkit import Struct, static, struct
+from structkit.errors import DefinitionError
 from tests.models import run_python
 
 serialization = pytest.importorskip("flax.serialization", reason="flax is not installed: nothing to serialize with")
 flax_struct = pytest.importorskip("flax.struct")
+train_state = pytest.importorskip("flax.training.train_state")
 
 
 @struct.dataclass
@@ -52,6 +54,17 @@ def test_a_struct_that_a_hook_has_registered_with_jax_is_known_too():
         x: Any
 
     assert serialization.to_state_dict(A(1)) == {"x": 1}
+
+
+@pytest.mark.parametrize("bases", [(train_state.TrainState, Struct), (Struct, flax_struct.PyTreeNode)])
+def test_a_static_field_beside_a_base_of_flax_that_registers_it_as_a_leaf_is_refused(bases):
+    type(Struct)("Kept", bases, {"__annotations__": {"x": Any}})
+    with pytest.raises(DefinitionError) as caught:
+        type(Struct)("Hidden", bases, {"__annotations__": {"k": int}, "k": static()})
+    assert str(caught.value) == (
+        "Hidden: static field 'k' would be a leaf: a base has registered the class with JAX, all fields as data; "
+        "inherit from Struct without that base"
+    )
 
 
 def test_state_dicts_and_bytes_are_restored_into_the_target_which_gives_the_statics():
