@@ -36,11 +36,13 @@ class Remark(NamedTuple):
 
     Attributes:
         left: whether the code stays as it is; otherwise it is rewritten, and what it does may differ.
+        after: its line in the new text.
     """
 
     line: int
     left: bool
     text: str
+    after: int = 1
 
 
 class NotPython(Exception):

@@ -106,15 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_remarks(results: list[Result], unreadable: list[tuple[Path, str]], written: bool) -> None:
-    from structkit._migrate.edits import moved
-
     for path, reason in unreadable:
         print(f"{path}: {reason}", file=sys.stderr)
     for result in results:
-        line = moved(result.before, result.after) if written else int
         for remark in sorted(set(result.remarks)):
-            kind = "left" if remark.left else "look"
-            print(f"{result.path}:{line(remark.line)}: {kind}: {remark.text}", file=sys.stderr)
+            line, kind = remark.after if written else remark.line, "left" if remark.left else "look"
+            print(f"{result.path}:{line}: {kind}: {remark.text}", file=sys.stderr)
     changed = sum(result.after != result.before for result in results)
     left = sum(len(set(result.remarks)) for result in results)
     verb = "rewritten" if written else "to rewrite"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import bisect
-import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 NEWLINE = re.compile(r"\r\n?|\n")
@@ -146,6 +145,29 @@ class Edits:
         """The names of structkit's that the edits use."""
         return set(re.findall("\0(.*?)\0", self.applied("\0{}\0".format)))
 
+    def moved(self, lines: Iterable[int], spell: Callable[[str], str]) -> dict[int, int]:
+        """Where each of these lines went in the text with all edits made; one that is gone, where its edit stands."""
+        starts = {line: self._starts[line - 1] for line in lines}
+        found = self._marked(starts, spell)
+        outer = {
+            line: [edit.span.start for edit in self._edits if edit.span.start < at < edit.span.end]
+            for line, at in starts.items()
+            if line not in found
+        }
+        return found | self._marked({line: min(around) for line, around in outer.items()}, spell)
+
+    def _marked(self, places: dict[int, int], spell: Callable[[str], str]) -> dict[int, int]:
+        marked = Edits(self.text)
+        marked._edits = [*self._edits, *[Edit(Span(at, at), (ours(f"{line}"),)) for line, at in places.items()]]
+        text = marked.applied(lambda name: ours(name) if name.isdigit() else spell(name))
+        found, line = {}, 1
+        for piece in re.finditer("\0(.*?)\0|\r\n?|\n", text):
+            if piece[1] is None:
+                line += 1
+            else:
+                found[int(piece[1])] = line
+        return found
+
     def _made(self, span: Span, edits: list[Edit]) -> str:
         pieces, at = [], span.start
         while edits:
@@ -160,17 +182,3 @@ class Edits:
                     pieces.append(part)
             at = edit.span.end
         return "".join([*pieces, self.text[at : span.end]])
-
-
-def moved(before: str, after: str) -> Callable[[int], int]:
-    """A function from a line of `before` to the line of `after` that it became, or to the nearest one."""
-    matcher = difflib.SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
-    codes = matcher.get_opcodes()
-
-    def line(number: int) -> int:
-        for _, start, end, new_start, new_end in codes:
-            if start <= number - 1 < end:
-                return min(new_start + number - 1 - start, max(new_start, new_end - 1)) + 1
-        return number
-
-    return line

@@ -24,7 +24,10 @@ def rewrite(codes: Sequence[Code]) -> list[str]:
     for code in codes:
         rewrite_calls(project, code)
         _remark_others(project, code, left.get(code, []))
-        text = code.edits.applied(rewrite_imports(project, code)) if code.edits else code.text
+        spell = rewrite_imports(project, code) if code.edits else str
+        lines = code.edits.moved({remark.line for remark in code.remarks}, spell)
+        code.remarks[:] = [remark._replace(after=lines[remark.line]) for remark in code.remarks]
+        text = code.edits.applied(spell)
         texts.append(text if _is_python(text, code) else code.text)
     return texts
 
@@ -53,7 +56,20 @@ def _remark_others(project: Project, code: Code, left: list[Span]) -> None:
             continue
         names = {found for found in project.candidates(code, node) if isinstance(found, str)} & WATCHED
         for name in sorted(names):
-            code.remark(node, f"{name} stays as it is: it is used in a way that is not rewritten", left=True)
+            code.remark(node, f"{name} stays as it is: {_why(code, node)}", left=True)
+
+
+def _why(code: Code, node: cst.CSTNode) -> str:
+    """Why a name stays: for a field of a class whose bases are not in these files, that."""
+    above = [node]
+    while not isinstance(above[-1], (cst.Module, cst.FunctionDef, cst.ClassDef)):
+        above.append(code.parent(above[-1]))
+    cls = above[-1]
+    is_field = any(isinstance(each, cst.AnnAssign) for each in above)
+    if not isinstance(cls, cst.ClassDef) or not cls.bases or not is_field:
+        return "it is used in a way that is not rewritten"
+    bases = ", ".join(code.source(base.value) for base in cls.bases)
+    return f"class {cls.name.value} inherits from {bases}, which is not rewritten"
 
 
 def _remark_star(code: Code, node: cst.Import | cst.ImportFrom) -> None:

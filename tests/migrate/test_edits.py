@@ -2,7 +2,7 @@
 
 import pytest
 
-from structkit._migrate.edits import Edits, Span, moved, ours
+from structkit._migrate.edits import Edits, Span, ours
 
 
 def test_an_edit_keeps_the_edits_in_the_spans_that_it_moves():
@@ -54,5 +54,10 @@ def test_deleted_lines_leave_no_more_blank_lines_than_stood_above(before, after)
 
 
 def test_lines_are_followed_to_where_they_went():
-    line = moved("a\nb\nc\nd\n", "a\nnew\nb\nd\n")
-    assert [line(number) for number in (1, 2, 3, 4)] == [1, 3, 4, 4]
+    edits = Edits("@a\nb\n\nc(\n  d,\n  e)\nf\n")
+    edits.delete_lines(Span(0, 2))
+    edits.insert(3, f"{ours('new')}\n")
+    edits.replace(Span(6, 18), "g(", Span(16, 17), ")\n")
+    edits.replace(Span(19, 20), "F")
+    assert edits.applied(str) == "new\nb\n\ng(e)\n\nF\n"
+    assert edits.moved(range(1, 8), str) == {1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 4, 7: 6}
