@@ -65,6 +65,20 @@ if TYPE_CHECKING:
         def __get__(self, obj: Any, owner: type[Any], /) -> Any: ...
 
 
+try:
+    # There is no public name for it.
+    from jax._src.core import trace_state_clean
+except ImportError:
+
+    def trace_state_clean() -> bool:
+        return False
+
+
+def untraced() -> bool:
+    """Whether the program is known to be outside of all traces."""
+    return trace_state_clean()
+
+
 # JAX leaves the type of key path entries open; in these signatures it is `Any`.
 _tree_util: Any = jax.tree_util
 keystr: Callable[[tuple[Any, ...]], str] = _tree_util.keystr

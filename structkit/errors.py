@@ -157,9 +157,10 @@ class FreezeError(StructError, TypeError):
 class NotAStructError(StructError, TypeError):
     """Raised when a function of structkit is given something that is no struct."""
 
-    _text = "{error.call} takes a Struct, not {error.what}; inherit from structkit.Struct to make one"
+    _text = "{error.call} takes a Struct, not {error.what}; {error.cure}"
     call: str
     what: str
+    cure: str = "inherit from structkit.Struct to make one"
 
 
 class BaseInstantiationError(StructError, TypeError):

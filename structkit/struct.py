@@ -18,6 +18,7 @@ Example:
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import dataclasses
 import enum
@@ -37,7 +38,7 @@ from typing_extensions import dataclass_transform
 from structkit._core.annotations import FIELD, STATIC, annotation_kinds
 from structkit._core.compare import equal_values, not_equal
 from structkit._core.fields import MISSING, Field, adopt, check_aliases
-from structkit._core.plan import class_dict, class_mro
+from structkit._core.plan import class_dict, class_mro, is_of_dataclass
 from structkit._core.registry import FUNCTIONS, DataclassNode, register_dataclass_node
 from structkit._core.struct import StructMeta
 from structkit.errors import DefinitionError
@@ -150,6 +151,7 @@ def dataclass(clz: Any = None, **options: Any) -> Any:
         cls.__setstate__ = _set_slots
     if "replace" not in fields and _wants_replace(cls):
         cls.replace = methods["replace"]
+        abc.update_abstractmethods(cls)
     setattr(cls, _MARKER, True)
     register_dataclass_node(cls.__node__, late=not kinds)
     return cls
@@ -213,10 +215,18 @@ def _refuse_unfit(cls: type[Any]) -> None:
         raise DefinitionError(name, "is a Struct already", "drop the decorator; options are class keywords")
     if issubclass(cls, enum.Enum):
         raise DefinitionError(name, "is an Enum, whose members are constants", "drop the decorator: it can be static")
-    if issubclass(cls, tuple):
+    if hasattr(cls, "_fields") and issubclass(cls, tuple):
         raise DefinitionError(name, "is a tuple, which JAX knows already", "drop the decorator, or NamedTuple")
+    value: Any = next((kind for kind in _VALUES if issubclass(cls, kind)), None)
+    if value is not None and cls.__new__ is value.__new__:
+        what = f"is a subclass of {value.__name__}, whose own value is in no field and would be lost"
+        raise DefinitionError(name, what, f"hold the {value.__name__} in a field")
     if parameters is not None and parameters.frozen:
         raise DefinitionError(name, "is a frozen dataclass already", "drop dataclasses.dataclass, or this decorator")
+
+
+# An object of them has its value from the start: unless a user's `__new__` knows better, from the first argument.
+_VALUES = (bool, int, float, complex, str, bytes, tuple, frozenset)
 
 
 def _standard_dataclass(cls: type[Any], names: Iterable[str], options: dict[str, Any]) -> Any:
@@ -297,10 +307,16 @@ def __eq__(self, other):
 
 
 def replace(self, /, **changes):
-    if len(self.__dataclass_fields__) != {count}:
-        # A subclass, with more fields.
-        return dataclasses.replace(self, **changes)
-    return {replaced}
+    if "__node__" in type(self).__dict__ and len(self.__dataclass_fields__) == {count}:
+        try:
+            values = {values}
+        except AttributeError:
+            # A field that is not set is told below, if it is needed.
+            pass
+        else:
+            return type(self)(**values)
+    # The constructor takes other fields.
+    return dataclasses.replace(self, **changes)
 """
 
 
@@ -309,11 +325,7 @@ def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) 
     node = DataclassNode(cls, fields, (_remade, (lambda: cls, fields, descriptors)))
     compared = [name for name, f in fields.items() if f.compare]
     arguments = [name for name, f in fields.items() if f.init]
-    replaced = f"type(self)(**{{{''.join([f'{name!r}: self.{name}, ' for name in arguments])}**changes}})"
     known = [*getattr(cls, "__dataclass_fields__", ())]
-    if arguments != known:
-        # The constructor may take others: the standard library knows what to do.
-        replaced = "dataclasses.replace(self, **changes)"
     source = _TEMPLATE.format(
         children=_tuple("self.{0}", node.data_names),
         aux=_tuple("self.{0}", node.static_names),
@@ -321,8 +333,9 @@ def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) 
         unflatten="\n    ".join(_unflatten(node, descriptors)),
         mine=_tuple("self.{0}", compared),
         others=_tuple("other.{0}", compared),
-        count=len(known),
-        replaced=replaced,
+        # No object has so few: the constructor may take others, and the standard library knows what to do.
+        count=len(known) if arguments == known else -1,
+        values=f"{{{''.join([f'{name!r}: self.{name}, ' for name in arguments])}**changes}}",
     )
     filename = f"{_TITLE}{cls.__module__}.{cls.__qualname__} {next(_count)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
@@ -379,9 +392,10 @@ def _wants_replace(cls: type[Any]) -> bool:
     if body is None or "replace" in class_dict(cls):
         return body is None
     found, is_foreign_dataclass = body["replace"], "__dataclass_fields__" in body and _MARKER not in body
-    is_generated = isinstance(found, types.FunctionType) and found.__code__.co_filename.startswith(_TITLE)
-    is_ours = is_generated or found is PyTreeNode.replace
-    return is_ours or is_foreign_dataclass or isinstance(found, types.MethodDescriptorType)
+    is_ours = is_of_dataclass(found) or found is PyTreeNode.replace
+    # The method of a built-in class, such as str.
+    is_no_users = isinstance(found, types.MethodDescriptorType) or getattr(found, "__isabstractmethod__", False)
+    return is_ours or is_foreign_dataclass or is_no_users
 
 
 def _set_slots(self: Any, state: Any) -> None:

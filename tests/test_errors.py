@@ -221,7 +221,7 @@ NotReplaceableError: replace: field 'factor' of Everything is an InitVar, which 
 >>> replace(3)
 NotAStructError: replace takes a Struct, not int; inherit from structkit.Struct to make one
 >>> replace(Linear)
-NotAStructError: replace takes a Struct, not StructMeta; inherit from structkit.Struct to make one
+NotAStructError: replace takes a Struct, not the class Linear; inherit from structkit.Struct to make one
 >>> fields(3)
 NotAStructError: fields takes a Struct, not int; inherit from structkit.Struct to make one
 >>> fields(int)

@@ -9,6 +9,7 @@ depth costs no recursion.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from structkit._bridges import untraced
 from structkit._core.fields import MISSING, Field
 from structkit._core.flat import Flat, items
 from structkit._core.plan import ClassPlan, class_dict
@@ -76,21 +78,50 @@ def equal_values(values: tuple[Any, ...], others: tuple[Any, ...]) -> Any:
     """
     if SCALARS.issuperset(map(type, values)) and SCALARS.issuperset(map(type, others)):
         return values == others
-    return _as_traced(_all(map(_equal_as_python, values, others)), [*values, *others])
+    return _as_traced(_all(_as_python([*zip(values, others)][::-1])), [*values, *others])
+
+
+def _as_python(waiting: list[tuple[Any, Any]]) -> Iterator[Any]:
+    """Whether the two of each pair are equal as Python says, and of each pair further in.
+
+    Lists, tuples and dicts are gone into: by their own `==` an array in them would raise, after what stands before it
+    was compared in vain, and so at each level.
+    """
+    entered: dict[tuple[int, int], Any] = {}
+    while waiting:
+        a, b = waiting.pop()
+        if a is b:
+            yield True
+        elif (pairs := _pairs(a, b)) is None:
+            yield _equal_as_python(a, b)
+        elif (id(a), id(b)) not in entered:
+            # Of what may hold itself; kept, so that no other object gets the same id meanwhile.
+            entered[id(a), id(b)] = a, b
+            waiting.extend(pairs[::-1])
+
+
+def _pairs(a: Any, b: Any) -> list[tuple[Any, Any]] | None:
+    """What stands in the same places of two lists, tuples or dicts; None for other values, whose `==` is asked."""
+    equalities: list[Any] = [type(a).__eq__, type(b).__eq__]
+    kind: Any = next((kind for kind in (list, tuple, dict) if equalities == [kind.__eq__] * 2), None)
+    held, others = (a.values(), b.values()) if kind is dict else (a, b)
+    if kind is None or (SCALARS.issuperset(map(type, held)) and SCALARS.issuperset(map(type, others))):
+        return None
+    if len(a) != len(b) or (kind is dict and a.keys() != b.keys()):
+        return [(True, False)]
+    return [*zip(held, map(b.__getitem__, a) if kind is dict else b)]
 
 
 def _equal_as_python(a: Any, b: Any) -> Any:
-    if a is b and not _is_node(a):
-        return True
-    arrays = isinstance(a, _ARRAYS) or isinstance(b, _ARRAYS)
+    shapes = [value.shape for value in (a, b) if isinstance(value, _ARRAYS)]
+    if any(shapes):
+        return _equal_arrays(a, b)
     try:
-        if arrays and not np.ndim(a) == np.ndim(b) == 0:
-            return _equal_arrays(a, b)
         return _by_own_equality(a, b)
-    except RecursionError:
-        raise
-    except Exception:
-        # An array in a container has no truth value.
+    except ValueError:
+        # Of a node of another library an array has no truth value.
+        if isinstance(a, Flat) or _is_node(a) or one_level(a) is None:
+            raise
         return _all(_verdicts([(a, b)], _compared))
 
 
@@ -112,7 +143,8 @@ def _all(verdicts: Iterable[Any]) -> Any:
 
 def _as_traced(verdict: Any, compared: list[Any]) -> Any:
     """An answer that is known, as an array inside a trace: a caller may write `~(a == b)`."""
-    return jnp.asarray(verdict) if isinstance(verdict, bool) and _tracer_among(compared) else verdict
+    known = not isinstance(verdict, bool) or untraced()
+    return verdict if known or not _tracer_among(compared) else jnp.asarray(verdict)
 
 
 def _tracer_among(waiting: list[Any]) -> bool:
@@ -124,12 +156,23 @@ def _tracer_among(waiting: list[Any]) -> bool:
             return True
         if isinstance(value, _ARRAYS) or id(value) in entered:
             continue
-        # Whatever a class says of `==`: the answer may be traced all the same.
-        level = (None, _data(value)) if isinstance(value, Flat) else _level(value, _program)
-        if level is not None:
-            entered[id(value)] = value
-            waiting.extend(level[1])
+        entered[id(value)] = value
+        waiting.extend(_held(value))
     return False
+
+
+def _held(value: Any) -> Iterable[Any]:
+    """What a node holds, whatever its class says of `==`: the answer may be traced all the same."""
+    if isinstance(value, Flat):
+        return _data(value)
+    if _is_node(value):
+        return [getattr(value, f.name, None) for f in dataclasses.fields(value) if f.compare]
+    try:
+        level = _level(value, _program)
+    except Exception:
+        # What takes it apart is user code.
+        level = None
+    return () if level is None else level[1]
 
 
 # The rules, by what of a struct counts: `_program` for callables; by content `_compared` or `_hashed`.
@@ -261,9 +304,10 @@ def _equal_opaque(a: Any, b: Any, rule: _Rule) -> Any:
         a, b = of_its_own(a), of_its_own(b)
     try:
         return a is b or bool(a == b)
-    except RecursionError:
-        raise
-    except Exception:
+    except Exception as error:
+        # To JAX, which looks for a compiled function, what cannot be compared is another thing.
+        if rule is not _program or isinstance(error, RecursionError):
+            raise
         return False
 
 

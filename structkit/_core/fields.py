@@ -88,7 +88,9 @@ class Field(dataclasses.Field[Any]):
             if spec is None and isinstance(metadata.get("spec"), PartitionSpec):
                 # What is none is somebody's own remark.
                 spec = metadata["spec"]
-            marked = [bool(metadata[mark]) is on for mark, on in _STATIC_MARKS.items() if mark in metadata]
+            # A text under such a key is somebody's own remark, too.
+            marks = {mark: metadata[mark] for mark in _STATIC_MARKS if not isinstance(metadata.get(mark, ""), str)}
+            marked = [bool(value) is _STATIC_MARKS[mark] for mark, value in marks.items()]
             if static is None and marked:
                 static = any(marked)
         self.spec: Any = spec

@@ -6,6 +6,7 @@ Everything after it (flat form, generated code, comparison, updates) reads the p
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -226,6 +227,14 @@ def _init_kind(plan: ClassPlan, namespace: dict[str, Any], own: dict[str, Field]
 def is_generated(init: Any) -> bool:
     """Whether something is an `__init__` that `initgen.py` has made."""
     return isinstance(init, types.FunctionType) and init.__code__.co_filename.startswith("<structkit: ")
+
+
+def is_of_dataclass(method: Any) -> bool:
+    """Whether `dataclasses` or `structkit.struct` has written a method, as opposed to user code."""
+    code: Any = getattr(inspect.unwrap(method), "__code__", None)
+    return code is not None and (
+        code.co_qualname.startswith("__create_fn__.") or code.co_filename.startswith("<structkit.struct ")
+    )
 
 
 def _empty_init(self: Any) -> None:

@@ -26,8 +26,16 @@ def known_plan(call: str, cls: Any) -> ClassPlan:
     """The plan of a struct class."""
     plan = plan_of(cls) if isinstance(cls, type) else None
     if plan is None:
-        raise NotAStructError(call, f"the class {cls.__name__}" if isinstance(cls, type) else type(cls).__name__)
+        raise _no_struct(call, cls)
     return plan
+
+
+def _no_struct(call: str, value: Any) -> NotAStructError:
+    cls = value if isinstance(value, type) else type(value)
+    what = f"the class {cls.__name__}" if cls is value else cls.__name__
+    # Of `structkit.struct`, where a subclass is none by itself.
+    cures = [f"decorate {cls.__name__} with struct.dataclass, too"] if hasattr(cls, "__node__") else []
+    return NotAStructError(call, what, *cures)
 
 
 def construct(cls: type[_S], /, **values: Any) -> _S:
@@ -99,7 +107,7 @@ def replace(struct: _S, /, **changes: Any) -> _S:
     if isinstance(struct, Flat):
         return replace_method(struct, **changes)  # type: ignore[no-any-return]
     if node_of(type(struct)) is None:
-        raise NotAStructError("replace", type(struct).__name__)
+        raise _no_struct("replace", struct)
     standard: Any = struct
     return dataclasses.replace(standard, **changes)  # type: ignore[no-any-return]
 

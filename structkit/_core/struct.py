@@ -23,6 +23,7 @@ from structkit._core.plan import (
     class_dict,
     class_mro,
     is_generated,
+    is_of_dataclass,
     make_plan,
     plan_of,
     split_options,
@@ -284,8 +285,10 @@ _PICKLED = ("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__")
 
 def _gives_way(name: str, body: Any) -> bool:
     """Whether what a body that is no struct's has was made by `dataclass` or `structkit.struct`, or is abstract."""
-    made_for = "__node__" if name == "replace" else "__dataclass_fields__"
-    return "__struct__" not in body and (made_for in body or getattr(body.get(name), "__isabstractmethod__", False))
+    found = body.get(name)
+    # Python itself puts the None beside an `__eq__`.
+    made = is_of_dataclass(found) or (found is None and "__dataclass_fields__" in body)
+    return "__struct__" not in body and (made or getattr(found, "__isabstractmethod__", False))
 
 
 def _written(plan: ClassPlan, name: str) -> Any:

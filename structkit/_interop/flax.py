@@ -17,6 +17,7 @@ from typing import Any
 from structkit._core import registry
 from structkit._core.flat import with_flat
 from structkit._core.plan import ClassPlan
+from structkit.errors import a_type
 
 MODULE = "flax.serialization"
 
@@ -32,6 +33,8 @@ def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
     flax: Any = sys.modules[MODULE]
     data, restored = _data(target), dict[str, Any]()
     what, path = f"in state dict while restoring an instance of {type(target).__name__}", flax.current_path()
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{a_type(state)} in the place of the fields {what}, at path {path}")
     for name, child in data.items():
         if name not in state:
             raise ValueError(f"Missing field {name} {what}, at path {path}")

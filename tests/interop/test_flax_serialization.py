@@ -75,6 +75,16 @@ def test_state_dicts_and_bytes_are_restored_into_the_target_which_gives_the_stat
     assert restored == expected and type(restored.node.inner.w) is np.ndarray
 
 
+def test_a_state_that_is_no_dict_is_refused_with_its_place():
+    state = serialization.to_state_dict(make())
+    state["node"]["inner"] = None
+    with pytest.raises(ValueError) as caught:
+        serialization.from_state_dict(make(), state)
+    assert str(caught.value) == (
+        "a NoneType in the place of the fields in state dict while restoring an instance of Inner, at path ./node/inner"
+    )
+
+
 def test_bytes_are_those_of_flax():
     @flax_struct.dataclass
     class Theirs:

@@ -101,6 +101,7 @@ def test_fields_keep_user_metadata_and_go_by_the_last_declaration_of_pytree_node
         z: int = 3
         standard: int = dataclasses.field(metadata={"pytree_node": False}, default=4)
         both: int = struct.field(pytree_node=False, metadata={"static": False}, default=6)
+        remark: int = struct.field(metadata={"static": "electric"}, default=7)
 
     @struct.dataclass
     class B(A):
@@ -110,7 +111,7 @@ def test_fields_keep_user_metadata_and_go_by_the_last_declaration_of_pytree_node
     assert dict(x.metadata) == {"unit": "m", "pytree_node": True}
     assert dict(y.metadata) == {"unit": "s", "pytree_node": False}
     assert dict(z.metadata) == {} and (x.default, y.default, z.default) == (1, 2, 3)
-    assert jax.tree.leaves(A()) == [1, 3] and jax.tree.leaves(B()) == [1, 5, 3]
+    assert jax.tree.leaves(A()) == [1, 3, 7] and jax.tree.leaves(B()) == [1, 5, 3, 7]
 
 
 def test_init_vars_class_vars_and_keyword_only_markers_work(struct):
@@ -361,10 +362,16 @@ def test_replace_is_written_for_the_class():
 
     assert inspect.getsource(A.replace) == (
         "def replace(self, /, **changes):\n"
-        "    if len(self.__dataclass_fields__) != 2:\n"
-        "        # A subclass, with more fields.\n"
-        "        return dataclasses.replace(self, **changes)\n"
-        "    return type(self)(**{'x': self.x, 'y': self.y, **changes})\n"
+        '    if "__node__" in type(self).__dict__ and len(self.__dataclass_fields__) == 2:\n'
+        "        try:\n"
+        "            values = {'x': self.x, 'y': self.y, **changes}\n"
+        "        except AttributeError:\n"
+        "            # A field that is not set is told below, if it is needed.\n"
+        "            pass\n"
+        "        else:\n"
+        "            return type(self)(**values)\n"
+        "    # The constructor takes other fields.\n"
+        "    return dataclasses.replace(self, **changes)\n"
     )
     assert A.replace.__qualname__.endswith("<locals>.A.replace") and A.replace.__module__ == __name__
     assert A.replace.__doc__.startswith("A copy with some fields changed")
@@ -387,6 +394,12 @@ def test_replace_keeps_the_fields_of_subclasses(struct):
         def replace(self, **changes):
             return super().replace(**changes)
 
+    @dataclasses.dataclass(frozen=True)
+    class Fixed(A):
+        x: int = dataclasses.field(init=False, default=9)
+        y: int = 2
+
+    assert Fixed().replace(y=3) == Fixed(3)
     assert Standard(1, 9).replace(x=2) == Standard(2, 9)
     assert Child(1, 9).replace(x=2) == Child(2, 9)
     assert A.replace(Child(1, 9), x=2) == Child(2, 9)
@@ -399,6 +412,19 @@ def test_a_class_variable_named_replace_is_no_field(struct):
         replace: ClassVar[Any]
 
     assert A().replace(x=3) == A(3)
+
+
+def test_replace_reads_no_field_that_it_changes(struct):
+    @struct.dataclass(frozen=False)
+    class A:
+        x: int
+        y: int = 0
+
+    a = A(1)
+    del a.x
+    assert a.replace(x=3) == A(3)
+    with pytest.raises(AttributeError, match="'x'"):
+        a.replace(y=3)
 
 
 def test_an_inherited_inequality_is_kept(struct):

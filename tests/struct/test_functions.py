@@ -51,6 +51,9 @@ def test_is_struct_and_fields_know_classes_and_objects_which_are_no_instances_of
     assert fields(Node)[1].default_factory is list
     with pytest.raises(NotAStructError):
         fields(struct.PyTreeNode)
+    told = "fields takes a Struct, not the class Undecorated; decorate Undecorated with struct.dataclass, too"
+    with pytest.raises(NotAStructError, match=told):
+        fields(Undecorated)
 
 
 def test_replace_and_construct():
@@ -103,3 +106,15 @@ def test_printing_and_summing_up():
     assert pformat(tree.node, width=120) == inner and pformat(tree, width=120) == f"Holder(node={inner})"
     assert summary(tree).splitlines()[2].split() == [".node.child.x", "Point", "(2,)", "float32", "2", "8"]
     assert len(jax.tree.leaves(tree)) == 3
+
+
+@pytest.mark.parametrize("decorate", [struct.dataclass, dataclasses.dataclass])
+def test_an_own_repr_is_what_is_printed(decorate):
+    @decorate
+    class Own:
+        x: Any
+
+        def __repr__(self):
+            return "mine"
+
+    assert pformat(Own(jnp.ones(2))) == "mine" and repr(Holder([Own(1)])) == "Holder(node=[mine])"

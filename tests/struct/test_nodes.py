@@ -265,6 +265,61 @@ class TestComparing:
             Holder((A(1, 2),))
         )
 
+    def test_what_stands_in_containers_beside_arrays_is_compared_as_in_python_and_once_at_any_depth(self):
+        assert Point([1, jnp.ones(2)]) == Point([1.0, jnp.ones(2)]) and Point((1, jnp.ones(2))) != Point(
+            (2, jnp.ones(2))
+        )
+        assert Point({"a": jnp.ones(2)}) != Point({"b": jnp.ones(2)}) and Point([jnp.ones(2)]) != Point(
+            [jnp.ones(2)] * 2
+        )
+
+        def looks(depth):
+            seen = []
+            a, b = [Counted(seen), Counted(seen)]
+            for _ in range(depth):
+                a, b = Node([a, jnp.ones(2)]), Node([b, jnp.ones(2)])
+            assert a == b
+            return len(seen)
+
+        class Counted:
+            def __init__(self, seen):
+                self.seen = seen
+
+            def __eq__(self, other):
+                self.seen.append(other)
+                return True
+
+        assert looks(1) == looks(8) == 1
+
+    def test_nothing_but_the_fields_that_are_compared_is_looked_at(self):
+        @ours.dataclass
+        class Cached:
+            x: Any
+            cache: Any = ours.field(init=False, compare=False)
+
+        class Untouched:
+            def __iter__(self):
+                raise AssertionError("looked into")
+
+        jax.tree_util.register_pytree_node(Untouched, iter, lambda *_: None)
+        untouched = Untouched()
+        assert Point(Cached(1)) == Point(Cached(1)) and Point(1, name=Cached(1)) == Point(1, name=Cached(1))
+        assert Point(1, name=untouched) != Point(2, name=untouched)
+        assert jax.jit(lambda x: ~(Point(x, name=untouched) == Point(x, name=1)))(1.0)
+
+    def test_what_the_equality_of_a_value_raises_is_seen(self, struct):
+        class Raising:
+            def __eq__(self, other):
+                raise TypeError("units differ")
+
+        A = struct.dataclass(type("A", (), {"__annotations__": {"x": Any}}))
+        with pytest.raises(TypeError, match="units differ"):
+            A(Raising()) == A(Raising())
+        if struct is ours:
+            Standard = dataclasses.make_dataclass("Standard", ["x"])
+            with pytest.raises(ValueError, match="ambiguous"):
+                A(Standard([np.ones(2)])) == A(Standard([np.ones(2)]))
+
     def test_a_mutable_object_that_holds_itself_raises_soon(self):
         Mutable = ours.dataclass(type("Mutable", (), {"__annotations__": {"x": Any}, "x": None}), frozen=False)
         a, b = Mutable(), Mutable()

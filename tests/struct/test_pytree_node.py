@@ -187,3 +187,40 @@ def test_a_struct_may_have_frozen_classes_among_its_bases(decorated, order):
     assert one.replace(x=5, z=6).x == 5 and {f.name for f in fields(made) if f.static} == {"name"}
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.x = 2
+
+
+@pytest.mark.parametrize("keywords", [{}, {"eq": False, "repr": False}], ids=str)
+def test_a_struct_inherits_what_user_code_wrote_in_a_decorated_base(keywords):
+    @ours.dataclass(eq=False, repr=False)
+    class A:
+        x: int = 1
+
+        def replace(self, **changes):
+            return changes
+
+        def __eq__(self, other):
+            return "equal"
+
+        def __hash__(self):
+            return 7
+
+        def __repr__(self):
+            return "mine"
+
+    class B(A, Struct, **keywords):
+        pass
+
+    assert (B() == B(), hash(B()), repr(B()), B().replace(x=2)) == ("equal", 7, "mine", {"x": 2})
+
+
+def test_an_abstract_replace_is_no_users(struct):
+    class Interface(abc.ABC):
+        @abc.abstractmethod
+        def replace(self, **changes): ...
+
+    class A(Interface, struct.PyTreeNode):
+        x: int = 1
+
+    assert A().replace(x=2) == A(2)
+    if struct is ours:
+        assert ours.dataclass(type("B", (Interface,), {"x": 1}))().replace() is not None

@@ -41,6 +41,10 @@ class Registered:
     [
         (enum.Enum("Colour", ["RED"]), "drop the decorator"),
         (NamedTuple("Pair", [("x", int)]), "drop the decorator"),
+        (
+            type("Number", (int,), {"__annotations__": {"unit": str}}),
+            "whose own value is .* lost; hold the int in a field",
+        ),
         (dataclasses.dataclass(frozen=True)(Frozen), "drop dataclasses.dataclass"),
         (Already, "drop the decorator"),
         (Registered, "is a pytree node already, with functions of its own; drop what else registers it"),
