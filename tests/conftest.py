@@ -1,9 +1,41 @@
 """What every file of these tests begins with."""
 
 import gc
+import pathlib
 import warnings
+from contextlib import nullcontext
 
+import jax
 import pytest
+
+FOLDER = pathlib.Path(__file__).parent
+# They show dtypes, bytes and texts of arrays as they are in an ordinary run, also under `JAX_ENABLE_X64=1`.
+OF_32_BITS = {
+    *[
+        f"state/test_{name}.py"
+        for name in ("checkpoints", "dicts", "export", "files", "inspecting", "mistakes", "targets")
+    ],
+    *[f"trees/test_{name}.py" for name in ("diff", "diff_assertions", "diff_retraces", "shared_buffers", "summary")],
+    "sharding/test_meshes.py",
+    "test_errors.py",
+}
+
+
+def _in_its_width(path):
+    is_one = path.is_relative_to(FOLDER) and path.relative_to(FOLDER).as_posix() in OF_32_BITS
+    return jax.enable_x64(False) if is_one else nullcontext()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    with _in_its_width(collector.path):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    with _in_its_width(item.path):
+        return (yield)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -219,11 +219,11 @@ def recursion_limit(limit: int) -> Iterator[None]:
 
 
 def run_python(source: str, *flags: str, **environment: str) -> str:
-    """What a new interpreter prints that runs `source` on the CPU and sees what this one can import."""
+    """What a new interpreter prints that runs `source`, on the CPU and in 32 bits, with the imports of this one."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     done = subprocess.run(
         [sys.executable, "-W", "error", *flags, "-c", textwrap.dedent(source)],
-        env={**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", **environment},
+        env={**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "0", **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -43,8 +43,8 @@ def run(folder, source, *flags):
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "structkit_pytest", "-q", *flags]
     path = os.pathsep.join([str(ROOT), *map(os.path.abspath, sys.path)])
     # Without the plugins of other packages, which import what they like.
-    changes = {"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "JAX_PLATFORMS": "cpu", "COLUMNS": "120"}
-    environment = {**os.environ, **changes}
+    changes = {"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "120"}
+    environment = {**os.environ, **changes, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "0"}
     environment.pop("PYTEST_ADDOPTS", None)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stdout + done.stderr

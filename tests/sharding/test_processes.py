@@ -110,7 +110,7 @@ def test_the_texts_of_static_values_have_no_addresses_and_say_what_differs():
     assert text_of(freeze({"b": [1], "a": {2, 1}})) == "{a={1, 2}, b=(1)}"
     assert text_of(freeze(np.arange(3.0))) == "freeze(array([0., 1., 2.])), with the CRC-32 34d9082a"
     assert text_of(with_rate(np.arange(3.0))).endswith("rate=array([0., 1., 2.]), with the CRC-32 34d9082a")
-    assert text_of(with_rate(jnp.ones((2, 3)))).endswith("rate=float32[2, 3], with the CRC-32 29dd1225")
+    assert text_of(with_rate(jnp.ones((2, 3), jnp.float32))).endswith("rate=float32[2, 3], with the CRC-32 29dd1225")
     assert text_of(Shown("A(x={('b', {2, 1}), '}{,', (3, 1)}, y=[2, 1])")) == (
         "A(x={'}{,', ('b', {1, 2}), (3, 1)}, y=[2, 1])"
     )

@@ -259,7 +259,7 @@ def test_a_tree_of_specs_has_the_shardings_that_it_says():
 
 
 def test_shapes_take_their_shardings_with_them():
-    dense = sharding.shard(jax.eval_shape(lambda: Dense(jnp.ones((8, 4)), None, 1.0)), MESH, rules=RULES)
+    dense = sharding.shard(jax.eval_shape(lambda: Dense(jnp.ones((8, 4), jnp.float32), None, 1.0)), MESH, rules=RULES)
     assert dense.weight == ones((8, 4), sharding=NamedSharding(MESH, P("data", "model")))
     assert dense.scale.weak_type
 

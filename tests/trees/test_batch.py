@@ -371,7 +371,7 @@ def test_an_index_of_unknown_size_is_left_to_jax():
     tree = Point(jax.ShapeDtypeStruct((size, 3), jnp.float32))
     for function, shape in (
         (lambda tree: batch.take(tree, 0), "3"),
-        (lambda tree: batch.put(tree, 0, Point(jnp.ones(3))), "n, 3"),
+        (lambda tree: batch.put(tree, 0, Point(jnp.ones(3, jnp.float32))), "n, 3"),
         (lambda tree: batch.reshape(tree, (1, -1)), "1, n, 3"),
         (lambda tree: batch.broadcast(tree, batch.shape(tree)), "n, n, 3"),
     ):
