@@ -3,7 +3,7 @@
 import gc
 import pathlib
 import warnings
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager
 
 import jax
 import pytest
@@ -19,22 +19,30 @@ OF_32_BITS = {
     "sharding/test_meshes.py",
     "test_errors.py",
 }
+# They add what is of different dtypes, or an optimizer does, also under `JAX_NUMPY_DTYPE_PROMOTION=strict`.
+PROMOTING = {"sharding/test_meshes.py", "trees/test_vectors.py"}
 
 
-def _in_its_width(path):
-    is_one = path.is_relative_to(FOLDER) and path.relative_to(FOLDER).as_posix() in OF_32_BITS
-    return jax.enable_x64(False) if is_one else nullcontext()
+@contextmanager
+def _with_its_settings(path):
+    file = path.relative_to(FOLDER).as_posix() if path.is_relative_to(FOLDER) else ""
+    with ExitStack() as stack:
+        if file in OF_32_BITS:
+            stack.enter_context(jax.enable_x64(False))
+        if file in PROMOTING:
+            stack.enter_context(jax.numpy_dtype_promotion("standard"))
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
-    with _in_its_width(collector.path):
+    with _with_its_settings(collector.path):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    with _in_its_width(item.path):
+    with _with_its_settings(item.path):
         return (yield)
 
 

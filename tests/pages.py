@@ -32,7 +32,8 @@ def run_page(page: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parsers = (SkipParser(), CodeBlockParser("python", blocks.run), CodeBlockParser("text", blocks.compare))
     document = Document.parse(str(page), *parsers)
     document.namespace = vars(module)
-    with jax.enable_x64(False):  # the pages show the dtypes of an ordinary run
+    # The pages show the dtypes of an ordinary run.
+    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
         for example in document.examples():
             # A block under `<!-- skip: next "why" -->` is skipped, and the page goes on.
             with contextlib.suppress(unittest.SkipTest):
