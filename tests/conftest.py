@@ -19,7 +19,8 @@ OF_32_BITS = {
     "sharding/test_meshes.py",
     "test_errors.py",
 }
-# They add what is of different dtypes, or an optimizer does, also under `JAX_NUMPY_DTYPE_PROMOTION=strict`.
+# They add what is of different dtypes and ranks, or an optimizer does, also under `JAX_NUMPY_DTYPE_PROMOTION=strict`
+# and `JAX_NUMPY_RANK_PROMOTION=raise`.
 PROMOTING = {"sharding/test_meshes.py", "trees/test_vectors.py"}
 
 
@@ -31,6 +32,7 @@ def _with_its_settings(path):
             stack.enter_context(jax.enable_x64(False))
         if file in PROMOTING:
             stack.enter_context(jax.numpy_dtype_promotion("standard"))
+            stack.enter_context(jax.numpy_rank_promotion("allow"))
         yield
 
 

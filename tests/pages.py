@@ -33,7 +33,7 @@ def run_page(page: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = Document.parse(str(page), *parsers)
     document.namespace = vars(module)
     # The pages show the dtypes of an ordinary run.
-    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"):
+    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         for example in document.examples():
             # A block under `<!-- skip: next "why" -->` is skipped, and the page goes on.
             with contextlib.suppress(unittest.SkipTest):
