@@ -3,48 +3,41 @@
 import gc
 import pathlib
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import nullcontext
 
-import jax
 import pytest
 
+from tests.models import defaults_of_jax
+
 FOLDER = pathlib.Path(__file__).parent
-# They show dtypes, bytes and texts of arrays as they are in an ordinary run, also under `JAX_ENABLE_X64=1`.
-OF_32_BITS = {
+# They show dtypes, bytes and texts, add what is of different dtypes and ranks, donate, or hold NaNs: each as in a run
+# with JAX's defaults, whatever the environment says.
+WITH_DEFAULTS = {
     *[
         f"state/test_{name}.py"
         for name in ("checkpoints", "dicts", "export", "files", "inspecting", "mistakes", "targets")
     ],
-    *[f"trees/test_{name}.py" for name in ("diff", "diff_assertions", "diff_retraces", "shared_buffers", "summary")],
+    *[f"trees/test_{name}.py" for name in ("diff", "diff_assertions", "diff_retraces", "diff_values")],
+    *[f"trees/test_{name}.py" for name in ("shared_buffers", "summary", "vectors")],
     "sharding/test_meshes.py",
     "test_errors.py",
 }
-# They add what is of different dtypes and ranks, or an optimizer does, also under `JAX_NUMPY_DTYPE_PROMOTION=strict`
-# and `JAX_NUMPY_RANK_PROMOTION=raise`.
-PROMOTING = {"sharding/test_meshes.py", "trees/test_vectors.py"}
 
 
-@contextmanager
-def _with_its_settings(path):
-    file = path.relative_to(FOLDER).as_posix() if path.is_relative_to(FOLDER) else ""
-    with ExitStack() as stack:
-        if file in OF_32_BITS:
-            stack.enter_context(jax.enable_x64(False))
-        if file in PROMOTING:
-            stack.enter_context(jax.numpy_dtype_promotion("standard"))
-            stack.enter_context(jax.numpy_rank_promotion("allow"))
-        yield
+def _settings(path):
+    is_one = path.is_relative_to(FOLDER) and path.relative_to(FOLDER).as_posix() in WITH_DEFAULTS
+    return defaults_of_jax() if is_one else nullcontext()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
-    with _with_its_settings(collector.path):
+    with _settings(collector.path):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    with _with_its_settings(item.path):
+    with _settings(item.path):
         return (yield)
 
 

@@ -218,12 +218,30 @@ def recursion_limit(limit: int) -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
+DEFAULTS = {
+    "JAX_PLATFORMS": "cpu",
+    "JAX_ENABLE_X64": "0",
+    "JAX_NUMPY_DTYPE_PROMOTION": "standard",
+    "JAX_NUMPY_RANK_PROMOTION": "allow",
+    "JAX_DEBUG_NANS": "0",
+}
+"""The settings of JAX for other processes, which show what an ordinary run gives."""
+
+
+@contextlib.contextmanager
+def defaults_of_jax() -> Iterator[None]:
+    """JAX's settings as they are where nobody says anything else."""
+    promotion = jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow")
+    with jax.enable_x64(False), promotion[0], promotion[1], jax.debug_nans(False):
+        yield
+
+
 def run_python(source: str, *flags: str, **environment: str) -> str:
-    """What a new interpreter prints that runs `source`, on the CPU and in 32 bits, with the imports of this one."""
+    """What a new interpreter prints that runs `source` with the defaults of JAX and sees what this one can import."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     done = subprocess.run(
         [sys.executable, "-W", "error", *flags, "-c", textwrap.dedent(source)],
-        env={**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "0", **environment},
+        env={**os.environ, "PYTHONPATH": path, **DEFAULTS, **environment},
         capture_output=True,
         text=True,
         check=False,

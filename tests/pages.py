@@ -10,11 +10,12 @@ import textwrap
 import types
 import unittest
 
-import jax
 import pytest
 from sybil import Example
 from sybil.document import Document
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
+
+from tests.models import defaults_of_jax
 
 # What `make test` does without; pages that import it run in `make coverage` and `make docs`.
 PEERS = ("chex", "equinox", "flax", "jaxtyping", "orbax")
@@ -32,8 +33,7 @@ def run_page(page: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parsers = (SkipParser(), CodeBlockParser("python", blocks.run), CodeBlockParser("text", blocks.compare))
     document = Document.parse(str(page), *parsers)
     document.namespace = vars(module)
-    # The pages show the dtypes of an ordinary run.
-    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with defaults_of_jax():
         for example in document.examples():
             # A block under `<!-- skip: next "why" -->` is skipped, and the page goes on.
             with contextlib.suppress(unittest.SkipTest):

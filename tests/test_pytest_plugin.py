@@ -10,6 +10,8 @@ import zipfile
 
 import pytest
 
+from tests.models import DEFAULTS
+
 ROOT = pathlib.Path(__file__).parent.parent
 CLASSES = """
 import jax
@@ -44,7 +46,7 @@ def run(folder, source, *flags):
     path = os.pathsep.join([str(ROOT), *map(os.path.abspath, sys.path)])
     # Without the plugins of other packages, which import what they like.
     changes = {"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "120"}
-    environment = {**os.environ, **changes, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "0"}
+    environment = {**os.environ, **changes, **DEFAULTS}
     environment.pop("PYTEST_ADDOPTS", None)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stdout + done.stderr

@@ -3,15 +3,14 @@
 import pathlib
 import re
 
-import jax
+from tests.models import defaults_of_jax
 
 README = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
 
 
 def test_the_example_of_the_readme_prints_what_it_says(capsys):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    # The page shows the dtypes of an ordinary run.
-    with jax.enable_x64(False), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with defaults_of_jax():
         exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
     assert capsys.readouterr().out == code.rpartition("# ")[2]
 

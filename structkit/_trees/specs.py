@@ -240,7 +240,11 @@ class _Fit:
             parts = math.prod([sizes[name] for name in names])
             if self.shape is not None and isinstance(self.shape[i], int) and self.shape[i] % parts:
                 axes = " × ".join(map(repr, names))
+                cure = "pad it, or lay it on none: None in its spec or in rules"
+                if len(mapped) < len(self.shape):
+                    cure += (
+                        "; if it is one of stacked layers, say the axis before it in the field above: P('layers', ...)"
+                    )
                 raise self.error(
-                    f"axis {i} of shape {self.shape} does not divide by {parts}, the size of {axes} in the mesh",
-                    "pad it, or lay it on none: None in its spec or in rules",
+                    f"axis {i} of shape {self.shape} does not divide by {parts}, the size of {axes} in the mesh", cure
                 )

@@ -20,7 +20,7 @@ from jax.sharding import AxisType, Mesh
 
 from structkit import Struct, errors, freeze, sharding, static, struct
 from structkit._trees.processes import differences, static_texts
-from tests.models import Box, Colour, Linear, Pair, Point, Ring, Standard, run_python
+from tests.models import DEFAULTS, Box, Colour, Linear, Pair, Point, Ring, Standard, run_python
 
 
 class Config(Struct):
@@ -335,7 +335,7 @@ def in_two_processes(program):
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     command = [sys.executable, "-c", START + program, str(port)]
-    options = {"env": os.environ | {"JAX_PLATFORMS": "cpu"}, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    options = {"env": os.environ | DEFAULTS, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     running = [subprocess.Popen([*command, str(process)], text=True, **options) for process in range(2)]
     try:
         results = [process.communicate(timeout=120) for process in running]

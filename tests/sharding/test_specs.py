@@ -320,6 +320,13 @@ ERRORS: list[tuple[Any, Any, str]] = [
         "lay it on none: None in its spec or in rules",
     ),
     (
+        Dense(None, ones((2, 4))),
+        RULES,
+        "sharding of .bias: axis 0 of shape (2, 4) does not divide by 4, the size of 'model' in the mesh; pad it, or "
+        "lay it on none: None in its spec or in rules; if it is one of stacked layers, say the axis before it in the "
+        "field above: P('layers', ...)",
+    ),
+    (
         Dense(ones((4, 6))),
         {"embed": ("data", "model"), "mlp": None},
         "sharding of .weight: axis 0 of shape (4, 6) does not divide by 8, the size of 'data' × 'model' in the mesh; "
