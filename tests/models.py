@@ -224,8 +224,9 @@ DEFAULTS = {
     "JAX_NUMPY_DTYPE_PROMOTION": "standard",
     "JAX_NUMPY_RANK_PROMOTION": "allow",
     "JAX_DEBUG_NANS": "0",
+    "PYTHONOPTIMIZE": "",
 }
-"""The settings of JAX for other processes, which show what an ordinary run gives."""
+"""The settings for other processes, which show what an ordinary run gives."""
 
 
 @contextlib.contextmanager
@@ -246,7 +247,9 @@ def run_python(source: str, *flags: str, **environment: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    if done.returncode:
+        # Not by `assert`, which is none here under PYTHONOPTIMIZE.
+        raise AssertionError(done.stderr)
     return done.stdout
 
 

@@ -77,7 +77,8 @@ class Blocks:
         """Nothing where the page has shown all that was printed."""
         if self.error is not None:
             raise self.error
-        assert not self.printed, f"the page does not show what the code before prints:\n{self.printed}"
+        if self.printed:
+            raise AssertionError(f"the page does not show what the code before prints:\n{self.printed}")
 
 
 def error_text(error: Exception) -> str:
