@@ -127,6 +127,14 @@ class Lazy(Struct):
         return jnp.sum(self.x)
 
 
+class Function(Struct):
+    x: Any
+    compute: Any = static(default=lambda x, y: y * x)
+
+    def __call__(self, y):
+        return self.compute(self.x, y)
+
+
 class Checked(Struct):
     x: Any
 
@@ -446,6 +454,10 @@ class Ring:
     @classmethod
     def tree_unflatten(cls, size, children):
         return cls(*children, size)
+
+
+class Angle(float):
+    pass
 
 
 class Colour(enum.Enum):

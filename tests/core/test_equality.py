@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from structkit import Struct, errors, field, static
-from tests.models import Box, Coordinates, Decorated, Mutable, Pair, Point, Ring, Skipping
+from tests.models import Box, Coordinates, Decorated, Function, Mutable, Pair, Point, Ring, Skipping
 
 
 class Other(Struct):
@@ -260,19 +260,22 @@ class Loop(Struct, frozen=False):
         (lambda value: {"a": value}, lambda values: values.update(b=values)),
     ],
 )
-def test_what_holds_itself_is_compared_once(make, close):
-    one, same, other = loops = [make(value) for value in (1, 1, 2)]
+@pytest.mark.parametrize("holder", [Point, Function])
+def test_what_holds_itself_is_compared_once(holder, make, close):
+    loops = [make(value) for value in (1, 1, 2)]
     for loop in loops:
         close(loop)
-    assert (Point(one) == Point(same)) is True and (Point(one) != Point(same)) is False
-    assert (Point(one) == Point(other)) is False and (Point(one) != Point(other)) is True
+    one, same, other = map(holder, loops)
+    assert (one == same) is True and (one != same) is False
+    assert (one == other) is False and (one != other) is True
 
 
-def test_depth_is_no_limit():
-    for nest in (Point, Mutable, lambda x: [x], lambda x: (1, x), lambda x: {"a": x}, lambda x: [Point(x)]):
+@pytest.mark.parametrize("holder", [Point, Function])
+def test_depth_is_no_limit(holder):
+    for nest in (holder, Mutable, lambda x: [x], lambda x: (1, x), lambda x: {"a": x}, lambda x: [Point(x)]):
         one, same, other = (functools.reduce(lambda inner, _: nest(inner), range(5000), x) for x in (1, 1, 2))
-        assert (Point(one) == Point(same)) is True
-        assert (Point(one) == Point(other)) is False
+        assert (holder(one) == holder(same)) is True
+        assert (holder(one) == holder(other)) is False
 
 
 # Inside a trace
