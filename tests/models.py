@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import InitVar
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -209,6 +209,18 @@ COPIES = {
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
     },
 }
+
+
+def counting_jit(function: Callable[..., Any], **options: Any) -> tuple[Callable[..., Any], list[int]]:
+    """The function under `jax.jit`, and a list that grows with each trace."""
+    traces: list[int] = []
+
+    @functools.wraps(function)
+    def counted(*args: Any) -> Any:
+        traces.append(1)
+        return function(*args)
+
+    return jax.jit(counted, **options), traces
 
 
 def collected(references: list[Any]) -> bool:

@@ -102,18 +102,17 @@ def define(module, style, annotation, rest="", name="n"):
     return module(f"{future}{HEAD}\nclass A(Struct):\n{textwrap.indent(body, '    ')}").A
 
 
-@pytest.mark.parametrize(("style", "annotation"), written(STATIC, STATIC_WITH_MISSING, STATIC_TEXTS))
-def test_static_is_found_in_every_annotation_that_means_it(module, style, annotation):
+@pytest.mark.parametrize(
+    ("is_static", "style", "annotation"),
+    [
+        *((True, *each) for each in written(STATIC, STATIC_WITH_MISSING, STATIC_TEXTS)),
+        *((False, *each) for each in written(DATA, DATA_WITH_MISSING, DATA_TEXTS)),
+    ],
+)
+def test_static_is_found_in_every_annotation_that_means_it_and_in_no_other(module, is_static, style, annotation):
     A = define(module, style, annotation)
-    assert [(f.name, f.static) for f in fields(A)] == [("x", False), ("n", True)]
-    assert jax.tree.leaves(A(1.0, 2)) == [1.0]
-
-
-@pytest.mark.parametrize(("style", "annotation"), written(DATA, DATA_WITH_MISSING, DATA_TEXTS))
-def test_everything_else_is_a_data_field(module, style, annotation):
-    A = define(module, style, annotation)
-    assert [(f.name, f.static) for f in fields(A)] == [("x", False), ("n", False)]
-    assert jax.tree.leaves(A(1.0, 2)) == [1.0, 2]
+    assert [(f.name, f.static) for f in fields(A)] == [("x", False), ("n", is_static)]
+    assert jax.tree.leaves(A(1.0, 2)) == ([1.0] if is_static else [1.0, 2])
 
 
 @pytest.mark.parametrize(("style", "annotation"), written(CLASS_VARIABLES, ["t.ClassVar[Missing]"], []))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 
 from structkit import Struct, at, construct, errors, static
-from tests.models import COPIES, Box, Point, T
+from tests.models import COPIES, Box, Point, T, counting_jit
 
 calls: list[Any] = []
 
@@ -102,13 +102,7 @@ def test_a_changed_copy_computes_its_own_value(change):
 
 
 def test_a_cached_property_neither_retraces_nor_leaks_tracers():
-    traces = []
-
-    @jax.jit
-    def traced(cached):
-        traces.append(1)
-        return cached.triple + cached.triple
-
+    traced, traces = counting_jit(lambda cached: cached.triple + cached.triple)
     cached = Cached(jnp.ones(()))
     with jax.checking_leaks():
         assert traced(cached) == 6

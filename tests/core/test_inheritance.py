@@ -8,7 +8,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import KW_ONLY, InitVar
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import pytest
@@ -16,6 +16,7 @@ import typing_extensions
 
 from structkit import Static, Struct, construct, errors, field, is_struct, static
 from tests.models import (
+    Coordinates,
     Delegating,
     DelegatingCustom,
     DelegatingWithHooks,
@@ -245,12 +246,8 @@ class Slotted:
     __slots__ = ("a",)
 
 
-class Named(NamedTuple):
-    a: int
-
-
 @either_side
-@pytest.mark.parametrize("stranger", [Slotted, Named, int, Exception, dict])
+@pytest.mark.parametrize("stranger", [Slotted, Coordinates, int, Exception, dict])
 def test_bases_with_a_layout_of_their_own_are_refused(stranger, struct_first):
     with pytest.raises(errors.DefinitionError) as error:
         types.new_class("A", mixed(stranger, Struct, struct_first=struct_first))

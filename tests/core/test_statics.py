@@ -23,7 +23,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from structkit import Static, Struct, at, construct, errors, field, freeze, replace, static
-from tests.models import Angle, Colour, Coordinates, Holder, Level, Mutable, Skipping, T
+from tests.models import Angle, Colour, Coordinates, Holder, Level, Mutable, Skipping, T, counting_jit
 
 
 class Members(frozenset):
@@ -85,16 +85,10 @@ def function(x):
 
 def traces(*objects):
     """How many programs a jitted function of these objects needs."""
-    traced = []
-
-    @jax.jit
-    def run(obj):
-        traced.append(None)
-        return obj.x
-
+    run, traces = counting_jit(lambda obj: obj.x)
     for obj in objects:
         run(obj)
-    return len(traced)
+    return len(traces)
 
 
 instance = Callable()
