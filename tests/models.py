@@ -433,6 +433,7 @@ class Decorated:
 
     x: Any
     size: Any = structkit.struct.field(pytree_node=False, default=0)
+    y: Any = 0
 
 
 @dataclasses.dataclass(frozen=True)

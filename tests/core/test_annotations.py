@@ -141,59 +141,47 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
 # Where names are looked up
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        pytest.param(
-            """
-            Size = Constant = int
-            def make():
-                from typing import ClassVar as Constant
-                Size = Static[int]
-                class A(Struct):
-                    a: Size
-                    b: Optional[A]
-                    c: Constant[int] = 3
-                return A
-            A = make()
-            """,
-            id="in the function around the class, before the module",
-        ),
-        pytest.param(
-            """
-            Size = Static[int]
-            def make():
-                class A(Struct):
-                    a: Size
-                return A
-            def caller():
-                Size = int
-                return make()
-            A = caller()
-            """,
-            id="not in a caller",
-        ),
-        pytest.param(
-            """
-            Size = int
-            class A(Struct):
-                Size = Static[int]
-                a: Size
-            """,
-            id="in the class body",
-        ),
-        pytest.param(
-            """
-            from types import SimpleNamespace
-            other = SimpleNamespace(Fixed=Static[int])
-            class A(Struct):
-                a: other.Fixed
-                b: other.Missing
-            """,
-            id="in what the module imports",
-        ),
-    ],
-)
+SCOPES = {
+    "in the function around the class, before the module": """
+    Size = Constant = int
+    def make():
+        from typing import ClassVar as Constant
+        Size = Static[int]
+        class A(Struct):
+            a: Size
+            b: Optional[A]
+            c: Constant[int] = 3
+        return A
+    A = make()
+    """,
+    "not in a caller": """
+    Size = Static[int]
+    def make():
+        class A(Struct):
+            a: Size
+        return A
+    def caller():
+        Size = int
+        return make()
+    A = caller()
+    """,
+    "in the class body": """
+    Size = int
+    class A(Struct):
+        Size = Static[int]
+        a: Size
+    """,
+    "in what the module imports": """
+    from types import SimpleNamespace
+    other = SimpleNamespace(Fixed=Static[int])
+    class A(Struct):
+        a: other.Fixed
+        b: other.Missing
+    """,
+}
+
+
+@pytest.mark.parametrize("source", SCOPES.values(), ids=SCOPES)
 @pytest.mark.parametrize("importable", [True, False])
 def test_names_in_postponed_annotations_are_looked_up_where_the_class_body_would(module, source, importable):
     head = f"from __future__ import annotations\n{HEAD}\n{textwrap.dedent(source)}"
