@@ -46,6 +46,7 @@ Noted = Annotated[T, "a note", *Static[T].__metadata__]
 Constant = ClassVar
 Size = int
 Number = Union[int, float]
+Text, Itself, One, Two = "Static[tuple]", "Itself", "Two", "One"
 array = numpy.zeros(2)
 """
 
@@ -79,10 +80,10 @@ DATA_WITH_MISSING = [
     *("StaticMissing", "Missing[Static[int]]", "Missing.Static[int]"),
 ]
 # Texts that are no annotations outside a string.
-STATIC_TEXTS = [" Static[int] ", "(Static[int])", "(None) | (Static[int])", "Optional[\nStatic[int]\n]"]
+STATIC_TEXTS = ["Text", " Static[int] ", "(Static[int])", "(None) | (Static[int])", "Optional[\nStatic[int]\n]"]
 DATA_TEXTS = [
     *("", "a sentence, not an annotation", "a sentence [with brackets", "lambda: Static", "3 | 4", "3[Static]"),
-    *("sk.nothing_there", "array[Static]", "array[Static] | None"),
+    *("sk.nothing_there", "array[Static]", "array[Static] | None", "Itself", "One | None"),
 ]
 
 
@@ -421,15 +422,3 @@ def test_a_long_union_in_text_is_read_member_by_member():
     namespace = {"__annotations__": {"x": " | ".join(["int"] * 800 + ["Static[int]"])}, "Static": Static}
     made = type(Struct)("A", (Struct,), {**namespace, "__qualname__": "A", "__module__": __name__})
     assert static_names(made) == ["x"]
-
-
-def test_a_name_may_stand_for_a_text_and_two_that_stand_for_each_other_say_nothing(module):
-    cls = module(f"""
-{HEAD}
-Shape, Name, One, Two = "Static[tuple]", "Name", "Two", "One"
-class A(Struct):
-    shape: "Shape"
-    name: "Name"
-    one: "One | None"
-""").A
-    assert {f.name: f.static for f in fields(cls)} == {"shape": True, "name": False, "one": False}

@@ -139,17 +139,6 @@ def test_a_cached_property_of_an_object_that_delegates_attributes_is_its_own():
     assert (outer.inner.triple, outer.triple, outer.inner.triple) == (3, 30, 3)
 
 
-def test_a_field_hides_a_cached_property_of_a_mixin():
-    class Mixin:
-        @functools.cached_property
-        def x(self):
-            return 42
-
-    for bases in ((Mixin, Struct), (Struct, Mixin)):
-        assert type(Struct)("A", bases, {"__annotations__": {"x": int}})(5).x == 5
-    assert type(Struct)("B", (Mixin, Point), {})(5).x == 5
-
-
 def test_a_value_that_is_read_under_construction_is_computed_again_when_it_is_finished():
     class Hooked(Struct):
         x: Any

@@ -199,11 +199,3 @@ def test_as_a_converter_it_runs_before_the_check_and_accepts_what_json_gives():
     assert made.replace(sizes=[3]).sizes == (3,)
     assert jax.tree.structure(made) == jax.tree.structure(Config(copy.deepcopy(json), (2,)))
     assert jax.tree.structure(made) != jax.tree.structure(Config({**made.config, "act": "tanh"}, (2,)))
-
-
-@pytest.mark.parametrize("other", [[np.ones(2)], (1.0, 2.0), ((0.0, 1.0),)])
-def test_a_scalar_of_numpy_and_a_tuple_are_different_statics(other):
-    # As numpy compares them, they are an array of bools.
-    one, two = (freeze({"a": {"b": value}}) for value in (np.float32(0), other))
-    assert one != two and two != one
-    assert jax.tree.structure(Pair(1, name=one)) != jax.tree.structure(Pair(1, name=two))

@@ -138,7 +138,8 @@ def test_a_default_factory_makes_a_new_value_for_each_object_and_only_where_none
     assert made == [1, 1]
 
 
-def test_converters_run_once_on_arguments_defaults_and_factories():
+@pytest.mark.parametrize("kind", ["generated", "post_init", "custom", "inherited", "child"])
+def test_converters_run_once_on_arguments_assignments_defaults_and_factories(kind):
     log = []
 
     class A(Struct):
@@ -147,28 +148,18 @@ def test_converters_run_once_on_arguments_defaults_and_factories():
         c: int = field(default_factory=lambda: 3, converter=Recorder("c", log))
         d: int = static(default=4, converter=Recorder("d", log))
         e: int = field(default=5, converter=Recorder("e", log), init=False)
+        f: int = derived(converter=Recorder("f", log), **({"default": 2} if kind == "generated" else {}))
 
-    assert vars(A(1)) == {"a": 2, "b": 4, "c": 6, "d": 8, "e": 10}
-    assert log == [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)]
+        if kind != "generated":
 
-
-@pytest.mark.parametrize("kind", ["post_init", "custom", "inherited", "child"])
-def test_converters_run_once_on_assignments_in_hooks_and_on_the_defaults_that_they_leave(kind):
-    log = []
-
-    class A(Struct):
-        a: int = field(converter=Recorder("a", log))
-        b: int = field(default=2, converter=Recorder("b", log))
-        c: int = derived(converter=Recorder("c", log))
-
-        def __post_init__(self):
-            self.c = self.a
+            def __post_init__(self):
+                self.f = self.a
 
         if kind in ("custom", "inherited"):
 
             def __init__(self, a):
                 self.a = a
-                self.c = self.a
+                self.f = self.a
 
     class B(A):
         if kind == "child":
@@ -176,5 +167,7 @@ def test_converters_run_once_on_assignments_in_hooks_and_on_the_defaults_that_th
             def __init__(self, a):
                 super().__init__(a)
 
-    assert vars((A if kind in ("post_init", "custom") else B)(1)) == {"a": 2, "b": 4, "c": 4}
-    assert sorted(log) == [("a", 1), ("b", 2), ("c", 2)]
+    made = (B if kind in ("inherited", "child") else A)(1)
+    assert vars(made) == {"a": 2, "b": 4, "c": 6, "d": 8, "e": 10, "f": 4}
+    assert sorted(log) == [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5), ("f", 2)]
+    assert kind not in ("generated", "post_init") or log == sorted(log)

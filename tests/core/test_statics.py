@@ -235,6 +235,8 @@ LOOKALIKES = [
     (function, functools.partial(function)),
     (Callable().method, Callable().method),
     (np.int64(0), (0, 1), (1, (2,))),
+    # As numpy compares a scalar and a tuple, they are an array of bools.
+    tuple(freeze({"a": {"b": value}}) for value in (np.float32(0), [np.ones(2)], (1.0, 2.0), ((0.0, 1.0),))),
     (lambda x: x, lambda x: x),
 ]
 
@@ -242,7 +244,7 @@ LOOKALIKES = [
 @pytest.mark.parametrize("values", LOOKALIKES, ids=map(str, range(len(LOOKALIKES))))
 def test_values_that_only_look_alike_never_share_a_trace(values):
     holders = [Holder(value) for value in values]
-    for a, b in itertools.combinations(holders, 2):
+    for a, b in itertools.permutations(holders, 2):
         assert jax.tree.structure(a) != jax.tree.structure(b), (a.n, b.n)
         assert a != b, (a.n, b.n)
     assert traces(*holders) == len(values)
