@@ -9,7 +9,7 @@ import jax
 import pytest
 
 from structkit import Static, Struct, construct, derived, errors, field, fields, replace, static
-from tests.models import COPIES, Custom, Mixed, Pair, Point, assert_frozen, collected
+from tests.models import COPIES, Custom, Linear, Mixed, Pair, Point, assert_frozen, collected
 
 # Pickles need a class that can be imported.
 COPIED_ANYWHERE = [copy.copy, copy.deepcopy, COPIES["cloudpickle"], lambda made: jax.tree.map(abs, made)]
@@ -57,17 +57,12 @@ def test_names_that_are_no_fields_are_refused_too():
 
 
 def test_vars_is_a_new_dict_of_the_fields_in_order():
-    class Unsorted(Struct):
-        b: int
-        n: Static[int]
-        a: int
-
-    made = Unsorted(1, 2, 3)
-    assert list(vars(made).items()) == [("b", 1), ("n", 2), ("a", 3)]
+    made = Linear(1, 2, abs)
+    assert list(vars(made).items()) == [("weight", 1), ("bias", 2), ("activation", abs)]
     assert made.__dict__ == vars(made)
     assert vars(made) is not vars(made)
-    assert vars(made) | {"b": 5} == {"b": 5, "n": 2, "a": 3}
-    assert Unsorted(**made.__dict__) == made
+    assert vars(made) | {"bias": 5} == {"weight": 1, "bias": 5, "activation": abs}
+    assert Linear(**made.__dict__) == made
     for duplicate in COPIES.values():
         assert type(duplicate(vars(made))) is dict and duplicate(vars(made)) == vars(made)
 

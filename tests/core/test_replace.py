@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structkit import Struct, StructError, StructMeta, construct, derived, field, static
+from structkit import Struct, StructMeta, construct, derived, field, static
 from structkit.errors import DefinitionError, UnknownFieldError
 from tests.models import (
     REPLACERS,
@@ -55,13 +55,9 @@ def test_replace_keeps_the_other_values_themselves_and_gives_a_frozen_struct_als
     assert doubled == Pair(jnp.ones(2) * 2, jnp.zeros(1), "n")
 
 
-def test_replace_refuses_an_unknown_name_with_the_nearest_field(changed):
-    with pytest.raises(TypeError) as caught:
-        changed(Pair(1), nmae=2)
-    assert str(caught.value) == "replace: Pair has no field 'nmae' (did you mean 'name'?) (fields: x, y, name)"
-    assert isinstance(caught.value, StructError)
+def test_replace_refuses_an_unknown_name(changed):
     for made in (Pair(1), Loud(1), LoudCustom(1), CustomChild(1), Mutable(1)):
-        with pytest.raises(TypeError, match=f"{type(made).__name__} has no field 'unknown'"):
+        with pytest.raises(UnknownFieldError, match=f"^replace: {type(made).__name__} has no field 'unknown' "):
             changed(made, x=1, unknown=1)
 
 

@@ -435,8 +435,16 @@ def test_a_function_that_hides_data_from_jax_is_refused(function, what):
         assert f".n cannot hold {what}: JAX would not see the data" in str(error.value)
 
 
+class Answering:
+    """It has whatever a search for hidden data asks for, and so on without end."""
+
+    def __getattr__(self, name):
+        return Answering()
+
+
 def test_methods_and_functions_that_hide_nothing_are_kept():
     for function in (
+        Answering(),
         Settings().power,
         Model.make,
         Model.double,
@@ -454,14 +462,6 @@ def test_an_object_under_construction_is_no_static_and_neither_are_its_methods()
     for n, what in ((0, "Settings.power, a method"), (-1, "a tuple with a Settings under construction in it")):
         with pytest.raises(errors.StaticValueError, match=rf"^static field Settings\.f cannot hold {what}"):
             Settings(n)
-
-
-def test_an_object_that_answers_to_every_name_ends_the_search():
-    class Answering:
-        def __getattr__(self, name):
-            return Answering()
-
-    assert Holder(answer := Answering()).n is answer
 
 
 def test_a_traced_value_is_refused_in_a_field_that_does_not_compare_and_in_a_function():
