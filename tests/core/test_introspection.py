@@ -136,7 +136,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nowhere import Missing
 
-def typed(value: str | int, more: Missing = None): return value
 def untyped(value): return value
 def missing(value: Missing): return value
 def many(*values: float): return values
