@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 
+import structkit
 from structkit import Static, Struct, derived, field, static
 from tests.models import assert_frozen
 
@@ -75,11 +77,16 @@ def test_threads_that_define_structs_do_not_disturb_each_other():
                 def __post_init__(self):
                     self.x = self.x + 1
 
-            struct = jax.tree.map(lambda leaf: leaf, Local(i))
-            out.append((struct.x, struct.y, struct.n, len(jax.tree.leaves(struct))))
+            @structkit.struct.dataclass
+            class Decorated:
+                x: Any = i
+                y: Any = np.zeros(2)
+
+            made, decorated = jax.tree.map(lambda leaf: leaf, (Local(i), Decorated()))
+            out.append((made.x, made.y, made.n, len(jax.tree.leaves(made)), decorated.x))
         return out
 
-    assert in_threads(define) == [[(i + 1, (k, i), k, 3) for i in range(20)] for k in range(THREADS)]
+    assert in_threads(define) == [[(i + 1, (k, i), k, 3, i) for i in range(20)] for k in range(THREADS)]
 
 
 class Cached(Struct):

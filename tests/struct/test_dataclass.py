@@ -457,18 +457,3 @@ def test_an_own_setattr_of_a_mutable_class_runs_for_assignments_alone(struct):
     assert a.x == 20
     if struct is ours:
         assert jax.tree.map(lambda leaf: leaf, a).x == 20
-
-
-def test_classes_are_made_and_used_by_many_threads_at_once():
-    from concurrent.futures import ThreadPoolExecutor
-
-    def make(i):
-        @ours.dataclass
-        class A:
-            x: int = i
-            y: Any = np.zeros(2)
-
-        return jax.tree.map(lambda leaf: leaf, A()).x
-
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(make, range(50))) == list(range(50))
