@@ -321,6 +321,8 @@ SIDES = {
         (lambda x: Pair(Point(x), 1), ones(2), 0 * ones(2)),
         (lambda x: Point([1.0, {"a": x, "b": ones(2)}]), ones(2), 0 * ones(2)),
         (lambda x: Point([Pair(1, x)]), ones(2), 0 * ones(2)),
+        (Decorated, ones(3), 0 * ones(3)),
+        (lambda x: Decorated([Decorated(x)]), ones(3), 0 * ones(3)),
     ],
 )
 def test_equality_is_a_traced_boolean_also_where_one_side_is_concrete(make, value, other, compare):
@@ -345,6 +347,9 @@ def test_equality_is_a_traced_boolean_also_where_one_side_is_concrete(make, valu
         (lambda x: Pair(1, [x]), lambda x: Pair(1, [[x]])),
         (lambda x: Pair(1, Point(x)), lambda x: Pair(1, Point([x]))),
         (lambda x: Point([Pair(1, x)]), lambda x: Point([Pair(1, [x])])),
+        (Decorated, lambda x: Decorated(x[:2])),
+        (Decorated, lambda x: Decorated(1)),
+        (lambda x: Decorated(x, "a"), lambda x: Decorated(x, "b")),
     ],
 )
 def test_an_answer_known_inside_a_trace_is_an_array_that_can_be_negated(one, other):
