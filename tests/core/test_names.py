@@ -121,9 +121,15 @@ def test_a_name_with_a_meaning_to_python_or_none_at_all_is_refused_as_a_field(na
     assert str(error.value) == f"A: {name!r} cannot be a field's name; choose another name"
 
 
-def test_a_property_with_the_name_of_a_field_of_the_same_body_is_refused():
-    with pytest.raises(errors.DefinitionError, match=r"^A: 'x' has a descriptor for its default"):
-        type(Struct)("A", (Struct,), {"__annotations__": {"x": int}, "x": property(lambda self: 1)})
+def test_a_method_with_the_name_of_a_field_of_the_same_body_is_refused():
+    with pytest.raises(errors.DefinitionError, match=r"^A: 'x' is a field and a method of the same body; rename one "):
+
+        class A(Struct):
+            x: int
+
+            @property
+            def x(self):
+                return 1
 
 
 @pytest.mark.parametrize(
