@@ -169,21 +169,22 @@ UNEQUAL_IN_STRUCTS = [
     (1, 1.0),
 ]
 EQUAL_IN_DROP_IN, UNEQUAL_IN_DROP_IN = EQUAL + UNEQUAL_IN_STRUCTS, UNEQUAL + EQUAL_IN_STRUCTS
-HOLDERS = {
-    "struct": (Point, EQUAL + EQUAL_IN_STRUCTS, UNEQUAL + UNEQUAL_IN_STRUCTS),
-    "drop-in": (Decorated, EQUAL_IN_DROP_IN, UNEQUAL_IN_DROP_IN),
-    "static of the drop-in": (lambda value: Decorated(0, value), EQUAL_IN_DROP_IN, UNEQUAL_IN_DROP_IN),
-}
+HOLDERS = [
+    (Point, EQUAL + EQUAL_IN_STRUCTS, UNEQUAL + UNEQUAL_IN_STRUCTS),
+    (Decorated, EQUAL_IN_DROP_IN, UNEQUAL_IN_DROP_IN),
+    # As a static value.
+    (lambda value: Decorated(0, value), EQUAL_IN_DROP_IN, UNEQUAL_IN_DROP_IN),
+]
 
 
-@pytest.mark.parametrize(("hold", "a", "b"), [(hold, *pair) for hold, equal, _ in HOLDERS.values() for pair in equal])
+@pytest.mark.parametrize(("hold", "a", "b"), [(hold, *pair) for hold, equal, _ in HOLDERS for pair in equal])
 def test_equal_contents_are_equal_as_a_python_bool(hold, a, b):
     for left, right in ((hold(a), hold(b)), (hold(b), hold(a)), (hold([a]), hold([b])), (hold(a), hold(a))):
         assert (left == right) is True
         assert (left != right) is False
 
 
-@pytest.mark.parametrize(("hold", "a", "b"), [(hold, *pair) for hold, _, unlike in HOLDERS.values() for pair in unlike])
+@pytest.mark.parametrize(("hold", "a", "b"), [(hold, *pair) for hold, _, unequal in HOLDERS for pair in unequal])
 def test_different_contents_are_unequal_as_a_python_bool(hold, a, b):
     for left, right in ((hold(a), hold(b)), (hold(b), hold(a)), (hold([a]), hold([b])), (hold([b]), hold([a]))):
         assert (left == right) is False
@@ -285,7 +286,7 @@ def test_what_holds_itself_is_compared_once(holder, make, close):
 
 @pytest.mark.parametrize("holder", [Point, Function])
 def test_depth_is_no_limit(holder):
-    for nest in (holder, Mutable, lambda x: [x], lambda x: (1, x), lambda x: {"a": x}, lambda x: [Point(x)]):
+    for nest in (Point, Function, Mutable, lambda x: [x], lambda x: (1, x), lambda x: {"a": x}, lambda x: [Point(x)]):
         one, same, other = (functools.reduce(lambda inner, _: nest(inner), range(5000), x) for x in (1, 1, 2))
         assert (holder(one) == holder(same)) is True
         assert (holder(one) == holder(other)) is False

@@ -29,7 +29,7 @@ FLOAT, INT = np.dtype(jnp.result_type(float)).type, np.dtype(jnp.result_type(int
         ((1, (Point([1]),)), "'x' of Point: list"),
     ],
 )
-def test_the_unhashable_field_is_named_that_is_innermost(value, named):
+def test_the_innermost_unhashable_field_is_named(value, named):
     with pytest.raises(errors.UnhashableFieldError, match=f"^unhashable field {named} has no hash; "):
         hash(Pair(1, value))
 
@@ -105,7 +105,7 @@ def test_neither_depth_nor_a_loop_is_too_much():
         for holder in (Point, Function):
             assert hash(holder(deep(nest, 5000))) == hash(holder(deep(nest, 5000)))
     # A callable has a hash with every content.
-    for nest in (Function, lambda x: {"a": [x]}):
+    for nest in (Point, Function, lambda x: {"a": [x]}):
         assert hash(Function(deep(nest, 5000))) == hash(Function(deep(nest, 5000)))
     loops: list[Any] = [[1], [1]]
     for loop in loops:
