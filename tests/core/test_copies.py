@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from structkit import Static, Struct, construct, derived, errors, static, struct
+from tests.core.test_custom_init import CustomOfCustom
 from tests.models import (
     COPIES,
     Box,
@@ -47,20 +48,13 @@ class OfStandard(Standard, Struct):
     n: int = static(default=1)
 
 
-class Child(Custom):
-    more: Any
-
-    def __init__(self, *values):
-        super().__init__(*values)
-        self.more = "more"
-
-
 class Inheriting(Custom):
     pass
 
 
 MADE = [
-    *(Point(1), Pair([1], 2, "name"), Box[int](2), Squared(3), Scaled(4), Custom(5, 6), Child(5, 6), Inheriting(5, 6)),
+    *(Point(1), Pair([1], 2, "name"), Box[int](2), Squared(3), Scaled(4)),
+    *(Custom(5, 6), CustomOfCustom(5, 6), Inheriting(5, 6)),
     *(Everything(7, 2.0), Lazy(8), Checked(9), Mixed([1], 3), OfStandard(1, 3), Empty(), Loud(1), LoudCustom(1)),
     *(Delegating(Point(1)), DelegatingCustom(Point(1)), DelegatingWithHooks(Point(1))),
     Model([Pair(np.ones(3)), Pair(2, (), "b"), {"a": None}], name="nested"),
