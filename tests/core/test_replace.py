@@ -78,6 +78,8 @@ def test_replace_of_a_generated_constructor_runs_every_hook_once(changed, cls):
     assert type(after) is cls and (after.x, after.y, after.twice, after.label) == (3, 0, 6, "a")
     with pytest.raises(ValueError, match="x must not be negative"):
         changed(before, x=-1)
+    with pytest.raises(TypeError, match=rf"^replace: field 'twice' of {cls.__name__} is not an __init__ parameter; "):
+        changed(before, twice=3)
 
 
 @pytest.mark.parametrize("cls", [LoudCustom, CustomChild])
