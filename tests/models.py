@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import InitVar
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -127,6 +127,14 @@ class Lazy(Struct):
         return jnp.sum(self.x)
 
 
+class Function(Struct):
+    x: Any
+    compute: Any = static(default=lambda x, y: y * x)
+
+    def __call__(self, y):
+        return self.compute(self.x, y)
+
+
 class Checked(Struct):
     x: Any
 
@@ -201,6 +209,18 @@ COPIES = {
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
     },
 }
+
+
+def counting_jit(function: Callable[..., Any], **options: Any) -> tuple[Callable[..., Any], list[int]]:
+    """The function under `jax.jit`, and a list that grows with each trace."""
+    traces: list[int] = []
+
+    @functools.wraps(function)
+    def counted(*args: Any) -> Any:
+        traces.append(1)
+        return function(*args)
+
+    return jax.jit(counted, **options), traces
 
 
 def collected(references: list[Any]) -> bool:
@@ -416,6 +436,7 @@ class Decorated:
 
     x: Any
     size: Any = structkit.struct.field(pytree_node=False, default=0)
+    y: Any = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -449,6 +470,10 @@ class Ring:
     @classmethod
     def tree_unflatten(cls, size, children):
         return cls(*children, size)
+
+
+class Angle(float):
+    pass
 
 
 class Colour(enum.Enum):

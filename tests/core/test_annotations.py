@@ -46,6 +46,7 @@ Noted = Annotated[T, "a note", *Static[T].__metadata__]
 Constant = ClassVar
 Size = int
 Number = Union[int, float]
+Text, Itself, One, Two = "Static[tuple]", "Itself", "Two", "One"
 array = numpy.zeros(2)
 """
 
@@ -79,10 +80,10 @@ DATA_WITH_MISSING = [
     *("StaticMissing", "Missing[Static[int]]", "Missing.Static[int]"),
 ]
 # Texts that are no annotations outside a string.
-STATIC_TEXTS = [" Static[int] ", "(Static[int])", "(None) | (Static[int])", "Optional[\nStatic[int]\n]"]
+STATIC_TEXTS = ["Text", " Static[int] ", "(Static[int])", "(None) | (Static[int])", "Optional[\nStatic[int]\n]"]
 DATA_TEXTS = [
     *("", "a sentence, not an annotation", "a sentence [with brackets", "lambda: Static", "3 | 4", "3[Static]"),
-    *("sk.nothing_there", "array[Static]", "array[Static] | None"),
+    *("sk.nothing_there", "array[Static]", "array[Static] | None", "Itself", "One | None"),
 ]
 
 
@@ -102,18 +103,17 @@ def define(module, style, annotation, rest="", name="n"):
     return module(f"{future}{HEAD}\nclass A(Struct):\n{textwrap.indent(body, '    ')}").A
 
 
-@pytest.mark.parametrize(("style", "annotation"), written(STATIC, STATIC_WITH_MISSING, STATIC_TEXTS))
-def test_static_is_found_in_every_annotation_that_means_it(module, style, annotation):
+@pytest.mark.parametrize(
+    ("is_static", "style", "annotation"),
+    [
+        *((True, *each) for each in written(STATIC, STATIC_WITH_MISSING, STATIC_TEXTS)),
+        *((False, *each) for each in written(DATA, DATA_WITH_MISSING, DATA_TEXTS)),
+    ],
+)
+def test_static_is_found_in_every_annotation_that_means_it_and_in_no_other(module, is_static, style, annotation):
     A = define(module, style, annotation)
-    assert [(f.name, f.static) for f in fields(A)] == [("x", False), ("n", True)]
-    assert jax.tree.leaves(A(1.0, 2)) == [1.0]
-
-
-@pytest.mark.parametrize(("style", "annotation"), written(DATA, DATA_WITH_MISSING, DATA_TEXTS))
-def test_everything_else_is_a_data_field(module, style, annotation):
-    A = define(module, style, annotation)
-    assert [(f.name, f.static) for f in fields(A)] == [("x", False), ("n", False)]
-    assert jax.tree.leaves(A(1.0, 2)) == [1.0, 2]
+    assert [(f.name, f.static) for f in fields(A)] == [("x", False), ("n", is_static)]
+    assert jax.tree.leaves(A(1.0, 2)) == ([1.0] if is_static else [1.0, 2])
 
 
 @pytest.mark.parametrize(("style", "annotation"), written(CLASS_VARIABLES, ["t.ClassVar[Missing]"], []))
@@ -142,59 +142,47 @@ def test_the_keyword_only_marker_is_found_in_every_annotation_that_means_it(modu
 # Where names are looked up
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        pytest.param(
-            """
-            Size = Constant = int
-            def make():
-                from typing import ClassVar as Constant
-                Size = Static[int]
-                class A(Struct):
-                    a: Size
-                    b: Optional[A]
-                    c: Constant[int] = 3
-                return A
-            A = make()
-            """,
-            id="in the function around the class, before the module",
-        ),
-        pytest.param(
-            """
-            Size = Static[int]
-            def make():
-                class A(Struct):
-                    a: Size
-                return A
-            def caller():
-                Size = int
-                return make()
-            A = caller()
-            """,
-            id="not in a caller",
-        ),
-        pytest.param(
-            """
-            Size = int
-            class A(Struct):
-                Size = Static[int]
-                a: Size
-            """,
-            id="in the class body",
-        ),
-        pytest.param(
-            """
-            from types import SimpleNamespace
-            other = SimpleNamespace(Fixed=Static[int])
-            class A(Struct):
-                a: other.Fixed
-                b: other.Missing
-            """,
-            id="in what the module imports",
-        ),
-    ],
-)
+SCOPES = {
+    "in the function around the class, before the module": """
+    Size = Constant = int
+    def make():
+        from typing import ClassVar as Constant
+        Size = Static[int]
+        class A(Struct):
+            a: Size
+            b: Optional[A]
+            c: Constant[int] = 3
+        return A
+    A = make()
+    """,
+    "not in a caller": """
+    Size = Static[int]
+    def make():
+        class A(Struct):
+            a: Size
+        return A
+    def caller():
+        Size = int
+        return make()
+    A = caller()
+    """,
+    "in the class body": """
+    Size = int
+    class A(Struct):
+        Size = Static[int]
+        a: Size
+    """,
+    "in what the module imports": """
+    from types import SimpleNamespace
+    other = SimpleNamespace(Fixed=Static[int])
+    class A(Struct):
+        a: other.Fixed
+        b: other.Missing
+    """,
+}
+
+
+@pytest.mark.parametrize("source", SCOPES.values(), ids=SCOPES)
 @pytest.mark.parametrize("importable", [True, False])
 def test_names_in_postponed_annotations_are_looked_up_where_the_class_body_would(module, source, importable):
     head = f"from __future__ import annotations\n{HEAD}\n{textwrap.dedent(source)}"
@@ -434,15 +422,3 @@ def test_a_long_union_in_text_is_read_member_by_member():
     namespace = {"__annotations__": {"x": " | ".join(["int"] * 800 + ["Static[int]"])}, "Static": Static}
     made = type(Struct)("A", (Struct,), {**namespace, "__qualname__": "A", "__module__": __name__})
     assert static_names(made) == ["x"]
-
-
-def test_a_name_may_stand_for_a_text_and_two_that_stand_for_each_other_say_nothing(module):
-    cls = module(f"""
-{HEAD}
-Shape, Name, One, Two = "Static[tuple]", "Name", "Two", "One"
-class A(Struct):
-    shape: "Shape"
-    name: "Name"
-    one: "One | None"
-""").A
-    assert {f.name: f.static for f in fields(cls)} == {"shape": True, "name": False, "one": False}

@@ -1,7 +1,6 @@
 """Structs with `__call__` are functions to JAX: as good as closures, and no two that differ share a program."""
 
 import collections
-import functools
 import itertools
 import types
 from typing import Any
@@ -11,20 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structkit import Struct, field, static
-from tests.models import Coordinates, Decorated, Holder, Level, Point, Ring, Skipping, Standard
-
-
-class Function(Struct):
-    x: Any
-    compute: Any = static(default=lambda x, y: y * x)
-
-    def __call__(self, y):
-        return self.compute(self.x, y)
-
-
-class Angle(float):
-    pass
+from structkit import Struct, field
+from tests.models import (
+    Angle,
+    Coordinates,
+    Decorated,
+    Function,
+    Holder,
+    Level,
+    Point,
+    Ring,
+    Skipping,
+    Standard,
+    counting_jit,
+)
 
 
 def scan(function):
@@ -198,7 +197,6 @@ def test_a_call_that_is_put_in_place_later_counts_also_in_children():
 def test_a_program_has_the_name_of_the_class_and_a_method_is_a_function_too():
     assert jax.jit(Function(1.0)).lower(1.0).as_text().startswith("module @jit_Function ")
     assert Function(1).__name__ == "Function" and not hasattr(Point(1), "__name__")
-    assert jax.jit(Function(3 * one).__call__)(one) == 3
     assert jax.grad(lambda x: jax.jit(Function(x).__call__)(one))(2.0) == 1
 
 
@@ -233,18 +231,12 @@ def test_a_stack_of_callables_runs_inside_one_trace():
 
 
 def test_a_callable_of_numbers_in_a_static_field_does_not_retrace():
-    traced = []
-
-    @jax.jit
-    def run(holder):
-        traced.append(holder)
-        return holder.n(holder.x)
-
+    run, traces = counting_jit(lambda holder: holder.n(holder.x))
     # Where leaks are looked for, JAX traces every call.
     with jax.check_tracer_leaks(False):
-        for x in (2.0, 2.0, 2, 2.0, 0.0, -0.0, 0.0):
+        for x, programs in ((2.0, 1), (2.0, 1), (2, 2), (2.0, 2), (0.0, 3), (-0.0, 4), (0.0, 4)):
             run(Holder(Function(x)))
-    assert [holder.n.x for holder in traced] == [2.0, 2, 0.0, -0.0]
+            assert len(traces) == programs
     assert 1 / run(Holder(Function(-0.0))) == -jnp.inf
 
 
@@ -254,7 +246,10 @@ def test_a_callable_of_numbers_in_a_static_field_does_not_retrace():
 def test_an_equality_of_the_users_decides_and_a_hash_of_the_users_is_kept():
     class Rounded(Function):
         def __eq__(self, other):
-            return type(self) is type(other) and round(self.x) == round(other.x)
+            return type(self) is type(other) and np.round(self.x).tolist() == np.round(other.x).tolist()
+
+    class RoundedChild(Rounded):
+        y: Any = 1
 
     class Hashed(Function):
         def __hash__(self):
@@ -264,9 +259,10 @@ def test_an_equality_of_the_users_decides_and_a_hash_of_the_users_is_kept():
         y: Any = 1
 
     OwnHash = type(Struct)("OwnHash", (Point,), {"__hash__": lambda self: 42})
-    assert Rounded(1.1) == Rounded(0.9) and Function(Rounded(1.1)) == Function(Rounded(0.9))
-    assert hash(Function(Rounded(1.1))) == hash(Function(Rounded(0.9)))
-    assert isinstance(hash(Rounded(jnp.ones(3))), int)
+    for cls, scale in itertools.product((Rounded, RoundedChild), (1, jnp.ones(3))):
+        high, low = cls(1.1 * scale), cls(0.9 * scale)
+        assert high == low and hash(high) == hash(low)
+        assert Function(high) == Function(low) and hash(Function(high)) == hash(Function(low))
     assert Function(OwnHash(1.0)) == Function(OwnHash(1.0)) and Function(OwnHash(0.0)) != Function(OwnHash(-0.0))
     for cls in (Hashed, HashedChild):
         assert hash(cls(zeros)) == 42
@@ -302,36 +298,3 @@ def test_class_options_mean_for_callables_what_they_mean_for_others():
     assert Mutable(zeros) == Mutable(zeros + 0)
     with pytest.raises(TypeError, match="unhashable type: 'Made'"):
         jax.jit(Mutable(1))(one)
-
-
-def test_depth_and_loops_end_neither_the_comparison_nor_the_hash():
-    def deep(value, nest):
-        return functools.reduce(lambda inner, _: nest(inner), range(5000), value)
-
-    for nest in (Point, Function, lambda inner: (inner,), lambda inner: {"a": [inner]}):
-        a, b, other = (Function(deep(x, nest)) for x in (1.0, 1.0, 2.0))
-        assert a == b and a != other
-        assert hash(a) == hash(b)
-    loops = [[1], [1], [2]]
-    for loop in loops:
-        loop.append(loop)
-    a, b, other = map(Function, loops)
-    assert a == b and a != other and hash(a) == hash(b)
-
-
-def test_where_the_class_says_what_is_equal_equal_objects_have_one_hash():
-    class Named(Struct):
-        weight: Any
-        name: str = static(default="a")
-
-        def __call__(self, x):
-            return x
-
-        def __eq__(self, other):
-            return self.name == other.name
-
-    class Child(Named):
-        pass
-
-    for cls in (Named, Child):
-        assert len({cls(jnp.ones(2)), cls(jnp.zeros(2))}) == 1

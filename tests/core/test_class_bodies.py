@@ -50,11 +50,14 @@ def test_the_names_that_structs_live_on_are_refused_in_a_body_and_in_a_mixin(nam
             make()
 
 
-@pytest.mark.parametrize(
+each_array = pytest.mark.parametrize(
     "array",
     [jnp.ones(3), np.ones(3), jnp.float32(1), np.zeros(()), np.ma.ones(2), jax.random.key(0)],
     ids=["jnp", "np", "0", "np0", "masked", "key"],
 )
+
+
+@each_array
 def test_arrays_in_a_value_without_an_annotation_are_refused(array):
     for value in ([array], (1, [array]), {1: array, "a": 2}, Point(array), [Point([array])]):
         with pytest.raises(errors.DefinitionError) as caught:
@@ -67,11 +70,7 @@ def test_arrays_in_a_value_without_an_annotation_are_refused(array):
         assert define("table", value).table is value
 
 
-@pytest.mark.parametrize(
-    "array",
-    [jnp.ones(3), np.ones(3), jnp.float32(1), np.zeros(()), np.ma.ones(2), jax.random.key(0)],
-    ids=["jnp", "np", "0", "np0", "masked", "key"],
-)
+@each_array
 def test_an_array_without_an_annotation_is_refused_and_one_of_the_class_is_allowed(array):
     for define_one in (lambda: define("table", array), lambda: jax.jit(lambda x: define("table", x))(1.0)):
         with pytest.raises(errors.DefinitionError, match=r"^A: 'table' is an array without a type annotation, so it"):

@@ -55,25 +55,6 @@ def test_a_custom_init_may_assign_reassign_read_and_call_methods():
         A(1).total_y = 2
 
 
-def test_an_unfinished_object_shows_what_is_set_and_names_what_is_not():
-    class A(Struct):
-        x: int
-        y: int
-        n: Static[int]
-
-        def __init__(self):
-            self.x = 1
-            assert vars(self) == {"x": 1}
-            assert repr(self) == "A(x=1, y=<unset>, n=<unset>)"
-            for name in ("y", "n"):
-                assert not hasattr(self, name)
-                with pytest.raises(AttributeError, match=rf"A\.{name}"):
-                    getattr(self, name)
-            self.y, self.n = 2, 3
-
-    assert vars(A()) == {"x": 1, "y": 2, "n": 3}
-
-
 def test_what_a_custom_init_leaves_is_filled_with_defaults_or_named():
     class A(Struct):
         x: int

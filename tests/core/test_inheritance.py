@@ -1,6 +1,7 @@
 """Structs inherit: from one or several structs, mixins, abstract and generic classes, protocols, frozen dataclasses."""
 
 import dataclasses
+import functools
 import inspect
 import types
 import typing
@@ -8,7 +9,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import KW_ONLY, InitVar
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import jax
 import pytest
@@ -16,6 +17,7 @@ import typing_extensions
 
 from structkit import Static, Struct, construct, errors, field, is_struct, static
 from tests.models import (
+    Coordinates,
     Delegating,
     DelegatingCustom,
     DelegatingWithHooks,
@@ -90,12 +92,15 @@ def test_a_field_turns_static_or_data_where_a_subclass_says_so():
     assert jax.tree.leaves(ParentStatic(5.0)) == [5.0]
 
 
-def test_a_field_hides_a_method_or_value_of_a_base():
-    Base = type("Base", (), {"size": 3})
+@either_side
+def test_a_field_hides_a_method_a_value_and_a_cached_property_of_a_base(struct_first):
+    Base = type("Base", (), {"size": 3, "x": functools.cached_property(lambda self: 42)})
     A = type(Struct)("A", (Struct,), {"area": lambda self: 1})
-    B = type(Struct)("B", (A, Base), {"__annotations__": {"area": float, "size": int}})
-    assert (B(2.0, 5).area, B(2.0, 5).size) == (2.0, 5)
+    annotations = {"area": float, "size": int, "x": int}
+    B = type(Struct)("B", mixed(Base, A, struct_first=struct_first), {"__annotations__": annotations})
+    assert vars(B(2.0, 5, 6)) == {"area": 2.0, "size": 5, "x": 6} == {n: getattr(B(2.0, 5, 6), n) for n in annotations}
     assert inspect.signature(B).parameters["area"].default is inspect.Parameter.empty
+    assert type(Struct)("C", (Base, Point), {})(5).x == 5
 
 
 def test_methods_of_all_kinds_and_zero_argument_super_work_also_where_a_length_makes_the_struct_false():
@@ -245,12 +250,8 @@ class Slotted:
     __slots__ = ("a",)
 
 
-class Named(NamedTuple):
-    a: int
-
-
 @either_side
-@pytest.mark.parametrize("stranger", [Slotted, Named, int, Exception, dict])
+@pytest.mark.parametrize("stranger", [Slotted, Coordinates, int, Exception, dict])
 def test_bases_with_a_layout_of_their_own_are_refused(stranger, struct_first):
     with pytest.raises(errors.DefinitionError) as error:
         types.new_class("A", mixed(stranger, Struct, struct_first=struct_first))

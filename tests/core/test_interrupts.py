@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from structkit import Struct, construct, field, static
+from tests.core.test_custom_init import CustomOfPostInit
 from tests.core.test_filling import ByDict
-from tests.models import Checked, Custom, Everything, Pair, Scaled, Squared, run_python
+from tests.models import Checked, Custom, Everything, Pair, Squared, run_python
 
 
 class Converted(Struct):
@@ -33,13 +34,6 @@ class Child(Custom):
         assert self.count
 
 
-class OfAGenerated(Scaled):
-    more: Any = 1
-
-    def __init__(self, value):
-        super().__init__(value, factor=3.0)
-
-
 class BySuper(Checked):
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -57,7 +51,7 @@ CONVERTED = Converted(1)
 
 
 CONSTRUCTIONS = [
-    *(lambda cls=cls: cls(1) for cls in (Squared, Converted, Child, OfAGenerated, Decorated)),
+    *(lambda cls=cls: cls(1) for cls in (Squared, Converted, Child, CustomOfPostInit, Decorated)),
     *(lambda data=data: pickle.loads(data) for data in PICKLED),
     lambda: Everything(1, 2.0),
     lambda: CONVERTED.replace(x=2),

@@ -122,7 +122,7 @@ def test_a_name_with_a_meaning_to_python_or_none_at_all_is_refused_as_a_field(na
 
 
 def test_a_method_with_the_name_of_a_field_of_the_same_body_is_refused():
-    with pytest.raises(errors.DefinitionError, match="'x'"):
+    with pytest.raises(errors.DefinitionError, match=r"^A: 'x' is a field and a method of the same body; rename one "):
 
         class A(Struct):
             x: int

@@ -23,11 +23,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from structkit import Static, Struct, at, construct, errors, field, freeze, replace, static
-from tests.models import Colour, Coordinates, Holder, Level, Mutable, Skipping, T
-
-
-class Angle(float):
-    pass
+from tests.models import Angle, Colour, Coordinates, Holder, Level, Mutable, Skipping, T, counting_jit
 
 
 class Members(frozenset):
@@ -89,16 +85,10 @@ def function(x):
 
 def traces(*objects):
     """How many programs a jitted function of these objects needs."""
-    traced = []
-
-    @jax.jit
-    def run(obj):
-        traced.append(None)
-        return obj.x
-
+    run, traces = counting_jit(lambda obj: obj.x)
     for obj in objects:
         run(obj)
-    return len(traced)
+    return len(traces)
 
 
 instance = Callable()
@@ -245,6 +235,8 @@ LOOKALIKES = [
     (function, functools.partial(function)),
     (Callable().method, Callable().method),
     (np.int64(0), (0, 1), (1, (2,))),
+    # As numpy compares a scalar and a tuple, they are an array of bools.
+    tuple(freeze({"a": {"b": value}}) for value in (np.float32(0), [np.ones(2)], (1.0, 2.0), ((0.0, 1.0),))),
     (lambda x: x, lambda x: x),
 ]
 
@@ -252,7 +244,7 @@ LOOKALIKES = [
 @pytest.mark.parametrize("values", LOOKALIKES, ids=map(str, range(len(LOOKALIKES))))
 def test_values_that_only_look_alike_never_share_a_trace(values):
     holders = [Holder(value) for value in values]
-    for a, b in itertools.combinations(holders, 2):
+    for a, b in itertools.permutations(holders, 2):
         assert jax.tree.structure(a) != jax.tree.structure(b), (a.n, b.n)
         assert a != b, (a.n, b.n)
     assert traces(*holders) == len(values)
@@ -443,8 +435,16 @@ def test_a_function_that_hides_data_from_jax_is_refused(function, what):
         assert f".n cannot hold {what}: JAX would not see the data" in str(error.value)
 
 
+class Answering:
+    """It has whatever a search for hidden data asks for, and so on without end."""
+
+    def __getattr__(self, name):
+        return Answering()
+
+
 def test_methods_and_functions_that_hide_nothing_are_kept():
     for function in (
+        Answering(),
         Settings().power,
         Model.make,
         Model.double,
@@ -464,14 +464,6 @@ def test_an_object_under_construction_is_no_static_and_neither_are_its_methods()
             Settings(n)
 
 
-def test_an_object_that_answers_to_every_name_ends_the_search():
-    class Answering:
-        def __getattr__(self, name):
-            return Answering()
-
-    assert Holder(answer := Answering()).n is answer
-
-
 def test_a_traced_value_is_refused_in_a_field_that_does_not_compare_and_in_a_function():
     def run(x):
         for value in (Skipping(1, x), functools.partial(len, x), x.sum, Model(x).loss):
@@ -480,24 +472,6 @@ def test_a_traced_value_is_refused_in_a_field_that_does_not_compare_and_in_a_fun
         return x
 
     jax.jit(run)(1.0)
-
-
-def test_a_refused_static_is_not_kept_and_leaves_the_object_frozen():
-    leaked = []
-
-    class A(Struct):
-        n: Static[Any]
-
-        def __init__(self, n):
-            leaked.append(self)
-            self.n = n
-
-    with pytest.raises(errors.StaticValueError):
-        A([1])
-    with pytest.raises(errors.UnsetFieldError):
-        leaked[0].n
-    with pytest.raises(errors.FrozenInstanceError):
-        leaked[0].n = 1
 
 
 def test_static_fields_survive_pickling_of_structure_and_object():

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 
+import structkit
 from structkit import Static, Struct, derived, field, static
 from tests.models import assert_frozen
 
@@ -75,29 +77,34 @@ def test_threads_that_define_structs_do_not_disturb_each_other():
                 def __post_init__(self):
                     self.x = self.x + 1
 
-            struct = jax.tree.map(lambda leaf: leaf, Local(i))
-            out.append((struct.x, struct.y, struct.n, len(jax.tree.leaves(struct))))
+            @structkit.struct.dataclass
+            class Decorated:
+                x: Any = i
+                y: Any = np.zeros(2)
+
+            made, decorated = jax.tree.map(lambda leaf: leaf, (Local(i), Decorated()))
+            out.append((made.x, made.y, made.n, len(jax.tree.leaves(made)), decorated.x))
         return out
 
-    assert in_threads(define) == [[(i + 1, (k, i), k, 3) for i in range(20)] for k in range(THREADS)]
+    assert in_threads(define) == [[(i + 1, (k, i), k, 3, i) for i in range(20)] for k in range(THREADS)]
+
+
+class Cached(Struct):
+    wait: Any
+
+    @functools.cached_property
+    def token(self):
+        self.wait()
+        return object()
+
+    @functools.cached_property
+    def other(self):
+        return object()
 
 
 def test_threads_that_read_cached_properties_get_one_value_of_each():
     barrier = threading.Barrier(THREADS)
-
-    class Shared(Struct):
-        x: Any
-
-        @functools.cached_property
-        def token(self):
-            barrier.wait(timeout=30)
-            return object()
-
-        @functools.cached_property
-        def other(self):
-            return object()
-
-    struct = Shared(1)
+    struct = Cached(lambda: barrier.wait(timeout=30))
     tokens = in_threads(lambda _: (struct.token, struct.other))
     assert set(tokens) == {(struct.token, struct.other)}
 
@@ -112,23 +119,12 @@ def hurry():
 
 
 def test_the_first_reads_of_a_cached_property_race_for_one_value(hurry):
-    class Shared(Struct):
-        x: Any
-
-        @functools.cached_property
-        def token(self):
-            return object()
-
-        @functools.cached_property
-        def other(self):
-            return object()
-
     def read(k):
         names = ("token", "other")[:: 1 - 2 * (k % 2)]
         barrier.wait(timeout=30)
         return [{name: getattr(struct, name) for name in names} for struct in structs]
 
-    structs, barrier = [Shared(i) for i in range(500)], threading.Barrier(THREADS)
+    structs, barrier = [Cached(lambda: None) for _ in range(500)], threading.Barrier(THREADS)
     first, *others = in_threads(read)
     assert all(values == first for values in others)
 

@@ -16,6 +16,7 @@ from structkit import Struct, construct, static, struct
 from tests.models import (
     Custom,
     Everything,
+    Function,
     Layer,
     Left,
     Loud,
@@ -25,6 +26,7 @@ from tests.models import (
     Scaled,
     Skipping,
     Squared,
+    counting_jit,
     names_places,
 )
 
@@ -43,13 +45,6 @@ class Model(Struct):
     def __call__(self, x: jax.Array) -> jax.Array:
         x = self.first(x)
         return (x if self.second is None else self.second(x)) * self.scale
-
-
-class Scale(Struct):
-    factor: Any
-
-    def __call__(self, x):
-        return self.factor * x
 
 
 def linear(n_in: int = 2, n_out: int = 3, **options: Any) -> Layer:
@@ -74,17 +69,6 @@ def loss(m: Model, x: jax.Array) -> jax.Array:
 
 def doubled(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf * 2, tree)
-
-
-def counting(function: Callable[..., Any]) -> tuple[Callable[..., Any], list[int]]:
-    traces: list[int] = []
-
-    @functools.wraps(function)
-    def counted(*args, **kwargs):
-        traces.append(1)
-        return function(*args, **kwargs)
-
-    return counted, traces
 
 
 def assert_same(tree: Any, other: Any) -> None:
@@ -334,8 +318,7 @@ def test_the_errors_of_jax_name_the_field(pattern, misuse):
 
 
 def test_jit_traces_once_for_equal_structures_and_again_for_another_static_or_class():
-    function, traces = counting(lambda s: jax.tree.leaves(s)[0] + len(getattr(s, "name", "")))
-    jitted = jax.jit(function)
+    jitted, traces = counting_jit(lambda s: jax.tree.leaves(s)[0] + len(getattr(s, "name", "")))
     same = (pair(), pair(5.0), pair().replace(x=f32(7.0)), pickle.loads(pickle.dumps(pair())))
     assert [float(jitted(s)) for s in same] == [5, 9, 11, 5]
     assert len(traces) == 1
@@ -346,14 +329,13 @@ def test_jit_traces_once_for_equal_structures_and_again_for_another_static_or_cl
 
 
 def test_jit_takes_a_struct_of_hashable_values_as_a_static_argument_and_refuses_one_of_arrays():
-    function, traces = counting(lambda config, x: config.x * x)
-    jitted = jax.jit(function, static_argnums=0)
+    jitted, traces = counting_jit(lambda config, x: config.x * x, static_argnums=0)
     assert jitted(Pair(2, ("a",)), 0.5) == 1 and jitted(Pair(2, ("a",)), 0.25) == 0.5
     assert len(traces) == 1
     for other in (Pair(3, ("a",)), Pair(2, ("b",)), Pair(2, ("a",), name="other")):
         assert jitted(other, 0.5) == other.x / 2
     assert len(traces) == 4
-    assert jax.jit(lambda scale, x: scale.factor[0] * x, static_argnums=0)(Scale((2, "callable")), 0.5) == 1
+    assert jax.jit(lambda function, x: function.x[0] * x, static_argnums=0)(Function((2, "callable")), 0.5) == 1
     with pytest.raises(ValueError, match="hashable"):
         jitted(pair(), 1.0)
 
@@ -371,7 +353,7 @@ def test_a_callable_struct_its_methods_and_its_class_are_jitted():
 
 
 def test_other_transformations_take_a_callable_struct_with_array_fields():
-    layer, x = Scale(f32(3.0)), f32([0.0, 1.0])
+    layer, x = Function(f32(3.0)), f32([0.0, 1.0])
     for result in (jax.vmap(layer)(x), jax.checkpoint(layer)(x), jax.jvp(layer, (x,), (x,))[1], jax.lax.map(layer, x)):
         assert result.tolist() == [0.0, 3.0]
     assert jax.grad(layer)(2.0) == 3

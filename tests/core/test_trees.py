@@ -22,13 +22,6 @@ class OnlyStatics(Struct):
     b: str = static(default="b")
 
 
-def define_again():
-    class Again(Struct):
-        x: Any
-
-    return Again
-
-
 # Mapping
 
 
@@ -52,7 +45,7 @@ def test_maps_give_leaves_of_any_type_and_see_structs_paths_and_none():
 
 
 def test_structures_of_two_classes_are_never_equal_and_those_of_equal_statics_are():
-    again, other_again = define_again(), define_again()
+    again, other_again = (type(Struct)("Again", (Point,), {}) for _ in range(2))
     different = [
         *(Left(1, 2), Right(1, 2), Child(1, 2), again(1), other_again(1), Point(1), Box(1), Model(1)),
         *(Empty(), OnlyStatics(), (1, 2), None, {"x": 1}),

@@ -188,7 +188,7 @@ def test_postponed_annotations_work(struct):
     assert jax.tree.leaves(B(A(1, child=A(2)))) == [1, 2] and A.limit == 3
 
 
-def test_a_users_own_replace_is_kept():
+def test_a_users_own_replace_is_kept_and_may_call_that_of_the_base():
     class Mixin:
         def replace(self, **changes):
             return "mine"
@@ -198,7 +198,15 @@ def test_a_users_own_replace_is_kept():
     B = ours.dataclass(type("B", (A,), {"__annotations__": {"y": int}, "y": 1}))
     C = ours.dataclass(type("C", (Mixin,), body))
     D = type("D", (ours.PyTreeNode,), body | {"replace": Mixin.replace})
-    assert [cls(1).replace(x=2) for cls in (A, B, C, D)] == ["mine"] * 4
+
+    class Calling(ours.PyTreeNode):
+        x: int = 1
+        y: int = 2
+
+        def replace(self, **changes):
+            return super().replace(y=5, **changes)
+
+    assert [cls(1).replace(x=2) for cls in (A, B, C, D)] == ["mine"] * 4 and Calling().replace(x=2) == Calling(2, 5)
     assert dataclasses.replace(A(1), x=2).x == 2
 
 
@@ -449,18 +457,3 @@ def test_an_own_setattr_of_a_mutable_class_runs_for_assignments_alone(struct):
     assert a.x == 20
     if struct is ours:
         assert jax.tree.map(lambda leaf: leaf, a).x == 20
-
-
-def test_classes_are_made_and_used_by_many_threads_at_once():
-    from concurrent.futures import ThreadPoolExecutor
-
-    def make(i):
-        @ours.dataclass
-        class A:
-            x: int = i
-            y: Any = np.zeros(2)
-
-        return jax.tree.map(lambda leaf: leaf, A()).x
-
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(make, range(50))) == list(range(50))

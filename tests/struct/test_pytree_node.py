@@ -33,17 +33,6 @@ def test_every_subclass_is_a_dataclass_with_the_keywords_of_its_class_statement(
         struct.PyTreeNode()
 
 
-def test_an_own_replace_may_call_that_of_the_base():
-    class A(ours.PyTreeNode):
-        x: int = 1
-        y: int = 2
-
-        def replace(self, **changes):
-            return super().replace(y=5, **changes)
-
-    assert A().replace(x=2) == A(2, 5)
-
-
 def test_hooks_may_pass_options_on(struct):
     class Base(struct.PyTreeNode):
         def __init_subclass__(cls, **options):
