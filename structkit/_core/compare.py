@@ -113,8 +113,9 @@ def _pairs(a: Any, b: Any) -> list[tuple[Any, Any]] | None:
 
 
 def _equal_as_python(a: Any, b: Any) -> Any:
-    shapes = [value.shape for value in (a, b) if isinstance(value, _ARRAYS)]
-    if any(shapes):
+    arrays = [value for value in (a, b) if isinstance(value, _ARRAYS)]
+    # By its own `==` one array without axes and one number, but for random keys, which know nothing but their like.
+    if any([array.shape or not isinstance(array.dtype, np.dtype) for array in arrays]):
         return _equal_arrays(a, b)
     try:
         return _by_own_equality(a, b)
