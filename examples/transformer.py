@@ -102,8 +102,12 @@ class Transformer(Struct):
     def create(cls, key: jax.Array, width: int = 128, depth: int = 4, heads: int = 4) -> Self:
         embed_key, position_key, block_key = jax.random.split(key, 3)
         blocks = jax.lax.map(lambda key: Block.create(key, width, heads), jax.random.split(block_key, depth))
-        embedding = 0.02 * jax.random.normal(embed_key, (BYTES, width))
-        return cls(embedding, 0.02 * jax.random.normal(position_key, (CONTEXT, width)), blocks, Norm(jnp.ones(width)))
+        # The output is normalised, and the embedding read the other way round: the logits begin with a variance of 1.
+        embedding, positions = [
+            jax.random.normal(key, (size, width)) * width**-0.5
+            for key, size in ((embed_key, BYTES), (position_key, CONTEXT))
+        ]
+        return cls(embedding, positions, blocks, Norm(jnp.ones(width)))
 
     def __call__(self, text: jax.Array) -> jax.Array:
         """The logits of the byte after each one: [batch, time, 256] from [batch, time]."""

@@ -239,6 +239,10 @@ UnhashableFieldError: unhashable field 'bias' of Linear: ArrayImpl has no hash; 
 FreezeError: freeze: cannot freeze a random key (at key 'a'): use its jax.random.key_data, or a data field
 >>> at(Linear(1), lambda tree: tree.zzz)
 PlaceError: at(tree, where): tree.zzz is no field of Linear; fields: weight, bias, activation
+>>> at(Linear, "weight")
+PlaceError: at(tree, where): tree is the class Linear, and has no places; pass an object of it
+>>> summary(Linear)
+TreeError: summary: the tree is the class Linear; give an object of it, or what jax.eval_shape gives
 >>> merge(Linear(1), Linear(2))
 MergeError: merge: tree.weight has two values, 1 and 2; all trees but one have None there
 >>> cast(Linear(1), int)

@@ -306,6 +306,8 @@ def at(tree: Any, /, *where: Any) -> Any:
         >>> at(model, "layers.*.weight").get()
         {'.layers[0].weight': 1.0, '.layers[1].weight': 2.0}
     """
+    if isinstance(tree, type):
+        raise PlaceError("tree", f"is the class {tree.__name__}, and has no places", "pass an object of it")
     start = watched(tree)
     if len(where) == 1:
         return _ref(tree, start, where[0])

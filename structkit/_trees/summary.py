@@ -68,6 +68,9 @@ def summary(tree: Any, *, depth: int | None = None) -> str:
         ------------------------------------------------------
         total                                        18     76
     """
+    if isinstance(tree, type):
+        what, cure = f"the tree is the class {tree.__name__}", "give an object of it, or what jax.eval_shape gives"
+        raise TreeError("summary", what, cure)
     if depth is not None and depth < 0:
         raise TreeError("summary", f"`depth` is {depth}", "give 0 or more, or None for every leaf")
     # Asked once: JAX takes as long to answer as the rest of a row.
