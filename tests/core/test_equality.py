@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from structkit import Struct, errors, field, static
+from structkit._core import compare
 from tests.models import Box, Coordinates, Decorated, Function, Lazy, Mutable, Pair, Point, Ring, Skipping
 
 
@@ -470,3 +471,10 @@ def test_what_the_equality_of_an_inner_class_raises_is_seen(make):
         make(Careless(1)) == make(Careless(1))
     with pytest.raises(RuntimeError, match="no comparison"):
         make(Raising()) == make(Raising())
+
+
+@pytest.mark.parametrize("hold", [Point, Decorated])
+def test_where_jax_does_not_say_whether_it_traces_tracers_are_looked_for(hold, monkeypatch):
+    monkeypatch.setattr(compare, "untraced", lambda: False)
+    assert (hold([1, ones(2)]) == hold([2, ones(2)])) is False
+    assert bool(jax.jit(lambda x: ~(hold([1, x]) == hold([2, x])))(ones(2)))
