@@ -34,28 +34,21 @@ _BOOLS: tuple[type[Any], ...] = (bool, np.bool_)
 _Rule = Callable[[Any], tuple[Any, Any]]
 
 
-def equal(self: Any, other: Any) -> Any:
+def equal(self: Any, other: Any, by_contents: bool = False) -> Any:
     """Whether both are of one class, with equal statics and leaves: a bool, or a traced boolean inside a trace.
 
     Structs that can be called are equal if they compute the same, which is a bool inside a trace too. There every field
     counts: numbers by type and sign, arrays by dtype, weak type and contents, tracers by identity, dicts with the order
-    of their keys, and what has no hash by identity.
+    of their keys, and what has no hash by identity. `by_contents` compares them as any struct.
     """
-    if not self.__struct__.callable:
-        return equal_contents(self, other)
     if type(self) is not type(other):
         return NotImplemented
-    if self is other:
-        return True
-    # Not by its own `==`: that is what may be calling.
-    same = self.__flat__[1] == other.__flat__[1]
-    return same and _all(_verdicts([*zip(_data(self), _data(other))], _program))
-
-
-def equal_contents(self: Any, other: Any) -> Any:
-    """The same, also of structs that can be called."""
-    if type(self) is not type(other):
-        return NotImplemented
+    if self.__struct__.callable and not by_contents:
+        if self is other:
+            return True
+        # Not by its own `==`: that is what may be calling.
+        same = self.__flat__[1] == other.__flat__[1]
+        return same and _all(_verdicts([*zip(_data(self), _data(other))], _program))
     waiting: list[tuple[Any, Any]] = []
     verdict: Any = _compare_structs(self, other, waiting)
     if verdict and waiting:

@@ -468,7 +468,7 @@ class Struct(flat.Flat, metaclass=StructMeta):
             if issubclass(held, flat.Draft):
                 # A user's own, which calls this one, may go on to assign.
                 children = children if held is lifecycle.Open else held(flat.items(children))
-            elif compare.equal_contents(flat.with_flat(self, children, aux), self) is not True:
+            elif compare.equal(flat.with_flat(self, children, aux), self, by_contents=True) is not True:
                 # The same values are what a `__new__` of the user's has filled in already.
                 raise FrozenInstanceError(type(self).__name__, "__setstate__", "assign to", False)
         flat.store(self, (children, aux))
