@@ -200,8 +200,9 @@ def declared_fields(
             _refuse_unannotated(struct, name, value, inherited)
     check_aliases(struct, {**inherited, **own})
     # A default that cannot be static is refused with the class, not with its first object.
-    kept = {name: f.default for name, f in own.items() if f.static and f.default is not MISSING and f.converter is None}
-    pack_statics(struct, tuple(kept), tuple(kept.values()))
+    for name, f in own.items():
+        if f.static and f.default is not MISSING and f.converter is None:
+            pack_statics(struct, (name,), (f.default,))
     return own
 
 
