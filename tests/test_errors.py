@@ -251,8 +251,9 @@ TreeError: cast: <class 'int'> is no floating dtype; give one, such as jnp.float
 StateError: /: is a folder; name a file in it
 >>> field(default=1, default_factory=int)
 ValueError: cannot specify both default and default_factory; keep the one that is meant
->>> field(default_factory=[])
-TypeError: default_factory is called for each default, and a list is no function; use a lambda
+>>> class A(Struct): x: list = field(default_factory=[])
+DefinitionError: A: 'x' has a list for its default_factory, which cannot be called;
+    give it a function: default_factory=list, or a lambda
 >>> static(spec=1)
 DefinitionError: static(...): unknown option 'spec'; the options are default, default_factory, converter, init, repr,
     compare, hash, kw_only, doc, aliases, metadata

@@ -94,29 +94,57 @@ def _as_python(waiting: list[tuple[Any, Any]]) -> Iterator[Any]:
 
 
 def _pairs(a: Any, b: Any) -> list[tuple[Any, Any]] | None:
-    """What stands in the same places of two lists, tuples or dicts; None for other values, whose `==` is asked."""
+    """What stands in the same places of two containers; None for other values, whose `==` is asked.
+
+    These are lists, tuples and dicts, and nodes of other libraries that hold arrays.
+    """
     equalities: list[Any] = [type(a).__eq__, type(b).__eq__]
     kind: Any = next((kind for kind in (list, tuple, dict) if equalities == [kind.__eq__] * 2), None)
-    held, others = (a.values(), b.values()) if kind is dict else (a, b)
-    if kind is None or (SCALARS.issuperset(map(type, held)) and SCALARS.issuperset(map(type, others))):
+    if kind is None:
+        return _node_pairs(a, b)
+    # By the methods of the kind, as its `==` goes, whatever a subclass has put in their places.
+    held, others = (dict.values(a), dict.values(b)) if kind is dict else (kind.__iter__(a), kind.__iter__(b))
+    held, others = [*held], [*others]
+    if SCALARS.issuperset(map(type, held)) and SCALARS.issuperset(map(type, others)):
         return None
-    if len(a) != len(b) or (kind is dict and a.keys() != b.keys()):
+    if len(held) != len(others) or (kind is dict and dict.keys(a) != dict.keys(b)):
         return [(True, False)]
-    return [*zip(held, map(b.__getitem__, a) if kind is dict else b)]
+    return [*zip(held, [dict.__getitem__(b, key) for key in dict.keys(a)] if kind is dict else others)]
+
+
+# Whose `==` says itself what is equal, or is by identity.
+_OF_THEIR_OWN: tuple[Any, ...] = (*_ARRAYS, *SCALARS, Flat)
+
+
+def _node_pairs(a: Any, b: Any) -> list[tuple[Any, Any]] | None:
+    by_identity: Any = object.__eq__
+    if type(a) is not type(b) or isinstance(a, _OF_THEIR_OWN) or _is_node(a) or type(a).__eq__ is by_identity:
+        return None
+    try:
+        level, other = one_level(a), one_level(b)
+    except Exception:
+        # What takes it apart is user code.
+        return None
+    if level is None or other is None or not _among([*level[0], *other[0]], _ARRAYS):
+        return None
+    return [*zip(level[0], other[0])] if level[1] == other[1] else [(True, False)]
 
 
 def _equal_as_python(a: Any, b: Any) -> Any:
     arrays = [value for value in (a, b) if isinstance(value, _ARRAYS)]
-    # By its own `==` one array without axes and one number, but for random keys, which know nothing but their like.
-    if any([array.shape or not isinstance(array.dtype, np.dtype) for array in arrays]):
-        return _equal_arrays(a, b)
-    try:
+    if not arrays:
         return _by_own_equality(a, b)
-    except ValueError:
-        # Of a node of another library an array has no truth value.
-        if isinstance(a, Flat) or _is_node(a) or one_level(a) is None:
-            raise
-        return _all(_verdicts([(a, b)], _compared))
+    numbers = isinstance(a, _LEAVES) and isinstance(b, _LEAVES)
+    if not numbers or any([array.shape or not isinstance(array.dtype, np.dtype) for array in arrays]):
+        return _equal_arrays(a, b)
+    if isinstance(a, jax.core.Tracer) or isinstance(b, jax.core.Tracer):
+        return a == b
+    try:
+        x, y = [np.asarray(value)[()] if isinstance(value, _ARRAYS) else value for value in (a, b)]
+        return bool(x == y)
+    except Exception:
+        # Deleted (donated), or elsewhere.
+        return _equal_arrays(a, b)
 
 
 def _by_own_equality(a: Any, b: Any) -> Any:
@@ -138,15 +166,15 @@ def _all(verdicts: Iterable[Any]) -> Any:
 def _as_traced(verdict: Any, compared: list[Any]) -> Any:
     """An answer that is known, as an array inside a trace: a caller may write `~(a == b)`."""
     known = not isinstance(verdict, bool) or untraced()
-    return verdict if known or not _tracer_among(compared) else jnp.asarray(verdict)
+    return verdict if known or not _among(compared, jax.core.Tracer) else jnp.asarray(verdict)
 
 
-def _tracer_among(waiting: list[Any]) -> bool:
-    """Whether there is a tracer in any of the values, in a walk of its own: JAX's refuses dicts that do not sort."""
+def _among(waiting: list[Any], kinds: Any) -> bool:
+    """Whether there is an array of these kinds in any of the values, in a walk of its own: JAX's refuses some dicts."""
     entered: dict[int, Any] = {}
     while waiting:
         value = waiting.pop()
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, kinds):
             return True
         if isinstance(value, _ARRAYS) or id(value) in entered:
             continue
@@ -296,12 +324,14 @@ def _equal_opaque(a: Any, b: Any, rule: _Rule) -> Any:
         return _by_own_equality(a, b)
     if rule is _program and not isinstance(a, Flat):
         a, b = of_its_own(a), of_its_own(b)
+    if rule is not _program:
+        return a is b or _by_own_equality(a, b)
     try:
         return a is b or bool(a == b)
-    except Exception as error:
+    except RecursionError:
+        raise
+    except Exception:
         # To JAX, which looks for a compiled function, what cannot be compared is another thing.
-        if rule is not _program or isinstance(error, RecursionError):
-            raise
         return False
 
 

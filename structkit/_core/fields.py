@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from structkit._bridges import FIELD_MARKER, INITVAR_MARKER, spec_axes
 from structkit._core.annotations import CLASSVAR, INITVAR, KW_ONLY, STATIC, annotation_kinds
 from structkit._core.statics import pack_statics
-from structkit.errors import DefinitionError, MutableDefaultError
+from structkit.errors import DefinitionError, MutableDefaultError, a_type
 
 MISSING: Any = dataclasses.MISSING
 
@@ -60,14 +60,8 @@ class Field(dataclasses.Field[Any]):
         aliases: tuple[str, ...] = (),
         metadata: Mapping[str, Any] | None = None,
     ):
-        if default_factory is not MISSING:
-            if default is not MISSING:
-                raise ValueError("cannot specify both default and default_factory; keep the one that is meant")
-            if not callable(default_factory):
-                kind = type(default_factory).__name__
-                raise TypeError(
-                    f"default_factory is called for each default, and a {kind} is no function; use a lambda"
-                )
+        if default is not MISSING and default_factory is not MISSING:
+            raise ValueError("cannot specify both default and default_factory; keep the one that is meant")
         # Not by the base class, which takes twice as long: most fields are an annotation and nothing else.
         self.name: str = ""
         self.type: Any = None
@@ -257,6 +251,9 @@ def _declare(struct: str, name: str, annotation: Any, kind: str, value: Any, par
     if kind == INITVAR and not declared.init:
         what = f"InitVar {name!r} has init=False, and is nothing but an argument of the constructor"
         raise DefinitionError(struct, what, "drop init=False")
+    if declared.default_factory is not MISSING and not callable(declared.default_factory):
+        what = f"{name!r} has {a_type(declared.default_factory)} for its default_factory, which cannot be called"
+        raise DefinitionError(struct, what, "give it a function: default_factory=list, or a lambda")
     if declared.spec is not None:
         _check_spec(struct, declared)
     if declared.default is not MISSING:

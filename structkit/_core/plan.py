@@ -6,8 +6,8 @@ Everything after it (flat form, generated code, comparison, updates) reads the p
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import itertools
+import reprlib
 import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -231,10 +231,16 @@ def is_generated(init: Any) -> bool:
 
 def is_of_dataclass(method: Any) -> bool:
     """Whether `dataclasses` or `structkit.struct` has written a method, as opposed to user code."""
-    code: Any = getattr(inspect.unwrap(method), "__code__", None)
-    return code is not None and (
-        code.co_qualname.startswith("__create_fn__.") or code.co_filename.startswith("<structkit.struct ")
-    )
+    if not isinstance(method, types.FunctionType):
+        return False
+    code, wrapped = method.__code__, getattr(method, "__wrapped__", None)
+    if wrapped is not None and code.co_filename in _LIBRARIES:
+        # What keeps a `__repr__` from recursion.
+        return is_of_dataclass(wrapped)
+    return code.co_qualname.startswith("__create_fn__.") or code.co_filename.startswith("<structkit.struct ")
+
+
+_LIBRARIES = [library.__code__.co_filename for library in (dataclasses.dataclass, reprlib.recursive_repr)]
 
 
 def _empty_init(self: Any) -> None:

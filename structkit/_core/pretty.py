@@ -17,7 +17,7 @@ import numpy as np
 from structkit._bridges import signature_text
 from structkit._core.compare import is_default
 from structkit._core.flat import Flat, Unset, field_values
-from structkit._core.plan import GENERATED, ClassPlan, is_of_dataclass
+from structkit._core.plan import GENERATED, ClassPlan, class_dict, is_of_dataclass
 from structkit._core.statics import SCALARS
 
 WIDTH, INDENT = 88, 2
@@ -120,6 +120,13 @@ class _Printed:
             return _repr_raises(self.value, error)
 
 
+def _own_repr(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception as error:
+        return _repr_raises(value, error)
+
+
 def _repr_raises(value: Any, error: Exception) -> str:
     return f"<{_type_name(type(value))} whose repr raises {type(error).__name__}>"
 
@@ -162,9 +169,10 @@ class _Printer:
         if not self.options["short_arrays"] and isinstance(value, _ARRAYS) and not _is_deleted(value):
             return None
         cls, is_container = type(value), isinstance(value, _CONTAINERS)
-        if dataclasses.is_dataclass(cls) and not hasattr(cls, "__pdoc__"):
-            if isinstance(cls.__repr__, types.FunctionType) and not is_of_dataclass(cls.__repr__):
-                return text(repr(value))
+        if "__node__" in class_dict(cls) and isinstance(cls.__repr__, types.FunctionType):
+            if not is_of_dataclass(cls.__repr__):
+                # Of a dataclass of `structkit.struct`: the user's own.
+                return text(_own_repr(value))
         if is_container and len(value) > _MOST_ITEMS and not hasattr(value, "_fields"):
             return self._cut(value)
         if self.hide_defaults and dataclasses.is_dataclass(cls) and not is_container and not hasattr(cls, "__pdoc__"):

@@ -283,11 +283,14 @@ def _special_methods(plan: ClassPlan, namespace: dict[str, Any]) -> dict[str, An
 _PICKLED = ("__getstate__", "__setstate__", "__reduce__", "__reduce_ex__")
 
 
+_GUARDS = ("__delattr__", "__replace__", "__setattr__")
+
+
 def _gives_way(name: str, body: Any) -> bool:
     """Whether what a body that is no struct's has was made by `dataclass` or `structkit.struct`, or is abstract."""
-    found = body.get(name)
-    # Python itself puts the None beside an `__eq__`.
-    made = is_of_dataclass(found) or (found is None and "__dataclass_fields__" in body)
+    found, of_dataclass = body.get(name), "__dataclass_fields__" in body
+    # Python itself puts the None beside an `__eq__`. What guards a frozen dataclass, of any library, is no user code.
+    made = is_of_dataclass(found) or (of_dataclass and (found is None or name in _GUARDS))
     return "__struct__" not in body and (made or getattr(found, "__isabstractmethod__", False))
 
 

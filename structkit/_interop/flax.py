@@ -33,7 +33,7 @@ def from_state_dict(target: Any, state: Mapping[str, Any]) -> Any:
     flax: Any = sys.modules[MODULE]
     data, restored = _data(target), dict[str, Any]()
     what, path = f"in state dict while restoring an instance of {type(target).__name__}", flax.current_path()
-    if not isinstance(state, Mapping):
+    if not hasattr(state, "items"):
         raise ValueError(f"{a_type(state)} in the place of the fields {what}, at path {path}")
     for name, child in data.items():
         if name not in state:

@@ -473,6 +473,13 @@ def test_what_the_equality_of_an_inner_class_raises_is_seen(make):
         make(Raising()) == make(Raising())
 
 
+def test_an_undecorated_child_of_a_decorated_class_is_compared_inside_a_trace_too():
+    class Child(Decorated):
+        pass
+
+    assert bool(jax.jit(lambda x, y: Point(Child(x)) == Point(Child(y)))(1.0, 1.0))
+
+
 @pytest.mark.parametrize("hold", [Point, Decorated])
 def test_where_jax_does_not_say_whether_it_traces_tracers_are_looked_for(hold, monkeypatch):
     monkeypatch.setattr(compare, "untraced", lambda: False)

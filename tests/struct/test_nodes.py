@@ -7,6 +7,7 @@ import inspect
 import pickle
 import sys
 import weakref
+from collections import OrderedDict
 from typing import Any, Generic, TypeVar
 
 import jax
@@ -202,6 +203,10 @@ class TestBasesWithALayoutOfTheirOwn:
         assert type(made) is A and made.x == 4 and made.replace(x=5).x == 5
 
 
+def frozen_dict(items):
+    return pytest.importorskip("flax.core").FrozenDict(items)
+
+
 class TestComparing:
     def test_scalars_are_compared_as_python_does(self, struct):
         @struct.dataclass
@@ -250,6 +255,35 @@ class TestComparing:
                 return True
 
         assert looks(1) == looks(8) == 1
+
+    @pytest.mark.parametrize("hold", [lambda x: OrderedDict(a=Decorated(x), b=x), lambda x: [frozen_dict({"a": x})]])
+    def test_nodes_of_other_libraries_with_arrays_are_compared_by_what_they_hold(self, hold):
+        def equal(x, y):
+            return Decorated(hold(x)) == Decorated(hold(y))
+
+        assert equal(jnp.ones(2), jnp.ones(2)) is True and equal(jnp.ones(2), jnp.zeros(2)) is False
+        assert equal(1, 1.0) and not equal(1, 2)
+        assert (
+            bool(jax.jit(equal)(1.0, 1.0)) and not jax.jit(equal)(1.0, 2.0) and jax.jit(equal)(jnp.ones(2), jnp.ones(2))
+        )
+
+    @pytest.mark.parametrize("other", [[1.0], (), {}, "1", 2**40, None, jnp.int32(2)], ids=repr)
+    def test_an_array_without_axes_differs_from_what_is_no_number_of_its_value(self, other):
+        assert (Decorated(jnp.int32(1)) == Decorated(other)) is False and (
+            Decorated(other) == Decorated(jnp.int32(1))
+        ) is False
+
+    def test_a_deleted_array_is_equal_to_itself_alone(self):
+        x = jnp.float32(1) + 0
+        x.delete()
+        assert Decorated(x) == Decorated(x) and Decorated(x) != Decorated(jnp.float32(1))
+
+    def test_containers_are_compared_as_their_kind_does_whatever_a_subclass_says_of_items(self):
+        class Texts(dict):
+            def __getitem__(self, key):
+                return str(super().__getitem__(key))
+
+        assert Decorated(Texts(a=1, b=[1])) == Decorated(Texts(a=1, b=[1])) != Decorated(Texts(a=1, b=[2]))
 
     def test_nothing_but_the_fields_that_are_compared_is_looked_at(self):
         @ours.dataclass

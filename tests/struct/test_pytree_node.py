@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import functools
 import inspect
 import sys
 import types
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 import jax
 import pytest
 
-from structkit import Struct, fields, is_struct, struct as ours
+from structkit import Struct, derived, fields, is_struct, struct as ours
 
 T = TypeVar("T")
 
@@ -200,6 +201,41 @@ def test_a_struct_inherits_what_user_code_wrote_in_a_decorated_base(keywords):
         pass
 
     assert (B() == B(), hash(B()), repr(B()), B().replace(x=2)) == ("equal", 7, "mine", {"x": 2})
+
+
+@pytest.mark.parametrize("decorate", [ours.dataclass, dataclasses.dataclass(frozen=True)])
+def test_a_struct_takes_the_place_of_what_guards_and_copies_a_dataclass(decorate):
+    base = decorate(type("Base", (), {"__annotations__": {"x": int}}))
+
+    class Custom(base, Struct):
+        z: int = 1
+
+        def __init__(self, both):
+            self.x = self.z = both
+
+    class Late(base, Struct):
+        z: int = derived()
+
+        def __post_init__(self):
+            self.z = self.x + 1
+
+    made = Custom(3)
+    assert [made.replace(x=4).x, made.__replace__(x=4).x, Late(3).z] == [4, 4, 4]
+
+
+def test_a_method_that_user_code_wraps_is_the_users():
+    @ours.dataclass
+    class A:
+        x: int
+
+    written = A.replace
+    A.replace = functools.wraps(written)(lambda self, **changes: (written(self, **changes), "logged"))
+
+    @ours.dataclass
+    class B(A):
+        pass
+
+    assert B(1).replace(x=2) == (B(2), "logged")
 
 
 def test_an_abstract_replace_is_no_users(struct):
