@@ -319,13 +319,12 @@ def _is_node(value: Any) -> bool:
 
 def _equal_opaque(a: Any, b: Any, rule: _Rule) -> Any:
     """Whether two values of one type are equal of which that is all that is known."""
-    if rule is not _program and (isinstance(a, Flat) or _is_node(a)):
-        # What the `==` of a user's class raises is the user's to see.
-        return _by_own_equality(a, b)
-    if rule is _program and not isinstance(a, Flat):
-        a, b = of_its_own(a), of_its_own(b)
     if rule is not _program:
-        return a is b or _by_own_equality(a, b)
+        # What the `==` of a user's class raises is the user's to see.
+        alike = a is b and not isinstance(a, Flat) and not _is_node(a)
+        return alike or _by_own_equality(a, b)
+    if not isinstance(a, Flat):
+        a, b = of_its_own(a), of_its_own(b)
     try:
         return a is b or bool(a == b)
     except RecursionError:

@@ -65,6 +65,8 @@ def register(cls: type, frozen: bool) -> None:
 def _check_statics(cls: Any) -> None:
     """Refuse a class of which somebody else has told JAX that a static field is a leaf, as flax's `PyTreeNode` does."""
     names = cls.__struct__.static_names
+    if not names:
+        return
     statics = tuple([object() for _ in names])
     struct = new(cls)
     store(struct, (tuple([None for _ in cls.__struct__.data_names]), (names, *statics)))
