@@ -208,8 +208,8 @@ def _is_weak(leaf: Any) -> bool:
 def _takes(dtype: Any, leaf: Any) -> bool:
     try:
         return bool(jnp.result_type(dtype, leaf) == dtype)
-    except TypeError:
-        # A key of `jax.random` goes with nothing.
+    except (TypeError, ValueError):
+        # A key of `jax.random` goes with nothing, and under strict promotion there may be no dtype for both.
         return False
 
 
