@@ -46,9 +46,9 @@ def measure(effort: float) -> Results:
     for name, reason in workshop.missing.items():
         print(f"{name} is not here ({reason}); going on with the others")
     rounds = max(1, round(IMPORT_ROUNDS * min(1.0, effort)))
+    on_cpu = jax.default_backend() == "cpu"
     # States first, in a process that holds little else, as a training loop does: a heap full of a thousand classes and
     # their leftovers tells on what allocates most.
-    on_cpu = jax.default_backend() == "cpu"
     modules = (states, trees, batches, sharding, structs, creation) if on_cpu else (states,)
     workloads = [one for module in modules for one in module.workloads(workshop)]
     steps: list[tuple[str, Callable[[], Any]]] = [

@@ -38,7 +38,7 @@ from typing_extensions import dataclass_transform
 from structkit._core.annotations import FIELD, STATIC, annotation_kinds
 from structkit._core.compare import equal_values, not_equal
 from structkit._core.fields import MISSING, Field, adopt, check_aliases
-from structkit._core.plan import class_dict, class_mro, is_of_dataclass
+from structkit._core.plan import DATACLASS_TITLE, class_dict, class_mro, is_of_dataclass
 from structkit._core.registry import FUNCTIONS, DataclassNode, register_dataclass_node
 from structkit._core.struct import StructMeta
 from structkit.errors import DefinitionError
@@ -283,7 +283,6 @@ def _descriptors(cls: type[Any], names: Iterable[str]) -> tuple[str, ...]:
 
 
 _CONTAINERS = (dict, list, set, bytearray)
-_TITLE = "<structkit.struct "
 _count = itertools.count(1)
 
 _TEMPLATE = """\
@@ -337,7 +336,7 @@ def _generate(cls: Any, fields: dict[str, Field], descriptors: tuple[str, ...]) 
         count=len(known) if arguments == known else -1,
         values=f"{{{''.join([f'{name!r}: self.{name}, ' for name in arguments])}**changes}}",
     )
-    filename = f"{_TITLE}{cls.__module__}.{cls.__qualname__} {next(_count)}>"
+    filename = f"{DATACLASS_TITLE}{cls.__module__}.{cls.__qualname__} {next(_count)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     news = [class_dict(base).get("__new__") for base in class_mro(cls)]
     new = next(new for new in news if isinstance(new, types.BuiltinFunctionType))

@@ -18,6 +18,7 @@ import nbclient
 import nbformat
 
 from tests import pictures
+from tests.models import DEFAULTS
 
 DOCS = pictures.ROOT / "docs"
 NOTEBOOK, PAGE = DOCS / "notebook.ipynb", DOCS / "notebook.md"
@@ -32,7 +33,7 @@ def executed(path: pathlib.Path = NOTEBOOK) -> nbformat.NotebookNode:
     """
     notebook = nbformat.read(path, as_version=4)
     # JAX as it comes, and without words about an accelerator that it could have used.
-    settings = {"PYTHONPATH": os.pathsep.join(sys.path), "JAX_ENABLE_X64": "0", "JAX_PLATFORMS": "cpu"}
+    settings = {"PYTHONPATH": os.pathsep.join(sys.path), **DEFAULTS}
     client = nbclient.NotebookClient(notebook, timeout=300, startup_timeout=300, kernel_name="python3")
     client.execute(env=os.environ | settings)
     return notebook

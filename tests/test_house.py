@@ -7,11 +7,10 @@ import inspect
 import pathlib
 import types
 
-import jax
 import pytest
 
 import structkit
-from tests.models import run_python
+from tests.models import defaults_of_jax, run_python
 
 FOLDER = pathlib.Path(structkit.__file__).parent
 FLOORS = [
@@ -138,8 +137,7 @@ def test_every_module_function_and_class_has_a_docstring_and_no_assert_is_for_mi
 @pytest.mark.parametrize("module", MODULES)
 def test_the_examples_in_docstrings_hold(module):
     found = importlib.import_module("structkit" if module == "__init__" else f"structkit.{module}")
-    # They show JAX as it comes.
-    with jax.enable_x64(False):
+    with defaults_of_jax():
         result = doctest.testmod(found, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0
 

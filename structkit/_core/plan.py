@@ -237,9 +237,11 @@ def is_of_dataclass(method: Any) -> bool:
     if wrapped is not None and code.co_filename in _LIBRARIES:
         # What keeps a `__repr__` from recursion.
         return is_of_dataclass(wrapped)
-    return code.co_qualname.startswith("__create_fn__.") or code.co_filename.startswith("<structkit.struct ")
+    return code.co_qualname.startswith("__create_fn__.") or code.co_filename.startswith(DATACLASS_TITLE)
 
 
+# How the names begin that stand for files where `structkit.struct` writes code.
+DATACLASS_TITLE = "<structkit.struct "
 _LIBRARIES = [library.__code__.co_filename for library in (dataclasses.dataclass, reprlib.recursive_repr)]
 
 

@@ -114,15 +114,12 @@ class _Printed:
         self.value = value
 
     def __repr__(self) -> str:
-        try:
-            return pformat(self.value)
-        except Exception as error:
-            return _repr_raises(self.value, error)
+        return _shown_by(pformat, self.value)
 
 
-def _own_repr(value: Any) -> str:
+def _shown_by(show: Callable[[Any], str], value: Any) -> str:
     try:
-        return repr(value)
+        return show(value)
     except Exception as error:
         return _repr_raises(value, error)
 
@@ -172,7 +169,7 @@ class _Printer:
         if "__node__" in class_dict(cls) and isinstance(cls.__repr__, types.FunctionType):
             if not is_of_dataclass(cls.__repr__):
                 # Of a dataclass of `structkit.struct`: the user's own.
-                return text(_own_repr(value))
+                return text(_shown_by(repr, value))
         if is_container and len(value) > _MOST_ITEMS and not hasattr(value, "_fields"):
             return self._cut(value)
         if self.hide_defaults and dataclasses.is_dataclass(cls) and not is_container and not hasattr(cls, "__pdoc__"):

@@ -6,12 +6,11 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
-
 from structkit._bridges import register_pytree_with_keys
 from structkit._core.fields import Field
 from structkit._core.flat import new, store
 from structkit._core.plan import class_dict
+from structkit._core.statics import one_level
 from structkit.errors import DefinitionError
 
 # No Python frame runs when JAX flattens: the flat form is already there.
@@ -71,12 +70,12 @@ def _check_statics(cls: Any) -> None:
     struct = new(cls)
     store(struct, (tuple([None for _ in cls.__struct__.data_names]), (names, *statics)))
     try:
-        leaves = jax.tree.leaves(struct, is_leaf=lambda leaf: leaf is not struct)
+        children, _ = one_level(struct) or ([], None)
     except Exception:
         # What it calls needs other values.
         return
     for name, value in zip(names, statics):
-        if any([leaf is value for leaf in leaves]):
+        if any([child is value for child in children]):
             what = (
                 f"static field {name!r} would be a leaf: a base has registered the class with JAX, all fields as data"
             )

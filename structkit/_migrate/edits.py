@@ -157,6 +157,8 @@ class Edits:
         return found | self._marked({line: min(around) for line, around in outer.items()}, spell)
 
     def _marked(self, places: dict[int, int], spell: Callable[[str], str]) -> dict[int, int]:
+        if not places:
+            return {}
         marked = Edits(self.text)
         marked._edits = [*self._edits, *[Edit(Span(at, at), (ours(f"{line}"),)) for line, at in places.items()]]
         text = marked.applied(lambda name: ours(name) if name.isdigit() else spell(name))

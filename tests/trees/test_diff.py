@@ -200,8 +200,7 @@ FORMS = [
 
 @pytest.mark.parametrize("a, b, expected", FORMS, ids=shown)
 def test_leaves_differ_in_shape_dtype_and_weak_type(a, b, expected):
-    with jax.enable_x64(False):
-        assert lines(Point(a), Point(b)) == [f".x: {line}" for line in expected]
+    assert lines(Point(a), Point(b)) == [f".x: {line}" for line in expected]
 
 
 def test_shardings_differ_unless_jax_takes_them_to_be_one():

@@ -50,8 +50,7 @@ CLOSE = [
 
 @pytest.mark.parametrize("a, b", CLOSE, ids=shown)
 def test_close_trees_pass(a, b):
-    with jax.enable_x64(False):
-        assert_close(Point(a), Point(b))
+    assert_close(Point(a), Point(b))
 
 
 FAR = [
@@ -72,8 +71,7 @@ FAR = [
 
 @pytest.mark.parametrize("a, b, expected", FAR, ids=shown)
 def test_far_trees_fail_with_the_path(a, b, expected):
-    with jax.enable_x64(False):
-        shown = failure(assert_close, Point(a), Point(b))
+    shown = failure(assert_close, Point(a), Point(b))
     assert shown == f"assert_close(a, b, rtol=1e-05, atol=1e-08): 1 difference:\n.x: {expected}"
 
 
